@@ -1,0 +1,25 @@
+import { parseArgs } from 'node:util'
+import { benchIngest } from './ingest.ts'
+
+/** `npm run bench -- <name> [--json] [--records N] [--rounds N]`: a speed is a ratio to a floor measured in the same run. */
+const benches = { ingest: benchIngest } as const
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    records: { type: 'string', default: '60000' },
+    rounds: { type: 'string', default: '3' },
+  },
+})
+
+const wanted = positionals.length === 0 ? Object.keys(benches) : positionals
+for (const name of wanted) {
+  if (!Object.hasOwn(benches, name)) {
+    process.stderr.write(`there is no bench ${name}; choose from ${Object.keys(benches).join(', ')}\n`)
+    process.exit(2)
+  }
+  const result = await benches[name as keyof typeof benches](Number(values.records), Number(values.rounds))
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  else process.stdout.write(`${name}: ${result.rate} records/s, floor ${result.floorRate}, ratio ${result.ratio}, ${result.peakRssMb} MiB\n`)
+}

@@ -1,0 +1,48 @@
+import { takeAt } from '../city/random.ts'
+import type { CitySource } from '../city/source.ts'
+
+/** A list that is handed out whole, by offset; what is deleted is no longer in it. */
+export interface WholeList {
+  readonly total: () => number
+  readonly readRows: (offset: number, limit: number) => readonly unknown[]
+  readonly change: () => void
+}
+
+/** How many of the rising numbers, each raised by its own place, are at most `value`: turns an offset into a position. */
+function skipTo(removed: readonly number[], offset: number): number {
+  let low = 0
+  let high = removed.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (takeAt(removed, middle) - middle <= offset) low = middle + 1
+    else high = middle
+  }
+  return offset + low
+}
+
+/** Opens the list of a source at pass one. Pass two keeps the order, leaves out what is gone and adds what is new. */
+export function openWholeList(source: CitySource): WholeList {
+  const { layout, changes } = source
+  let removed: readonly number[] = []
+  let second = false
+
+  function rowAt(position: number): unknown {
+    if (position >= layout.total) return source.goodRow(changes.firstInserted + position - layout.total, 0)
+    const place = layout.placeAt(position)
+    const updated = second && place.kind === 'good' && changes.isUpdated(place.index)
+    return updated ? source.goodRow(place.index, 1) : source.rowAt(position)
+  }
+
+  const total = (): number => layout.total - removed.length + (second ? changes.inserted : 0)
+  return {
+    total,
+    readRows: (offset, limit) => {
+      const length = Math.max(0, Math.min(limit, total() - offset))
+      return Array.from({ length }, (_, number) => rowAt(skipTo(removed, offset + number)))
+    },
+    change: () => {
+      removed = changes.deleted.map((index) => layout.positionOf(index))
+      second = true
+    },
+  }
+}

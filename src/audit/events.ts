@@ -1,0 +1,48 @@
+/**
+ * The closed list of what is audited: an event that is not here cannot be written. `personal` marks the events after which
+ * personal information leaves; docs/events.md lists them all and a test compares the two.
+ */
+interface EventEntry {
+  readonly personal: boolean
+  readonly en: string
+  readonly zh: string
+}
+
+export const auditEvents = {
+  'lane.opened': { personal: false, en: 'A process began to write a lane', zh: '进程开始写入审计通道' },
+  'keys.created': { personal: false, en: 'A data key was created', zh: '创建数据密钥' },
+  'feed.added': { personal: false, en: 'A feed was registered', zh: '登记数据接入' },
+  'run.requested': { personal: false, en: 'A run of a feed was asked for', zh: '请求同步批次' },
+  'page.saved': { personal: false, en: 'A page of a run was saved', zh: '保存一页数据' },
+  'records.removed': { personal: false, en: 'Records that the source no longer has were removed', zh: '移除数源已无的记录' },
+  'run.finished': { personal: false, en: 'A run read everything there was', zh: '同步批次完成' },
+  'run.postponed': { personal: false, en: 'A run waits and tries again', zh: '同步批次延后重试' },
+  'run.stopped': { personal: false, en: 'A run stopped with a reason', zh: '同步批次因故停止' },
+  'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
+  'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },
+  'token.issued': { personal: false, en: 'An access token was issued', zh: '签发访问令牌' },
+  'access.denied': { personal: false, en: 'A request was refused', zh: '拒绝访问' },
+  'changes.pulled': { personal: true, en: 'Changes are about to be answered to a consumer', zh: '向使用方应答变更' },
+  'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
+  'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
+  'delivery.failed': { personal: false, en: 'A delivery was not acknowledged', zh: '推送未获确认' },
+} as const satisfies Record<string, EventEntry>
+
+export type AuditEventType = keyof typeof auditEvents
+
+/** One fact of access, as the caller states it. Ids, counts and codes only: no names, no numbers, no record values. */
+export interface AuditEvent {
+  readonly type: AuditEventType
+  /** Who: `system:worker`, `operator:<login>`, `consumer:<name>`, or `unknown` for a client that was not recognised. */
+  readonly actor: string
+  readonly outcome: 'ok' | 'denied' | 'failed'
+  readonly feed?: string
+  readonly dataset?: string
+  readonly agreement?: string
+  readonly purpose?: string
+  readonly object?: string
+  readonly count?: number
+  /** Hex digest of what was shared, so that what was seen can be proven later without keeping it. */
+  readonly outputDigest?: string
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>
+}

@@ -1,0 +1,88 @@
+import { EMPTY_HEAD, leafHash, parseBody, type EntryColumns, type ParsedBody } from './entry.ts'
+
+/** An entry as it lies in the database: the body, its leaf hash and the columns that must be copies of the body. */
+export interface StoredEntry extends EntryColumns {
+  readonly laneId: string
+  readonly laneSeq: number
+  readonly body: Uint8Array
+  readonly leaf: Uint8Array
+}
+
+/** A lane as it claims to stand: how many entries it has and the leaf hash of the last. */
+export interface StoredLane {
+  readonly laneId: string
+  readonly lastSeq: number
+  readonly head: Uint8Array
+}
+
+export type Verdict =
+  | { readonly state: 'whole'; readonly entries: number; readonly lanes: number }
+  | { readonly state: 'tampered'; readonly entries: number; readonly lane: string; readonly seq: number; readonly fault: string }
+  | { readonly state: 'undecided'; readonly fault: string }
+
+const columnNames = ['entryId', 'recordedAt', 'type', 'actor', 'outcome', 'feed', 'dataset', 'count'] as const
+
+const sameBytes = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
+
+/** The checks of one entry against its place, in the order in which they are told. Each returns whether it holds. */
+const entryChecks: readonly (readonly [
+  fault: string,
+  holds: (entry: StoredEntry, body: ParsedBody, expectedSeq: number, previous: Uint8Array) => boolean,
+])[] = [
+  ['an entry is missing or out of order here', (entry, _body, expectedSeq) => entry.laneSeq === expectedSeq],
+  ['the leaf hash does not fit the body', (entry) => sameBytes(leafHash(entry.body), entry.leaf)],
+  ['the body names another place', (entry, body) => body.laneId === entry.laneId && body.laneSeq === entry.laneSeq],
+  ['the entry before it is not the one it follows', (_entry, body, _seq, previous) => body.previous === Buffer.from(previous).toString('hex')],
+  ['a column is not a copy of the body', (entry, body) => columnNames.every((name) => entry[name] === body[name])],
+]
+
+interface LaneProgress {
+  readonly seq: number
+  readonly head: Uint8Array
+}
+
+function faultOf(entry: StoredEntry, progress: LaneProgress): string | null {
+  const body = parseBody(entry.body)
+  if (body === null) return 'the body cannot be read'
+  const failed = entryChecks.find(([, holds]) => !holds(entry, body, progress.seq + 1, progress.head))
+  return failed?.[0] ?? null
+}
+
+const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
+
+/** A lane whose own row disagrees with its entries: cut at the end, or the row itself was changed. */
+function cutLane(lanes: ReadonlyMap<string, StoredLane>, seen: ReadonlyMap<string, LaneProgress>): [string, number] | null {
+  for (const lane of lanes.values()) {
+    const progress = seen.get(lane.laneId) ?? NOTHING_YET
+    if (progress.seq !== lane.lastSeq) return [lane.laneId, Math.min(progress.seq, lane.lastSeq) + 1]
+    if (!sameBytes(progress.head, lane.head)) return [lane.laneId, progress.seq]
+  }
+  return null
+}
+
+/**
+ * Checks every entry of every lane. Entries come ordered by lane and place. Names the first bad entry as (lane, seq).
+ * Without signatures a superuser who rewrites a whole lane and its row is not seen; the signed Merkle log closes that.
+ */
+export async function verifyLanes(lanes: readonly StoredLane[], entries: AsyncIterable<StoredEntry>): Promise<Verdict> {
+  const laneById = new Map(lanes.map((lane) => [lane.laneId, lane]))
+  const seen = new Map<string, LaneProgress>()
+  let count = 0
+  let newest = 1
+  for await (const entry of entries) {
+    count += 1
+    newest = Math.max(newest, parseBody(entry.body)?.version ?? 1)
+    const progress = seen.get(entry.laneId) ?? NOTHING_YET
+    const fault = laneById.has(entry.laneId) ? faultOf(entry, progress) : 'the lane of this entry is missing'
+    if (fault !== null) {
+      return { state: 'tampered', entries: count, lane: entry.laneId, seq: Math.min(entry.laneSeq, progress.seq + 1), fault }
+    }
+    seen.set(entry.laneId, { seq: entry.laneSeq, head: entry.leaf })
+  }
+  const cut = cutLane(laneById, seen)
+  if (cut !== null) {
+    return { state: 'tampered', entries: count, lane: cut[0], seq: cut[1], fault: 'the lane does not end where its row says' }
+  }
+  if (newest > 1) return { state: 'undecided', fault: `entries of version ${newest} are newer than this program` }
+  return { state: 'whole', entries: count, lanes: lanes.length }
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env node
+import closeWithGrace from 'close-with-grace'
+import Table from 'cli-table3'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { fileURLToPath } from 'node:url'
+import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
+import { loadConfig, type Config } from './config.ts'
+import { examine } from './doctor.ts'
+import { toAppError } from './errors.ts'
+import { migrateOnly, version } from './installation.ts'
+import { roles, start, type Role } from './main.ts'
+
+/** Exit codes: 0 done, 1 the answer is no, 2 used or set wrongly or cannot decide. */
+const NO = 1
+const WRONG = 2
+
+interface JsonOption {
+  readonly json?: boolean
+}
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
+const config = (): Config => loadConfig(process.env)
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
+function tell(value: object, options: JsonOption, plain: () => string): void {
+  print(options.json === true ? JSON.stringify(value) : plain())
+}
+
+/** Rows as an aligned table; cli-table3 counts Chinese characters as two columns. */
+function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const drawn = new Table({ head: [...head], style: { head: [], border: [] } })
+  drawn.push(...rows.map((row) => row.map(String)))
+  return drawn.toString()
+}
+
+function parseRole(value: string): Role {
+  const role = roles.find((one) => one === value)
+  if (role === undefined) throw new InvalidArgumentError(`choose from ${roles.join(', ')}`)
+  return role
+}
+
+function wholeDays(value: string): number {
+  const days = Number(value)
+  if (Number.isInteger(days) && days >= 1 && days <= 1096) return days
+  throw new InvalidArgumentError('give whole days from 1 to 1096')
+}
+
+/** A command whose coded failure becomes one line on standard error and exit code 2. */
+function guarded<Arguments extends readonly unknown[]>(work: (...given: Arguments) => Promise<void> | void) {
+  return async (...given: Arguments): Promise<void> => {
+    try {
+      await work(...given)
+    } catch (error) {
+      const coded = toAppError(error)
+      const cause = coded.code === 'INTERNAL' && coded.cause instanceof Error ? ` (${coded.cause.name})` : ''
+      process.stderr.write(`${coded.code}: ${coded.message}${cause}\n`)
+      process.exitCode = WRONG
+    }
+  }
+}
+
+const program = new Command('gridbridge')
+  .description('网格数据桥 / Middleware between departments and the grid platform')
+  .version(version)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/\n?$/, '\n')) })
+
+program
+  .command('start')
+  .description('启动服务 / Start the product')
+  .option('--role <role...>', `${roles.join(' | ')}; all of them when not given`, (value: string, before: Role[] | undefined) => [...(before ?? []), parseRole(value)])
+  .option('--json', 'one JSON line when it listens')
+  .action(
+    guarded(async (options: { readonly role?: readonly Role[] }) => {
+      const stop = await start(config(), options.role ?? roles)
+      closeWithGrace({ delay: 25_000 }, async () => stop())
+    }),
+  )
+
+program
+  .command('demo')
+  .description('演示全流程 / Play the whole flow on a synthetic city')
+  .option('--json', 'one JSON object as the last line')
+  .option('--exit', 'end when everything was delivered')
+  .option('--residents <n>', 'how many residents', '20000')
+  .option('--seed <n>', 'seed of the city', '1')
+  .option('--data <directory>', 'where everything is kept; emptied first')
+  .action(
+    guarded(async (options: Readonly<Record<string, string | boolean | undefined>>) => {
+      const { playDemo } = await import('../demo/main.ts')
+      process.exitCode = await playDemo(options)
+    }),
+  )
+
+program
+  .command('check')
+  .description('检查模式与接入清单 / Check every schema and manifest')
+  .argument('[connectors]', 'folder of connectors', fileURLToPath(new URL('../connectors/', import.meta.url)))
+  .option('--json')
+  .action(
+    guarded((connectors: string, options: JsonOption) => {
+      const result = checkEverything(connectors)
+      tell(result, options, () => [...result.faults, `${result.datasets.length} datasets, ${result.manifests} manifests, ${result.faults.length} faults`].join('\n'))
+      if (result.faults.length > 0) process.exitCode = WRONG
+    }),
+  )
+
+const feed = program.command('feed').description('数据接入 / Feeds')
+
+feed
+  .command('add')
+  .description('登记数据接入 / Register a feed')
+  .argument('<manifest>', 'manifest file')
+  .option('--set <pointer=value>', 'replace a value of the manifest', collect, [])
+  .option('--secret <name=value>', 'a secret that the manifest names', collect, [])
+  .option('--json')
+  .action(
+    guarded(async (file: string, options: JsonOption & { readonly set: readonly string[]; readonly secret: readonly string[] }) => {
+      const added = await addFeed(config(), file, options)
+      tell(added, options, () => `${added.feed} → ${added.dataset}`)
+    }),
+  )
+
+feed
+  .command('list')
+  .description('列出数据接入 / List feeds')
+  .option('--json')
+  .action(
+    guarded(async (options: JsonOption) => {
+      const feeds = await showFeeds(config())
+      tell(feeds, options, () => table(['code', 'department', 'dataset', 'state', 'cron'], feeds.map((one) => Object.values(one))))
+    }),
+  )
+
+feed
+  .command('run')
+  .description('立即同步 / Run a feed now; a worker does the work')
+  .argument('<feed>', 'feed code')
+  .option('--wait', 'until the run has ended')
+  .option('--json')
+  .action(
+    guarded(async (code: string, options: JsonOption & { readonly wait?: boolean }) => {
+      const run = await runFeedNow(config(), code, options.wait === true)
+      tell(run, options, () => table(['run', 'state', 'pulled', 'valid', 'rejected', 'inserted', 'updated', 'deleted', 'unchanged'], [
+        [run.runId, run.reason ?? run.state, run.pulled, run.valid, run.rejected, run.inserted, run.updated, run.deleted, run.unchanged],
+      ]))
+      if (run.state === 'stopped') process.exitCode = NO
+    }),
+  )
+
+program
+  .command('consumer')
+  .description('使用方 / Consumers')
+  .command('add')
+  .description('登记使用方与共享协议 / Register a consumer and its agreements; the secrets are shown once')
+  .argument('<name>')
+  .requiredOption('--datasets <names>', 'comma-separated', (value: string) => value.split(','))
+  .requiredOption('--purpose <item>', 'item of the published service list that the data is for')
+  .option('--profile <profile>', 'mask profile', 'operator')
+  .option('--webhook <url>', 'push changes here')
+  .option('--days <n>', 'term of the agreements', wholeDays, 365)
+  .option('--json')
+  .action(
+    guarded(async (name: string, options: JsonOption & { datasets: string[]; purpose: string; profile: string; webhook?: string; days: number }) => {
+      const added = await addConsumer(config(), name, { ...options, webhook: options.webhook ?? null })
+      tell(added, options, () => table(['consumer', 'client secret', 'webhook secret'], [[added.consumer, added.clientSecret, added.webhookSecret ?? '']]))
+    }),
+  )
+
+/** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
+const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
+
+program
+  .command('audit')
+  .description('审计 / Audit log')
+  .command('verify')
+  .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
+  .option('--json')
+  .action(
+    guarded(async (options: JsonOption) => {
+      const verdict = await verifyAudit(config())
+      tell(verdict, options, () => Object.entries(verdict).map(([name, value]) => `${name}: ${value}`).join('\n'))
+      process.exitCode = verdictExit[verdict.state]
+    }),
+  )
+
+program
+  .command('migrate')
+  .description('升级数据库 / Bring the database to this version')
+  .option('--json')
+  .action(
+    guarded(async (options: JsonOption) => {
+      const applied = await migrateOnly(config())
+      tell({ applied }, options, () => (applied.length === 0 ? 'nothing to do' : applied.join('\n')))
+    }),
+  )
+
+program
+  .command('doctor')
+  .description('体检 / Look at everything the product needs')
+  .option('--json')
+  .action(
+    guarded(async (options: JsonOption) => {
+      const findings = await examine(config())
+      tell(findings, options, () => table(['check', 'ok', 'detail'], findings.map((finding) => [finding.check, finding.ok ? 'yes' : 'NO', finding.detail])))
+      if (findings.some((finding) => !finding.ok)) process.exitCode = NO
+    }),
+  )
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : WRONG
+}

@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Verdict } from './audit/verify.ts'
+import { verifyLanes } from './audit/verify.ts'
+import type { Config } from './config.ts'
+import { AppError } from './errors.ts'
+import { listConnectors, parseManifest } from './feeds/manifest.ts'
+import { loadDatasets, type Dataset } from './feeds/datasets.ts'
+import type { Manifest } from './feeds/manifest-types.ts'
+import { secretNames } from './feeds/manifest-secrets.ts'
+import { openInstallation, type Installation } from './installation.ts'
+import { openQueues } from './jobs/queues.ts'
+import { seal } from './security/seal.ts'
+import { createWebhookSecret } from './security/webhook-signature.ts'
+import { formsOfProfile } from './sharing/agreements.ts'
+import { openAuditSnapshot } from './store/audit-log.ts'
+import { insertAgreement, insertConsumer } from './store/consumers.ts'
+import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
+import { findRun, requestRun, type Run } from './store/runs.ts'
+
+const operator = (): string => `operator:${userInfo().username}`
+
+/** Opens the installation for one command and closes it after, whatever happens. */
+async function within<Result>(config: Config, work: (installation: Installation) => Promise<Result>): Promise<Result> {
+  const installation = await openInstallation(config, 'cli', 3)
+  try {
+    return await work(installation)
+  } finally {
+    await installation.close()
+  }
+}
+
+function readJsonFile(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    const why = error instanceof SyntaxError ? 'is not JSON' : 'cannot be read'
+    throw new AppError('USAGE_INVALID', `${file} ${why}; give the path of a manifest`, { cause: error })
+  }
+}
+
+const unescapeToken = (token: string): string => token.replaceAll('~1', '/').replaceAll('~0', '~')
+
+/** A copy of a JSON value with the place at a JSON Pointer replaced. Throws USAGE_INVALID where there is no such place. */
+function setAt(value: unknown, pointer: readonly string[], replacement: unknown): unknown {
+  const [name, ...rest] = pointer
+  if (name === undefined) return replacement
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) {
+    throw new AppError('USAGE_INVALID', `--set: the manifest has nothing at ${name}`)
+  }
+  return { ...value, [name]: setAt((value as Record<string, unknown>)[name], rest, replacement) }
+}
+
+function splitAssignment(option: string, text: string): readonly [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new AppError('USAGE_INVALID', `${option} needs name=value`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** A value on the command line is a number or boolean where it reads as one, else text. */
+function parseValue(text: string): unknown {
+  return /^(-?\d+(\.\d+)?|true|false)$/.test(text) ? (JSON.parse(text) as unknown) : text
+}
+
+function applySettings(manifest: unknown, settings: readonly string[]): unknown {
+  return settings.reduce((changed, setting) => {
+    const [pointer, value] = splitAssignment('--set', setting)
+    if (!pointer.startsWith('/')) throw new AppError('USAGE_INVALID', `--set ${pointer}: give a JSON Pointer, for example /source/baseUrl`)
+    return setAt(changed, pointer.slice(1).split('/').map(unescapeToken), parseValue(value))
+  }, manifest)
+}
+
+function readSecrets(manifest: Manifest, given: readonly string[]): Readonly<Record<string, string>> {
+  const secrets = Object.fromEntries(given.map((secret) => splitAssignment('--secret', secret)))
+  const wanted = secretNames(manifest.source)
+  const missing = wanted.filter((name) => !secrets[name])
+  if (missing.length > 0) throw new AppError('SECRET_MISSING', `give --secret ${missing.map((name) => `${name}=…`).join(' --secret ')}`)
+  const extra = Object.keys(secrets).filter((name) => !wanted.includes(name))
+  if (extra.length > 0) throw new AppError('USAGE_INVALID', `the manifest names no secret ${extra.join(', ')}`)
+  return secrets
+}
+
+export interface AddFeedOptions {
+  readonly set: readonly string[]
+  readonly secret: readonly string[]
+}
+
+/** `feed add`: registers a feed from its manifest. Nothing is changed when anything is wrong. */
+export async function addFeed(config: Config, file: string, options: AddFeedOptions): Promise<{ feed: string; dataset: string }> {
+  const manifest = parseManifest(applySettings(readJsonFile(file), options.set), loadDatasets())
+  const secrets = readSecrets(manifest, options.secret)
+  return within(config, async ({ database, keys }) => {
+    const { code, dataset } = manifest.feed
+    const sealed = seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify(secrets))
+    await database.transaction(async ({ query, audit }) => {
+      await insertFeed(query, manifest, sealed)
+      await audit({ type: 'feed.added', actor: operator(), outcome: 'ok', feed: code, dataset })
+    })
+    return { feed: code, dataset }
+  })
+}
+
+export async function showFeeds(config: Config): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  return within(config, async ({ database }) => {
+    const feeds = await listFeeds(database.query)
+    return feeds.map(({ code, department, dataset, state, manifest }) => ({ code, department, dataset, state, cron: manifest.schedule.cron }))
+  })
+}
+
+const POLL_MS = 100
+
+/** `feed run`: asks for a run now; with `wait`, returns when it has ended. Any worker of the installation does the work. */
+export async function runFeedNow(
+  config: Config,
+  code: string,
+  wait_: boolean,
+  onProgress: (run: Run) => void = () => undefined,
+): Promise<Run> {
+  return within(config, async ({ database, databaseUrl }) => {
+    const feed = await findFeed(database.query, code)
+    const runId = await database.transaction(async ({ query, audit }) => {
+      const run = await requestRun(query, feed.feedId)
+      if (run.fresh) await audit({ type: 'run.requested', actor: operator(), outcome: 'ok', feed: code, object: `run/${run.runId}` })
+      return run.runId
+    })
+    // The ledger has the run already: if the queue is away, the reconciler of a worker brings it in.
+    const queues = openQueues(databaseUrl, config.redisUrl, () => undefined)
+    await queues.enqueueRun({ runId, epoch: 0 }).catch(() => undefined)
+    await queues.close()
+    for (;;) {
+      const run = await findRun(database.query, runId)
+      onProgress(run)
+      if (!wait_ || run.state === 'done' || run.state === 'stopped') return run
+      await wait(POLL_MS)
+    }
+  })
+}
+
+export interface AddConsumerOptions {
+  readonly datasets: readonly string[]
+  readonly profile: string
+  readonly purpose: string
+  readonly days: number
+  readonly webhook: string | null
+}
+
+export interface AddedConsumer {
+  readonly consumer: string
+  readonly datasets: readonly string[]
+  /** Shown once; only a keyed hash is kept. */
+  readonly clientSecret: string
+  readonly webhookSecret: string | null
+}
+
+function pickDatasets(names: readonly string[], datasets: ReadonlyMap<string, Dataset>): readonly Dataset[] {
+  return names.map((name) => {
+    const dataset = datasets.get(name)
+    if (dataset === undefined) throw new AppError('USAGE_INVALID', `there is no dataset ${name}; choose from ${[...datasets.keys()].join(', ')}`)
+    return dataset
+  })
+}
+
+function checkWebhook(webhook: string | null): void {
+  if (webhook === null || (URL.canParse(webhook) && /^https?:$/.test(new URL(webhook).protocol))) return
+  throw new AppError('USAGE_INVALID', '--webhook needs an http or https URL')
+}
+
+/** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
+export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
+  if (!/^[a-z][a-z0-9-]{1,39}$/.test(name)) throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
+  checkWebhook(options.webhook)
+  return within(config, async ({ database, keys, datasets }) => {
+    const granted = pickDatasets(options.datasets, datasets)
+    const clientSecret = randomBytes(32).toString('base64url')
+    const webhookSecret = options.webhook === null ? null : createWebhookSecret()
+    const validTo = new Date(Date.now() + options.days * 86_400_000)
+    await database.transaction(async ({ query, audit }) => {
+      const consumerId = await insertConsumer(query, {
+        name,
+        secretHash: keys.token('credential', clientSecret),
+        webhookUrl: options.webhook,
+        webhookSecret: webhookSecret === null ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
+      })
+      await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
+      for (const dataset of granted) {
+        const forms = formsOfProfile(options.profile, dataset)
+        const agreement = { consumerId, dataset: dataset.name, forms, purpose: options.purpose, validTo }
+        const id = await insertAgreement(query, agreement, options.webhook !== null)
+        await audit({
+          type: 'agreement.granted',
+          actor: operator(),
+          outcome: 'ok',
+          dataset: dataset.name,
+          agreement: `${id}@1`,
+          purpose: options.purpose,
+          object: `consumer/${name}`,
+        })
+      }
+    })
+    return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }
+  })
+}
+
+/** `check`: every schema and every manifest of the connectors folder. Faults are told, not thrown. */
+export function checkEverything(connectors: string): { readonly datasets: readonly string[]; readonly manifests: number; readonly faults: readonly string[] } {
+  const datasets = loadDatasets()
+  const files = listConnectors(connectors)
+  const faults = files.flatMap(({ path }) => {
+    try {
+      parseManifest(readJsonFile(path), datasets)
+      return []
+    } catch (error) {
+      return [`${path}: ${(error as Error).message}`]
+    }
+  })
+  return { datasets: [...datasets.keys()], manifests: files.length, faults }
+}
+
+/** `audit verify`: reads the whole log and names the first entry that is not as it was written. */
+export async function verifyAudit(config: Config): Promise<Verdict> {
+  return within(config, async ({ databaseUrl }) => {
+    const snapshot = await openAuditSnapshot(config.ownerDatabaseUrl ?? databaseUrl)
+    try {
+      return await verifyLanes(snapshot.lanes, snapshot.entries)
+    } finally {
+      await snapshot.close()
+    }
+  })
+}

@@ -1,0 +1,82 @@
+import path from 'node:path'
+import { AppError } from './errors.ts'
+
+/** Everything the environment decides, read once and frozen. Times are milliseconds. */
+export interface Config {
+  readonly production: boolean
+  readonly dataDirectory: string
+  /** null: the embedded PostgreSQL in `dataDirectory`. */
+  readonly databaseUrl: string | null
+  /** The login that owns the tables; only `migrate` and the embedded default use it. */
+  readonly ownerDatabaseUrl: string | null
+  /** null: BullMQ runs on PostgreSQL. */
+  readonly redisUrl: string | null
+  readonly host: string
+  readonly port: number
+  readonly keyEncryptionKey: string | null
+  readonly keyEncryptionKeyFile: string
+  readonly cryptoSuite: 'standard' | 'gm'
+  readonly egressAllow: readonly string[]
+  readonly allowEmbedded: boolean
+  readonly logLevel: string
+  readonly auditDeadlineMs: number
+  readonly tokenSeconds: number
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const suites = ['standard', 'gm'] as const
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+function wholeNumber(environment: Environment, name: string, fallback: number, least: number, most: number): number {
+  const given = environment[name]
+  if (given === undefined || given === '') return fallback
+  const value = Number(given)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new AppError('CONFIG_INVALID', `${name} is "${given}"; give a whole number from ${least} to ${most}`)
+}
+
+function oneOf<Choice extends string>(
+  environment: Environment,
+  name: string,
+  fallback: Choice,
+  choices: readonly Choice[],
+): Choice {
+  const given = environment[name] || fallback
+  const found = choices.find((choice) => choice === given)
+  if (found !== undefined) return found
+  throw new AppError('CONFIG_INVALID', `${name} is "${given}"; give one of ${choices.join(', ')}`)
+}
+
+/** A URL setting. The value itself is never repeated in an error, because it may hold a password. */
+function url(environment: Environment, name: string, schemes: readonly string[]): string | null {
+  const given = environment[name]
+  if (given === undefined || given === '') return null
+  if (URL.canParse(given) && schemes.includes(new URL(given).protocol)) return given
+  throw new AppError('CONFIG_INVALID', `${name} is not a URL that begins with ${schemes.join(' or ')}`)
+}
+
+const postgresSchemes = ['postgres:', 'postgresql:'] as const
+
+/** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
+export function loadConfig(environment: Environment): Config {
+  const dataDirectory = path.resolve(environment['GRIDBRIDGE_DATA'] || 'data')
+  const production = environment['NODE_ENV'] === 'production'
+  return Object.freeze({
+    production,
+    dataDirectory,
+    databaseUrl: url(environment, 'DATABASE_URL', postgresSchemes),
+    ownerDatabaseUrl: url(environment, 'OWNER_DATABASE_URL', postgresSchemes),
+    redisUrl: url(environment, 'REDIS_URL', ['redis:', 'rediss:']),
+    host: environment['HOST'] || '127.0.0.1',
+    port: wholeNumber(environment, 'PORT', 8080, 0, 65_535),
+    keyEncryptionKey: environment['GRIDBRIDGE_KEK'] || null,
+    keyEncryptionKeyFile: environment['GRIDBRIDGE_KEK_FILE'] || path.join(dataDirectory, 'keys', 'kek'),
+    cryptoSuite: oneOf(environment, 'GRIDBRIDGE_SUITE', 'standard', suites),
+    egressAllow: (environment['GRIDBRIDGE_EGRESS_ALLOW'] ?? '').split(/[\s;]+/).filter((entry) => entry !== ''),
+    allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
+    logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
+    auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 2000, 50, 30_000),
+    tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
+  })
+}

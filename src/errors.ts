@@ -1,0 +1,78 @@
+/**
+ * The one error table. A broken system, a refused request or a wrong setting is an AppError with a code from here; a
+ * bad row is never an error, it is a Rejection. `status` is the HTTP answer (RFC 9457), `retry` tells the job runner and
+ * the caller whether the same thing may work later. Messages never hold personal values.
+ */
+interface ErrorEntry {
+  readonly status: number
+  readonly retry: boolean
+  readonly en: string
+  readonly zh: string
+}
+
+export const errorTable = {
+  CONFIG_INVALID: { status: 500, retry: false, en: 'A setting is wrong', zh: '配置有误' },
+  USAGE_INVALID: { status: 400, retry: false, en: 'The command was used wrongly', zh: '命令用法有误' },
+  MANIFEST_INVALID: { status: 422, retry: false, en: 'The manifest does not fit its schema', zh: '接入清单不符合规范' },
+  SCHEMA_INVALID: { status: 422, retry: false, en: 'A dataset schema is not usable', zh: '数据资源模式不可用' },
+  SECRET_MISSING: { status: 422, retry: false, en: 'A secret that the manifest names was not given', zh: '缺少接入清单所引用的密钥' },
+  FEED_UNKNOWN: { status: 404, retry: false, en: 'No feed has this code', zh: '没有此编号的数据接入' },
+  FEED_EXISTS: { status: 409, retry: false, en: 'A feed with this code exists already', zh: '该编号的数据接入已存在' },
+  CONSUMER_UNKNOWN: { status: 404, retry: false, en: 'No consumer has this name', zh: '没有此名称的使用方' },
+  CONSUMER_EXISTS: { status: 409, retry: false, en: 'A consumer with this name exists already', zh: '该名称的使用方已存在' },
+  AGREEMENT_INVALID: { status: 422, retry: false, en: 'The agreement is not acceptable', zh: '共享协议不可接受' },
+  SOURCE_UNAVAILABLE: { status: 502, retry: true, en: 'The department system did not answer', zh: '数源系统无响应' },
+  SOURCE_REFUSED: { status: 502, retry: false, en: 'The department system refused the request', zh: '数源系统拒绝请求' },
+  SOURCE_BODY_INVALID: { status: 502, retry: true, en: 'The department system sent a body that cannot be read', zh: '数源系统返回内容无法解析' },
+  SOURCE_PAGE_REPEATED: { status: 502, retry: false, en: 'The department system repeated a page token', zh: '数源系统重复返回同一分页标识' },
+  SOURCE_LIMIT_EXCEEDED: { status: 502, retry: false, en: 'The department system sent more than the manifest allows', zh: '数源系统返回超出清单限定' },
+  SOURCE_FILE_INVALID: { status: 502, retry: false, en: 'A dropped file does not match its marker or cannot be decoded', zh: '数据文件与标识文件不符或无法解码' },
+  SOURCE_SHRUNK: { status: 502, retry: false, en: 'Too many records would vanish; the deletion waits for a person', zh: '待删除比例过高，等待人工确认' },
+  ERROR_BUDGET_SPENT: { status: 422, retry: false, en: 'Too many rows of this run were rejected', zh: '本批次问题数据超过限额' },
+  EGRESS_FORBIDDEN: { status: 403, retry: false, en: 'The address is not one this installation may call', zh: '目标地址不在允许范围' },
+  LEASE_LOST: { status: 409, retry: true, en: 'Another worker took this work over', zh: '任务已由其他进程接管' },
+  CONSUMER_UNAVAILABLE: { status: 502, retry: true, en: 'The consumer did not accept the delivery', zh: '使用方未接收推送' },
+  DELIVERY_CONFLICT: { status: 409, retry: false, en: 'The consumer holds another body under this delivery id', zh: '使用方同一推送标识下内容不一致' },
+  AUDIT_UNAVAILABLE: { status: 503, retry: true, en: 'The audit entry could not be written in time, so nothing was answered', zh: '审计未能及时落账，本次不予应答' },
+  DATABASE_UNAVAILABLE: { status: 503, retry: true, en: 'The database did not answer', zh: '数据库无响应' },
+  DATABASE_OUTDATED: { status: 503, retry: false, en: 'The database schema does not fit this version; run gridbridge migrate', zh: '数据库结构与程序版本不符，请执行 gridbridge migrate' },
+  KEY_UNAVAILABLE: { status: 503, retry: false, en: 'A key that is needed is not there', zh: '所需密钥不可用' },
+  SEAL_BROKEN: { status: 500, retry: false, en: 'Sealed data was changed or moved', zh: '密文被改动或移位' },
+  CLIENT_UNAUTHENTICATED: { status: 401, retry: false, en: 'The client is not known or its credentials are wrong', zh: '客户端身份未通过' },
+  TOKEN_INVALID: { status: 401, retry: false, en: 'The access token is not valid or has run out', zh: '访问令牌无效或已过期' },
+  AGREEMENT_MISSING: { status: 403, retry: false, en: 'No agreement grants this', zh: '没有相应的共享协议' },
+  CURSOR_INVALID: { status: 400, retry: false, en: 'The cursor is not one this service gave', zh: '游标无效' },
+  REQUEST_INVALID: { status: 400, retry: false, en: 'The request does not fit its description', zh: '请求不符合接口说明' },
+  ROUTE_UNKNOWN: { status: 404, retry: false, en: 'There is nothing at this address', zh: '地址不存在' },
+  TOO_LARGE: { status: 413, retry: false, en: 'The body is larger than allowed', zh: '请求内容过大' },
+  QUEUE_UNSAFE: { status: 503, retry: false, en: 'The queue server may drop jobs as it is set', zh: '队列服务配置可能丢失任务' },
+  INTERNAL: { status: 500, retry: true, en: 'Something broke inside', zh: '内部错误' },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** A coded failure. `detail` says what was given, what was wanted and what to do, without personal values. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string
+
+  constructor(code: ErrorCode, detail = '', options?: ErrorOptions) {
+    super(detail === '' ? errorTable[code].en : `${errorTable[code].en}: ${detail}`, options)
+    this.name = 'AppError'
+    this.code = code
+    this.detail = detail
+  }
+
+  get status(): number {
+    return errorTable[this.code].status
+  }
+
+  get retry(): boolean {
+    return errorTable[this.code].retry
+  }
+}
+
+/** Any thrown thing as an AppError; what is not one of ours becomes INTERNAL and keeps its cause, never its text. */
+export function toAppError(error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError('INTERNAL', '', { cause: error })
+}

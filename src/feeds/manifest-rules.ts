@@ -1,0 +1,161 @@
+import type { Dataset, Property } from './datasets.ts'
+import { findDeniedTopic } from './deny-list.ts'
+import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
+import type { Manifest, Mapping } from './manifest-types.ts'
+
+/** The record id fills this property, so no mapping may. */
+export const RECORD_ID = 'sourceRecordId'
+
+const CRON_FIELDS = 5
+const CRON_FIELD = /^[0-9A-Za-z*/,?#L-]+$/
+
+function findMappingFaults(
+  mapping: Mapping,
+  index: number,
+  properties: ReadonlyMap<string, Property>,
+): readonly ManifestFault[] {
+  const property = properties.get(mapping.to.slice(1))
+  const at = `/map/${index}`
+  if (mapping.to === `/${RECORD_ID}`) {
+    return [{ pointer: `${at}/to`, given: describe(mapping.to), wanted: 'no mapping: /record/id fills it' }]
+  }
+  if (property === undefined) {
+    return [{ pointer: `${at}/to`, given: describe(mapping.to), wanted: 'a property of the dataset' }]
+  }
+  return findCodeFaults(mapping, at, property)
+}
+
+function findCodeFaults(mapping: Mapping, at: string, property: Property): readonly ManifestFault[] {
+  const allowed = property.codes === null ? property.values : [...property.codes.codes.keys()]
+  if (allowed === null) return []
+  const wanted = property.codes === null ? allowed.join(', ') : `a code of the table ${property.codes.name}`
+  const given = [
+    ...Object.entries(mapping.codes ?? {}).map(([code, value]) => [`${at}/codes/${escapeToken(code)}`, value] as const),
+    ...(mapping.constant === undefined ? [] : [[`${at}/constant`, mapping.constant] as const]),
+  ]
+  return given
+    .filter(([, value]) => !allowed.includes(String(value)))
+    .map(([pointer, value]) => ({ pointer, given: describe(value), wanted }))
+}
+
+function escapeToken(token: string): string {
+  return token.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function findDenied(manifest: Manifest): readonly ManifestFault[] {
+  return manifest.map.flatMap((mapping, index) =>
+    (['to', 'from'] as const).flatMap((key) => {
+      const topic = findDeniedTopic(mapping[key] ?? '')
+      if (topic === null) return []
+      const wanted = `nothing of the deny list: ${topic.topic} (${topic.zh}, ${topic.law}) never enters the base data`
+      return [{ pointer: `/map/${index}/${key}`, given: describe(mapping[key]), wanted }]
+    }),
+  )
+}
+
+function findCoverage(manifest: Manifest, dataset: Dataset): readonly ManifestFault[] {
+  const counts = Map.groupBy(manifest.map, (mapping) => mapping.to)
+  const repeated = [...counts].filter(([, mappings]) => mappings.length > 1)
+  const missing = dataset.properties.filter(
+    (property) => property.required && property.name !== RECORD_ID && !counts.has(`/${property.name}`),
+  )
+  return [
+    ...repeated.map(([to, all]) => ({ pointer: '/map', given: `${all.length} mappings to ${to}`, wanted: 'one' })),
+    ...missing.map(({ name }) => ({ pointer: '/map', given: 'nothing', wanted: `a mapping to the required /${name}` })),
+  ]
+}
+
+/** `constructor` and its like would be read from the prototype of the row instead of from the row. */
+function findPrototypeNames(manifest: Manifest): readonly ManifestFault[] {
+  const { deletes, map, record } = manifest
+  const pointers = [
+    ['/record/id', record.id] as const,
+    ['/record/updatedAt', record.updatedAt] as const,
+    ...map.map((mapping, index) => [`/map/${index}/from`, mapping.from] as const),
+    ...(deletes.kind === 'flag' ? [['/deletes/pointer', deletes.pointer] as const] : []),
+  ]
+  return pointers
+    .filter(([, value]) => value?.split('/').some((token) => token !== '' && token in Object.prototype) ?? false)
+    .map(([pointer, value]) => ({
+      pointer,
+      given: describe(value),
+      wanted: 'a field name that is not built into JavaScript',
+    }))
+}
+
+function findKeysetFaults({ source }: Manifest): readonly ManifestFault[] {
+  if (source.kind !== 'sql') return []
+  return (['updatedAt', 'id'] as const)
+    .filter((key) => !source.columns.includes(source.keyset[key]))
+    .map((key) => ({
+      pointer: `/source/keyset/${key}`,
+      given: describe(source.keyset[key]),
+      wanted: 'one of /source/columns',
+    }))
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+function findScheduleFaults({ schedule }: Manifest): readonly ManifestFault[] {
+  const fields = schedule.cron.trim().split(/\s+/)
+  const isCron = fields.length === CRON_FIELDS && fields.every((field) => CRON_FIELD.test(field))
+  return [
+    { holds: isCron, key: 'cron' as const, wanted: 'five fields: minute, hour, day, month, weekday' },
+    {
+      holds: isTimezone(schedule.timezone),
+      key: 'timezone' as const,
+      wanted: 'an IANA time zone such as Asia/Shanghai',
+    },
+  ]
+    .filter((entry) => !entry.holds)
+    .map(({ key, wanted }) => ({ pointer: `/schedule/${key}`, given: describe(schedule[key]), wanted }))
+}
+
+const SECRET_NAME = /secret|token|passw|pwd|api-?_?key|app-?_?key|signature|credential/i
+const VARIABLE = /^\{[a-z.]+\}$/
+const USER_IN_URL = /^https?:\/\/[^/]*@/
+const SECRET_WANTED = 'no secret in the manifest: name it, and give its value when the feed is registered'
+
+function textsOf(value: unknown, pointer: string): readonly (readonly [string, string])[] {
+  if (typeof value === 'string') return [[pointer, value]]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => textsOf(inner, `${pointer}/${escapeToken(key)}`))
+}
+
+function isSecretLiteral(pointer: string, text: string): boolean {
+  const isQuery = pointer.startsWith('/source/request/query/')
+  const name = pointer.slice(pointer.lastIndexOf('/') + 1)
+  if (isQuery && SECRET_NAME.test(name) && text !== '' && !VARIABLE.test(text)) return true
+  return looksSecret(text) || USER_IN_URL.test(text)
+}
+
+function findSecrets(manifest: Manifest): readonly ManifestFault[] {
+  const texts = [...textsOf(manifest.source, '/source'), ...textsOf(manifest.map, '/map')]
+  return texts
+    .filter(([pointer, text]) => !text.startsWith('/') && isSecretLiteral(pointer, text))
+    .map(([pointer, text]) => ({ pointer, given: `a text of ${text.length}`, wanted: SECRET_WANTED }))
+}
+
+/** Everything wrong with a manifest that fits its schema, seen together with the datasets. */
+export function findManifestFaults(
+  manifest: Manifest,
+  datasets: ReadonlyMap<string, Dataset>,
+): readonly ManifestFault[] {
+  const dataset = datasets.get(manifest.feed.dataset)
+  const general = [findDenied, findPrototypeNames, findKeysetFaults, findScheduleFaults, findSecrets].flatMap((find) =>
+    find(manifest),
+  )
+  if (dataset === undefined) {
+    const wanted = `one of ${[...datasets.keys()].join(', ')}`
+    return [{ pointer: '/feed/dataset', given: describe(manifest.feed.dataset), wanted }, ...general]
+  }
+  const properties = new Map(dataset.properties.map((property) => [property.name, property]))
+  const mappings = manifest.map.flatMap((mapping, index) => findMappingFaults(mapping, index, properties))
+  return [...mappings, ...findCoverage(manifest, dataset), ...general]
+}

@@ -1,0 +1,92 @@
+import type { Fields } from '../record.ts'
+import type { Dataset, Property } from './datasets.ts'
+import { birthDateOf, dayOf, isDate } from './formats.ts'
+import { maskValue, type MaskContext, type MaskId } from './mask-rules.ts'
+
+/** One property with the rule that holds for one kind of record. */
+interface Step {
+  readonly name: string
+  readonly mask: MaskId
+}
+
+/** The masks of a dataset, laid out once for the four kinds of record. */
+interface Plan {
+  readonly ordinary: readonly Step[]
+  readonly minor: readonly Step[]
+  readonly individual: readonly Step[]
+  readonly hasMinorMasks: boolean
+  readonly hasIndividualMasks: boolean
+}
+
+const plans = new WeakMap<Dataset, Plan>()
+
+/** PIPL Art. 28 and 31: information about a child under this age is sensitive as a whole. */
+const MINOR_YEARS = 14
+const INDIVIDUAL_PREFIX = '92'
+const EIGHTEEN = /^\d{17}[\dX]$/
+
+function layOut(dataset: Dataset, rule: (property: Property) => MaskId): readonly Step[] {
+  const steps = dataset.properties.map((property) => ({ name: property.name, mask: rule(property) }))
+  return steps.filter((step) => step.mask !== 'SUPPRESS')
+}
+
+function planOf(dataset: Dataset): Plan {
+  const known = plans.get(dataset)
+  if (known !== undefined) return known
+  const plan: Plan = {
+    ordinary: layOut(dataset, (property) => property.mask),
+    minor: layOut(dataset, (property) => property.minorMask ?? property.mask),
+    individual: layOut(dataset, (property) => property.individualMask ?? property.mask),
+    hasMinorMasks: dataset.properties.some((property) => property.minorMask !== null),
+    hasIndividualMasks: dataset.properties.some((property) => property.individualMask !== null),
+  }
+  plans.set(dataset, plan)
+  return plan
+}
+
+const cutoffs = new WeakMap<Date, string>()
+
+/** A person born after this day (yyyy-MM-dd) is under 14 on `today`. Remembered per Date: a page shares one. */
+function minorAfter(today: Date): string {
+  const known = cutoffs.get(today)
+  if (known !== undefined) return known
+  const day = dayOf(today)
+  const cutoff = String(Number(day.slice(0, 4)) - MINOR_YEARS).padStart(4, '0') + day.slice(4)
+  cutoffs.set(today, cutoff)
+  return cutoff
+}
+
+/**
+ * True where the birth date of the record, or the one inside the person's 18-character number, is less than 14 years
+ * before `today` (China Standard Time). Where the two differ, the younger one counts.
+ */
+export function isMinorRecord(dataset: Dataset, fields: Fields, today: Date): boolean {
+  const after = minorAfter(today)
+  const birth = fields['birthDate']
+  if (typeof birth === 'string' && isDate(birth) && birth > after) return true
+  const number = dataset.subject === null ? undefined : fields[dataset.subject.number]
+  return typeof number === 'string' && EIGHTEEN.test(number) && birthDateOf(number) > after
+}
+
+function stepsFor(plan: Plan, dataset: Dataset, fields: Fields, today: Date): readonly Step[] {
+  if (plan.hasMinorMasks && isMinorRecord(dataset, fields, today)) return plan.minor
+  const code = plan.hasIndividualMasks ? fields['uscc'] : undefined
+  return typeof code === 'string' && code.startsWith(INDIVIDUAL_PREFIX) ? plan.individual : plan.ordinary
+}
+
+/**
+ * The masked view of one record: only properties of the schema, each under the rule that fits this record (a child
+ * under 14: `x-gb-mask-minor`; an individual business: `x-gb-mask-individual`). Absent and suppressed fields are left
+ * out. `token` gives the keyed token of a value; `today` decides who is a child. Idempotent but for TOKEN.
+ */
+export function maskFields(dataset: Dataset, fields: Fields, token: (value: string) => string, today: Date): Fields {
+  const context: MaskContext = { token }
+  const masked: Record<string, unknown> = {}
+  for (const { name, mask } of stepsFor(planOf(dataset), dataset, fields, today)) {
+    const value = fields[name]
+    if (value === undefined || value === null) continue
+    const hidden = mask === 'NONE' ? value : maskValue(mask, value, context)
+    if (hidden !== null) masked[name] = hidden
+  }
+  return masked
+}

@@ -1,0 +1,48 @@
+import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { countRecords } from '../store/records.ts'
+import type { Database } from '../store/database.ts'
+import { problemAnswers } from './problem-schema.ts'
+
+interface OperationsContext {
+  readonly database: Database
+}
+
+const Health = Type.Object({ state: Type.Literal('ok') }, { title: 'Health' })
+const healthy = { description: '正常 / Well', content: { 'application/json': { schema: Health } } } as const
+
+/** Counts only: a metric's labels are datasets and states, never a person, a record or a feed's rows. */
+function createMetrics(database: Database): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const records = new Gauge({
+    name: 'gridbridge_records',
+    help: 'Living records by dataset',
+    labelNames: ['dataset'],
+    registers: [registry],
+    collect: async () => {
+      for (const [dataset, count] of Object.entries(await countRecords(database.query))) records.set({ dataset }, count)
+    },
+  })
+  return registry
+}
+
+/** /healthz: the process answers. /readyz: and so does the database. /metrics: Prometheus. /openapi.json: this API. */
+export const operationsRoutes: FastifyPluginAsyncTypebox<OperationsContext> = async (server, { database }) => {
+  const metrics = createMetrics(database)
+  const health = { operationId: 'health', tags: ['operations'], summary: '进程存活 / The process answers', response: { 200: healthy } }
+  const readiness = {
+    operationId: 'readiness',
+    tags: ['operations'],
+    summary: '可以服务 / The process and its database answer',
+    response: { 200: healthy, ...problemAnswers },
+  }
+  server.get('/healthz', { schema: health }, async () => ({ state: 'ok' as const }))
+  server.get('/readyz', { schema: readiness }, async () => {
+    await database.query('select 1')
+    return { state: 'ok' as const }
+  })
+  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
+}

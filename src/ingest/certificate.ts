@@ -1,0 +1,35 @@
+import type { Dataset } from '../feeds/datasets.ts'
+import { toEighteen } from '../feeds/formats.ts'
+import { warn, type Findings } from './normalise.ts'
+
+/** Certificate types whose number is a citizen number (GB 11643). */
+const CITIZEN_TYPES: ReadonlySet<unknown> = new Set(['111', '112'])
+
+/** Numbers that departments file under 111 though their form tells another certificate. */
+const otherForms: readonly { readonly form: RegExp; readonly type: string }[] = [
+  { form: /^8[123]0000\d{11}[\dX]$/, type: 'HMT_RP' },
+  { form: /^9\d{16}[\dX]$/, type: '553' },
+  { form: /^[A-Z]{3}\d{12}$/, type: '553' },
+]
+
+/**
+ * Certificate type and number of the person a record names, made one: a 15-digit citizen number gets 18 characters
+ * (DQ-014), a number that is clearly of another certificate takes that type (DQ-016). Changes `fields`, which the
+ * caller is still building.
+ */
+export function settleCertificate(dataset: Dataset, fields: Record<string, unknown>, findings: Findings): void {
+  if (dataset.subject === null) return
+  const { type, number } = dataset.subject
+  const given = fields[number]
+  if (typeof given !== 'string' || !CITIZEN_TYPES.has(fields[type])) return
+  const eighteen = toEighteen(given)
+  if (eighteen !== null) {
+    fields[number] = eighteen
+    warn(findings, 'DQ-014')
+    return
+  }
+  const other = otherForms.find((entry) => entry.form.test(given))
+  if (other === undefined) return
+  fields[type] = other.type
+  warn(findings, 'DQ-016')
+}

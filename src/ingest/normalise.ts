@@ -1,0 +1,106 @@
+import { holdsDeniedText } from '../feeds/deny-list.ts'
+import { findFormat, isMobile, type Format } from '../feeds/formats.ts'
+import type { Property } from '../feeds/datasets.ts'
+import type { Reason } from '../record.ts'
+import { scrubText } from './scrub.ts'
+
+/** What mapping one row brought to light. Local to that row. */
+export interface Findings {
+  readonly warnings: string[]
+  readonly faults: Reason[]
+}
+
+export function warn(findings: Findings, rule: string): void {
+  if (!findings.warnings.includes(rule)) findings.warnings.push(rule)
+}
+
+/** Texts that stand for nothing (DQ-001), none longer than four characters. */
+const PLACEHOLDERS = new Set(['无', '不详', '未知', 'null', 'NULL', '-', '/'])
+const LONGEST_PLACEHOLDER = 4
+const DATE_PLACEHOLDERS = new Set(['0000-00-00', '1900-01-01', '3000-01-01', '9999-12-31'])
+
+/** Outside printable ASCII without the space and the common Han characters something may need care; inside nothing does. */
+const UNCOMMON = /[^\u0021-\u007e\u4e00-\u9fff]/
+const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2060\ufeff]/g
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+// oxlint-disable-next-line no-control-regex -- as above, but free text may hold tabs and line ends
+const CONTROL_IN_TEXT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/
+const UNDECODABLE = '\ufffd'
+const PRIVATE_USE = /[\ue000-\uf8ff]|[\u{f0000}-\u{10ffff}]/u
+const COUNTRY_MOBILE = /^(?:\+?86|0086)?(1[3-9]\d{9})$/
+
+type Fold = Format['normalise']
+
+const dropQuote = (value: string): string => (value.startsWith("'") ? value.slice(1) : value)
+
+function foldPhone(value: string): string {
+  return isMobile(value) ? value : (COUNTRY_MOBILE.exec(value.replaceAll('-', ''))?.[1] ?? dropQuote(value))
+}
+
+/** What is done to every value of a format. Names and other plain text are left alone. */
+const folds: Readonly<Record<Fold, (value: string) => string>> = {
+  none: (value) => value,
+  exact: dropQuote,
+  upper: (value) => dropQuote(value).toUpperCase(),
+  phone: foldPhone,
+}
+
+/** NFKC only for numbers and codes: in a name it would change rare characters and the middle dot. */
+function unify(raw: string, fold: Fold): string {
+  return fold === 'none' ? raw.trim() : raw.normalize('NFKC').replace(INVISIBLE, '')
+}
+
+/** The rule that the characters of an uncommon text break, or null. */
+function characterFault(raw: string, unified: string, isFreeText: boolean): string | null {
+  if (unified === '' || !raw.isWellFormed()) return 'DQ-004'
+  if ((isFreeText ? CONTROL_IN_TEXT : CONTROL).test(unified)) return 'DQ-004'
+  return unified.includes(UNDECODABLE) ? 'DQ-092' : null
+}
+
+/** An uncommon text made plain, or null where its characters cannot rest; the reason is then among the faults. */
+function unifyUncommon(raw: string, property: Property, fold: Fold, findings: Findings): string | null {
+  const unified = unify(raw, fold)
+  const rule = characterFault(raw, unified, property.text)
+  if (rule !== null) {
+    findings.faults.push({ rule, field: property.name })
+    return null
+  }
+  if (PRIVATE_USE.test(unified)) warn(findings, 'DQ-092')
+  return unified
+}
+
+function isPlaceholder(value: string, isDate: boolean): boolean {
+  if (value.length <= LONGEST_PLACEHOLDER) return PLACEHOLDERS.has(value)
+  return isDate && DATE_PLACEHOLDERS.has(value)
+}
+
+function cleanFreeText(value: string, findings: Findings): string | undefined {
+  if (holdsDeniedText(value)) {
+    warn(findings, 'DQ-091')
+    return undefined
+  }
+  const scrubbed = scrubText(value)
+  if (scrubbed !== value) warn(findings, 'DQ-090')
+  return scrubbed
+}
+
+/**
+ * How values of one property are normalised, chosen once from its format: text in, text out, undefined for nothing.
+ * A text with characters that cannot rest (DQ-004, DQ-092) becomes a fault of the row.
+ */
+export function createNormaliser(property: Property): (raw: string, findings: Findings) => string | undefined {
+  const fold = findFormat(property.format)?.normalise ?? 'none'
+  const finish = folds[fold]
+  const isDate = property.format === 'date'
+  return (raw, findings) => {
+    if (raw === '') return undefined
+    const plain = UNCOMMON.test(raw) ? unifyUncommon(raw, property, fold, findings) : raw
+    if (plain === null) return undefined
+    if (isPlaceholder(plain, isDate)) {
+      warn(findings, 'DQ-001')
+      return undefined
+    }
+    return property.text ? cleanFreeText(plain, findings) : finish(plain)
+  }
+}

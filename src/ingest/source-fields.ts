@@ -1,0 +1,89 @@
+import { isObject } from '../feeds/code-tables.ts'
+import { findDeniedTopic } from '../feeds/deny-list.ts'
+import type { Manifest } from '../feeds/manifest-types.ts'
+import { warn, type Findings } from './normalise.ts'
+
+/** The steps of a JSON pointer (RFC 6901). */
+export type Path = readonly string[]
+
+export function parsePointer(pointer: string): Path {
+  const tokens = pointer.split('/').slice(1)
+  return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+/** The value at the path, or undefined. */
+export function readPath(row: Readonly<Record<string, unknown>>, path: Path): unknown {
+  const [first = ''] = path
+  let value: unknown = row[first]
+  for (let index = 1; index < path.length; index++) {
+    if (!isContainer(value)) return undefined
+    value = value[path[index] ?? '']
+  }
+  return value
+}
+
+function isContainer(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+/** The fields a manifest names, as a tree: null where the value itself is used. */
+interface KnownFields {
+  readonly children: ReadonlyMap<string, KnownFields | null>
+}
+
+function growTree(paths: readonly Path[]): KnownFields {
+  const groups = Map.groupBy(paths, (path) => path[0] ?? '')
+  const children = [...groups].map(([key, group]) => {
+    const isValue = group.some((path) => path.length === 1)
+    return [key, isValue ? null : growTree(group.map((path) => path.slice(1)))] as const
+  })
+  return { children: new Map(children) }
+}
+
+function namedPointers(manifest: Manifest): readonly string[] {
+  const { deletes, map, record, source } = manifest
+  const tieBreaker = source.kind === 'http' ? source.incremental?.tieBreaker : undefined
+  const keyset = source.kind === 'sql' ? [`/${source.keyset.updatedAt}`, `/${source.keyset.id}`] : []
+  const flag = deletes.kind === 'flag' ? deletes.pointer : undefined
+  const pointers = [record.id, record.updatedAt, flag, tieBreaker, ...keyset, ...map.map((mapping) => mapping.from)]
+  return pointers.filter((pointer) => pointer !== undefined)
+}
+
+/** A source chooses its field names, so what is remembered about them is bounded. */
+const REMEMBERED_FIELDS = 500
+const LONGEST_NAME = 100
+
+function createDenial(): (key: string) => boolean {
+  const remembered = new Map<string, boolean>()
+  return (key) => {
+    const known = remembered.get(key)
+    if (known !== undefined) return known
+    const isDenied = findDeniedTopic(key.slice(0, LONGEST_NAME)) !== null
+    if (remembered.size < REMEMBERED_FIELDS) remembered.set(key, isDenied)
+    return isDenied
+  }
+}
+
+const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
+
+/**
+ * Looks over the fields of a row that the manifest does not name: DQ-002 where there is one, DQ-091 where one of the
+ * deny list arrives filled. They are never read further, so they are dropped either way.
+ */
+export function createFieldWatch(
+  manifest: Manifest,
+): (row: Readonly<Record<string, unknown>>, findings: Findings) => void {
+  const tree = growTree(namedPointers(manifest).map(parsePointer))
+  const isDenied = createDenial()
+  const look = (row: Readonly<Record<string, unknown>>, known: KnownFields, findings: Findings): void => {
+    for (const key of Object.keys(row)) {
+      const inner = known.children.get(key)
+      if (inner === null) continue
+      const value = row[key]
+      if (inner !== undefined && isObject(value)) look(value, inner, findings)
+      if (inner !== undefined) continue
+      warn(findings, isFilled(value) && isDenied(key) ? 'DQ-091' : 'DQ-002')
+    }
+  }
+  return (row, findings) => look(row, tree, findings)
+}

@@ -1,0 +1,30 @@
+import type { SourceRow } from '../../record.ts'
+
+/**
+ * Where reading stands, as plain JSON. Saved in the same transaction as the rows of the page it belongs to, so a crash
+ * repeats a page and never skips one. Only the kind of source that wrote it reads it. Holds positions, never personal values.
+ */
+export type Cursor = Readonly<Record<string, unknown>>
+
+export interface SourcePage {
+  readonly rows: readonly SourceRow[]
+  /** Position after this page. */
+  readonly cursor: Cursor
+  /** True when this run has read all there is to read now; the next run goes on from `cursor`. */
+  readonly done: boolean
+  /** The source's own count of everything it offers in this run, where it states one. */
+  readonly total?: number
+}
+
+/** One opened department system. Made by the `open…Source` function of its kind. */
+export interface Source {
+  /**
+   * Reads the page after `cursor` (null: from the very beginning). `now` fixes the upper edge of a new reading window.
+   * Throws AppError with a SOURCE_… code; it never drops a row and never ends early in silence.
+   */
+  readonly readPage: (cursor: Cursor | null, now: Date) => Promise<SourcePage>
+  readonly close: () => Promise<void>
+}
+
+/** The clear secrets of one feed by the names its manifest uses. */
+export type Secrets = Readonly<Record<string, string>>

@@ -1,0 +1,72 @@
+import packageJson from '../package.json' with { type: 'json' }
+import type { Config } from './config.ts'
+import { AppError } from './errors.ts'
+import { loadDatasets, type Dataset } from './feeds/datasets.ts'
+import { loadKeyEncryptionKey } from './security/key-encryption-key.ts'
+import { openKeyRing, type KeyRing } from './security/key-ring.ts'
+import { readDataKeys } from './store/data-keys.ts'
+import { openDatabase, type Database } from './store/database.ts'
+import { openEmbeddedServer, type EmbeddedServer } from './store/embedded-server.ts'
+import { migrate } from './store/migrate.ts'
+
+export const version: string = packageJson.version
+
+/** One installation as a process sees it: its database, keys and dataset schemas. */
+export interface Installation {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly database: Database
+  readonly datasets: ReadonlyMap<string, Dataset>
+  readonly keys: KeyRing
+  readonly close: () => Promise<void>
+}
+
+/** The embedded server, or nothing when DATABASE_URL names one. Refused in production unless the operator insists. */
+async function openServer(config: Config): Promise<EmbeddedServer | null> {
+  if (config.databaseUrl !== null) return null
+  if (!config.allowEmbedded) {
+    throw new AppError('CONFIG_INVALID', 'set DATABASE_URL; the embedded PostgreSQL is for trying out, or set GRIDBRIDGE_ALLOW_EMBEDDED=1')
+  }
+  return openEmbeddedServer(config.dataDirectory)
+}
+
+const keyEncryptionKeyOf = (config: Config): Buffer =>
+  loadKeyEncryptionKey(config.keyEncryptionKey, config.keyEncryptionKeyFile, config.databaseUrl === null)
+
+/** Brings the database to this version. With the embedded server this happens at every start. Returns what was applied. */
+export async function migrateInstallation(config: Config, serverUrl: string | null): Promise<readonly string[]> {
+  const url = config.ownerDatabaseUrl ?? config.databaseUrl ?? serverUrl
+  if (url === null) throw new AppError('CONFIG_INVALID', 'set OWNER_DATABASE_URL or DATABASE_URL')
+  const datasets = [...loadDatasets().keys()]
+  return migrate({ url, keyEncryptionKey: keyEncryptionKeyOf(config), suite: config.cryptoSuite, datasets })
+}
+
+/** `gridbridge migrate`: starts the embedded server where there is no other, migrates, and leaves things as they were. */
+export async function migrateOnly(config: Config): Promise<readonly string[]> {
+  const server = await openServer(config)
+  try {
+    return await migrateInstallation(config, server?.url ?? null)
+  } finally {
+    await server?.stop()
+  }
+}
+
+/** Opens the installation. Throws DATABASE_OUTDATED when a city's database was not migrated yet, KEY_UNAVAILABLE, CONFIG_INVALID. */
+export async function openInstallation(config: Config, processName: string, connections = 8): Promise<Installation> {
+  const datasets = loadDatasets()
+  const server = await openServer(config)
+  try {
+    if (server !== null) await migrateInstallation(config, server.url)
+    const databaseUrl = config.databaseUrl ?? server?.url ?? ''
+    const database = openDatabase({ url: databaseUrl, processName, connections })
+    const keys = openKeyRing(keyEncryptionKeyOf(config), await readDataKeys(database.query))
+    const close = async (): Promise<void> => {
+      await database.close()
+      await server?.stop()
+    }
+    return { config, databaseUrl, database, datasets, keys, close }
+  } catch (error) {
+    await server?.stop()
+    throw error
+  }
+}

@@ -1,0 +1,31 @@
+import type { Database } from '../store/database.ts'
+import { listIdleSubscriptions } from '../store/deliveries.ts'
+import { listIdleRuns } from '../store/runs.ts'
+import type { JobQueues } from './queues.ts'
+
+/** How long what fell out of the queue waits at most, besides its lease. Two small index reads. */
+const EVERY_MS = 3000
+
+/** Enqueues every run and subscription that is due and that no living worker holds. Safe to run anywhere, any number of times. */
+export async function reconcile(database: Database, queues: JobQueues): Promise<number> {
+  const runs = await listIdleRuns(database.query)
+  for (const run of runs) await queues.enqueueRun(run)
+  const subscriptions = await listIdleSubscriptions(database.query)
+  for (const subscription of subscriptions) await queues.enqueueDelivery(subscription)
+  return runs.length + subscriptions.length
+}
+
+/** Reconciles over and over until `stop`. A pass that fails is followed by the next one. */
+export function startReconciler(database: Database, queues: JobQueues, onError: (error: unknown) => void): () => Promise<void> {
+  let stopped = false
+  let pass: Promise<unknown> = Promise.resolve()
+  const timer = setInterval(() => {
+    if (stopped) return
+    pass = pass.then(() => reconcile(database, queues)).catch(onError)
+  }, EVERY_MS)
+  return async () => {
+    stopped = true
+    clearInterval(timer)
+    await pass
+  }
+}

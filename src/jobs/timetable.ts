@@ -1,0 +1,85 @@
+import { schedule, setRunCoordinator, type ScheduledTask } from 'node-cron'
+import type { Database } from '../store/database.ts'
+import { requestRun } from '../store/runs.ts'
+import { claimFire, forgetOldFires, insertSlot, listSchedules, type LastSlot } from '../store/slots.ts'
+import type { JobQueues } from './queues.ts'
+
+export interface Timetable {
+  readonly stop: () => Promise<void>
+}
+
+/** Feeds that were added, or whose schedule changed, are picked up this often. */
+const REFRESH_MS = 15_000
+
+/**
+ * Makes the run of one due slot, in one transaction: slot, run and audit entry. The same slot twice makes one run; a slot that
+ * falls due while a run is alive is served by that run.
+ */
+export async function fireSlot(database: Database, queues: JobQueues, feed: LastSlot, dueAt: Date): Promise<void> {
+  const run = await database.transaction(async ({ query, audit }) => {
+    const requested = await requestRun(query, feed.feedId)
+    const fresh = await insertSlot(query, feed.feedId, dueAt, requested.runId)
+    if (fresh && requested.fresh) {
+      await audit({ type: 'run.requested', actor: 'system:timetable', outcome: 'ok', feed: feed.code, object: `run/${requested.runId}` })
+    }
+    return requested
+  })
+  await queues.enqueueRun({ runId: run.runId, epoch: 0 })
+}
+
+const MINUTE_MS = 60_000
+/** A monthly feed is the rarest that is caught up; one that was down for longer waits for its next slot. */
+const LONGEST_OUTAGE_MS = 32 * 24 * 60 * MINUTE_MS
+
+/** The newest minute up to `now` at which the schedule was due after `since`; null when none was missed. */
+function newestMissedSlot(task: ScheduledTask, since: Date, now: Date): Date | null {
+  const oldest = Math.max(since.getTime(), now.getTime() - LONGEST_OUTAGE_MS)
+  for (let at = now.getTime() - (now.getTime() % MINUTE_MS); at > oldest; at -= MINUTE_MS) {
+    if (task.match(new Date(at))) return new Date(at)
+  }
+  return null
+}
+
+/**
+ * Fires every active feed's schedule. It runs in every replica: node-cron asks the database who fires, so a slot is fired
+ * once however many replicas there are, and what was missed while all were down is made up for once at the start.
+ */
+export function startTimetable(database: Database, queues: JobQueues, onError: (error: unknown) => void): Timetable {
+  const tasks = new Map<number, { readonly feed: LastSlot; readonly task: ScheduledTask }>()
+  setRunCoordinator({ shouldRun: (key) => claimFire(database.query, key) })
+
+  const start = async (feed: LastSlot): Promise<void> => {
+    const fire = (dueAt: Date): Promise<void> => fireSlot(database, queues, feed, dueAt).catch(onError)
+    const task = schedule(feed.cron, (context) => fire(context.date), {
+      name: `feed-${feed.feedId}-${feed.cron}`,
+      timezone: feed.timezone,
+      distributed: true,
+      noOverlap: true,
+    })
+    tasks.set(feed.feedId, { feed, task })
+    const missed = newestMissedSlot(task, feed.since, new Date())
+    if (missed !== null) await fire(missed)
+  }
+  const refresh = async (): Promise<void> => {
+    const feeds = await listSchedules(database.query)
+    for (const [feedId, { feed, task }] of tasks) {
+      const now = feeds.find((one) => one.feedId === feedId)
+      if (now?.cron === feed.cron && now.timezone === feed.timezone) continue
+      await task.destroy()
+      tasks.delete(feedId)
+    }
+    for (const feed of feeds) if (!tasks.has(feed.feedId)) await start(feed)
+    await forgetOldFires(database.query)
+  }
+  let refreshing: Promise<void> = refresh().catch(onError)
+  const timer = setInterval(() => {
+    refreshing = refreshing.then(refresh).catch(onError)
+  }, REFRESH_MS)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      await refreshing
+      for (const { task } of tasks.values()) await task.destroy()
+    },
+  }
+}

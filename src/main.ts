@@ -1,0 +1,99 @@
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { AppError, toAppError } from './errors.ts'
+import { buildServer } from './http/server.ts'
+import { openInstallation, version, type Installation } from './installation.ts'
+import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
+import { startReconciler } from './jobs/reconciler.ts'
+import { startTimetable } from './jobs/timetable.ts'
+import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
+import { makeHandlers } from './jobs/workers.ts'
+import { openLog } from './log.ts'
+import { createEgressGuard } from './security/egress.ts'
+
+export const roles = ['api', 'worker', 'scheduler'] as const
+export type Role = (typeof roles)[number]
+
+/** A part of the running product that is stopped in the reverse order of its start. */
+type Stop = () => Promise<void> | void
+
+interface Parts {
+  readonly installation: Installation
+  readonly queues: JobQueues
+  readonly log: Logger
+}
+
+/** A supervisor starts the process again; 70 is EX_SOFTWARE of sysexits. */
+const WATCHDOG_EXIT = 70
+
+async function startApi({ installation, log }: Parts): Promise<Stop> {
+  const { config, database, keys, datasets } = installation
+  const server = await buildServer({
+    version,
+    database,
+    keys,
+    logger: log,
+    datasets: [...datasets.keys()],
+    tokenSeconds: config.tokenSeconds,
+    auditDeadlineMs: config.auditDeadlineMs,
+  })
+  const address = await server.listen({ host: config.host, port: config.port })
+  log.info({ code: 'API_LISTENING', address }, 'listening')
+  process.stdout.write(`${JSON.stringify({ listening: address })}\n`)
+  return () => server.close()
+}
+
+async function startWorker({ installation, queues, log }: Parts): Promise<Stop> {
+  const { config, database, datasets, keys } = installation
+  const skew = await measureSkew(database.query)
+  if (skew > MOST_SKEW_MS) throw new AppError('CONFIG_INVALID', `this machine's clock is ${Math.round(skew)} ms from the database's; set it right`)
+  const egress = createEgressGuard(config.egressAllow)
+  const handlers = makeHandlers({
+    database,
+    datasets,
+    keys,
+    egress,
+    queues,
+    auditDeadlineMs: config.auditDeadlineMs,
+    report: (event) => log.info(event, event.event),
+  })
+  const workers = queues.openWorkers(handlers)
+  const stopReconciler = startReconciler(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'reconciler'))
+  const stopWatchdog = startWatchdog(database.query, (finding) => {
+    log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
+    process.exit(WATCHDOG_EXIT)
+  })
+  log.info({ code: 'WORKER_READY', queue: queues.backend }, 'ready')
+  return async () => {
+    stopWatchdog()
+    await stopReconciler()
+    await workers.close()
+  }
+}
+
+function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
+  const timetable = startTimetable(installation.database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
+  return Promise.resolve(() => timetable.stop())
+}
+
+const starters = { api: startApi, worker: startWorker, scheduler: startScheduler } as const satisfies Record<Role, (parts: Parts) => Promise<Stop>>
+
+/**
+ * Starts the named roles in this process. Returns how to stop them: work in hand is finished, then connections are closed.
+ * Throws a coded error when a setting, the database, the queue or a key is not as it must be.
+ */
+export async function start(config: Config, wanted: readonly Role[]): Promise<Stop> {
+  const processName = wanted.join('+')
+  const log = openLog(config.logLevel, processName)
+  if (config.redisUrl !== null) await assertRedisKeepsJobs(config.redisUrl)
+  const installation = await openInstallation(config, processName, 12)
+  const queues = openQueues(installation.databaseUrl, config.redisUrl, (error) =>
+    log.warn({ code: (error as { code?: string }).code ?? 'QUEUE' }, 'queue connection'),
+  )
+  const stops: Stop[] = [() => installation.close(), () => queues.close()]
+  for (const role of wanted) stops.push(await starters[role]({ installation, queues, log }))
+  return async () => {
+    for (const stop of stops.toReversed()) await stop()
+    log.info({ code: 'STOPPED' }, 'stopped')
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The stages of one record on its way from a department to a consumer. Each stage is a type of its own and is made by
+ * one function, so saving an unprotected record or answering with an unshared one does not compile.
+ *
+ *   SourceRow → RawRecord (ingest/map) → ValidRecord (ingest/validate) → ProtectedRecord (ingest/protect)
+ *             → SharedRecord (sharing/share)
+ */
+declare const stage: unique symbol
+
+/** Plain values by property name, as the dataset schema names them. */
+export type Fields = Readonly<Record<string, unknown>>
+
+/** What happened to the record at its source. */
+export type Operation = 'upsert' | 'delete'
+
+/** One row exactly as the department sent it. It may be anything: a row that is no object is rejected, not thrown. */
+export interface SourceRow {
+  /** Place of the row within its page, from 0. */
+  readonly row: number
+  readonly value: unknown
+}
+
+/** A row in the dataset's own words, normalised but not yet checked. */
+export interface RawRecord {
+  readonly [stage]: 'raw'
+  readonly source: SourceRow
+  readonly operation: Operation
+  readonly fields: Fields
+  /** Ids of quality rules that were applied or hurt without rejecting, for example DQ-014. No values. */
+  readonly warnings: readonly string[]
+  /** Reasons found while mapping, for example an undecodable row. A record with any is rejected by validate. */
+  readonly faults: readonly Reason[]
+}
+
+/** A record that meets its dataset schema and every rejecting quality rule. */
+export interface ValidRecord {
+  readonly [stage]: 'valid'
+  readonly recordId: string
+  readonly operation: Operation
+  readonly fields: Fields
+  readonly warnings: readonly string[]
+}
+
+/** Why a row was refused: a rule id and a schema field. Never a value, never a key the department chose. */
+export interface Reason {
+  readonly rule: string
+  readonly field: string | null
+}
+
+/** A row that broke its schema. The source row in it is clear text until protect seals it. */
+export interface Rejection {
+  readonly [stage]: 'rejection'
+  readonly source: SourceRow
+  readonly reasons: readonly Reason[]
+}
+
+/** A record as it rests: safe to show, with the identifying fields sealed. `masked` and `sealed` are null in a tombstone. */
+export interface ProtectedRecord {
+  readonly [stage]: 'protected'
+  readonly recordId: string
+  readonly operation: Operation
+  /** JSON text of the masked view. */
+  readonly masked: string | null
+  readonly sealed: Uint8Array | null
+  /** 16-byte keyed token of the normalised certificate type and number; null where the record names no person. */
+  readonly subject: Uint8Array | null
+  /** 16-byte keyed digest of the clear fields, for change detection. */
+  readonly digest: Uint8Array
+  readonly gridCode: string | null
+}
+
+/** A rejection as it rests: the source row sealed, the reasons free of values. */
+export interface ProtectedRejection {
+  readonly [stage]: 'protected-rejection'
+  readonly row: number
+  readonly reasons: readonly Reason[]
+  readonly sealed: Uint8Array
+}
+
+/** What one consumer receives of one change under its agreement. */
+export interface SharedRecord {
+  readonly [stage]: 'shared'
+  /** Identity within the dataset: feed code and source record id. */
+  readonly id: string
+  readonly version: number
+  readonly operation: Operation
+  readonly record: Fields | null
+}

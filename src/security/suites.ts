@@ -1,0 +1,73 @@
+import { hash } from 'node:crypto'
+
+/**
+ * The two cryptographic suites. `standard` is AES-256-CTR with HMAC-SHA-256, `gm` is SM4-CTR (GB/T 32907) with HMAC-SM3
+ * (GB/T 32905). Both encrypt, then authenticate: SM4-GCM does not exist in Node, and one construction for both is one proof.
+ */
+export interface Suite {
+  readonly id: number
+  readonly name: 'standard' | 'gm'
+  readonly cipher: 'aes-256-ctr' | 'sm4-ctr'
+  readonly cipherKeyBytes: number
+  readonly hash: 'sha256' | 'sm3'
+}
+
+export const suites = {
+  standard: { id: 1, name: 'standard', cipher: 'aes-256-ctr', cipherKeyBytes: 32, hash: 'sha256' },
+  gm: { id: 2, name: 'gm', cipher: 'sm4-ctr', cipherKeyBytes: 16, hash: 'sm3' },
+} as const satisfies Record<string, Suite>
+
+/** Both hashes work on 64-byte blocks (FIPS 180-4, GB/T 32905-2016). */
+const BLOCK_BYTES = 64
+
+/** An HMAC key (RFC 2104) with its two pads computed once. */
+export interface HmacKey {
+  readonly hash: Suite['hash']
+  readonly inner: Buffer
+  readonly outer: Buffer
+}
+
+export function prepareHmacKey(algorithm: Suite['hash'], key: Uint8Array): HmacKey {
+  const block = Buffer.alloc(BLOCK_BYTES)
+  block.set(key.length > BLOCK_BYTES ? hash(algorithm, key, 'buffer') : key)
+  return { hash: algorithm, inner: block.map((byte) => byte ^ 0x36) as Buffer, outer: block.map((byte) => byte ^ 0x5c) as Buffer }
+}
+
+/** Grows to the longest input and is used again: a fresh buffer for each record is a tenth of the pipeline's garbage. */
+let scratch = Buffer.alloc(4096)
+
+/** Room for `bytes` after a block, shared by all calls: nothing may be kept in it across a call. */
+function scratchFor(bytes: number): Buffer {
+  if (scratch.length < BLOCK_BYTES + bytes) scratch = Buffer.alloc(2 * (BLOCK_BYTES + bytes))
+  return scratch
+}
+
+function outerHash(key: HmacKey, inner: Buffer): Buffer {
+  const room = scratchFor(inner.length)
+  key.outer.copy(room)
+  inner.copy(room, BLOCK_BYTES)
+  const tag = hash(key.hash, room.subarray(0, BLOCK_BYTES + inner.length), 'buffer')
+  room.fill(0, 0, BLOCK_BYTES)
+  return tag
+}
+
+/**
+ * HMAC over texts and bytes one after the other, by two one-shot `crypto.hash` calls: about 2 µs for a record, against 12 µs
+ * for `createHmac`, whose cost is the object and not the hashing. A text counts as its UTF-8 bytes.
+ */
+export function hmac(key: HmacKey, ...parts: readonly (Uint8Array | string)[]): Buffer {
+  const most = parts.reduce((sum, part) => sum + (typeof part === 'string' ? 3 * part.length : part.length), 0)
+  const room = scratchFor(most)
+  key.inner.copy(room)
+  let end = BLOCK_BYTES
+  for (const part of parts) {
+    if (typeof part === 'string') end += room.write(part, end, 'utf8')
+    else {
+      room.set(part, end)
+      end += part.length
+    }
+  }
+  const inner = hash(key.hash, room.subarray(0, end), 'buffer')
+  room.fill(0, 0, end)
+  return outerHash(key, inner)
+}

@@ -1,0 +1,50 @@
+import pg from 'pg'
+import type { StoredEntry, StoredLane } from '../audit/verify.ts'
+import { AppError } from '../errors.ts'
+import type { Query } from './database.ts'
+
+/** A consistent view of the whole log: entries ordered by lane and place, streamed, and the lanes as of the same moment. */
+export interface AuditSnapshot {
+  readonly lanes: readonly StoredLane[]
+  readonly entries: AsyncIterable<StoredEntry>
+  readonly close: () => Promise<void>
+}
+
+const FETCH_ROWS = 2000
+
+async function* fetchEntries(client: pg.Client): AsyncGenerator<StoredEntry> {
+  for (;;) {
+    const { rows } = await client.query<StoredEntry>(`fetch ${FETCH_ROWS} from audit_entries`)
+    yield* rows
+    if (rows.length < FETCH_ROWS) return
+  }
+}
+
+/** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */
+export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, application_name: 'gridbridge-audit-verify' })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query('begin isolation level repeatable read read only')
+    const { rows: lanes } = await client.query<StoredLane>(
+      'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
+    )
+    await client.query(
+      `declare audit_entries no scroll cursor for
+         select lane_id as "laneId", lane_seq as "laneSeq", body, leaf, entry_id as "entryId",
+                to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recordedAt",
+                event_type as type, actor, outcome, feed, dataset, count
+           from audit.entry order by lane_id, lane_seq`,
+    )
+    return { lanes, entries: fetchEntries(client), close: () => client.end() }
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })
+  }
+}
+
+export async function countAuditEntries(query: Query): Promise<number> {
+  const [row] = await query<{ entries: number }>('select count(*) as entries from audit.entry')
+  return row?.entries ?? 0
+}

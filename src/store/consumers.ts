@@ -1,0 +1,122 @@
+import { AppError } from '../errors.ts'
+import type { Query } from './database.ts'
+
+/** How a field leaves: `mask` as the masked view shows it, `omit` not at all. What is not named is omitted. */
+export type FieldForm = 'mask' | 'omit'
+
+/** What one consumer may receive of one dataset, and why. The only source of what leaves. */
+export interface Agreement {
+  readonly agreementId: number
+  readonly version: number
+  readonly consumer: string
+  readonly consumerId: number
+  readonly dataset: string
+  readonly datasetId: number
+  readonly forms: Readonly<Record<string, FieldForm>>
+  readonly purpose: string
+}
+
+export interface Consumer {
+  readonly consumerId: number
+  readonly name: string
+  readonly secretHash: Buffer
+  readonly webhookUrl: string | null
+  readonly webhookSecret: Buffer | null
+}
+
+export interface NewConsumer {
+  readonly name: string
+  readonly secretHash: Uint8Array
+  readonly webhookUrl: string | null
+  readonly webhookSecret: Uint8Array | null
+}
+
+/** Throws CONSUMER_EXISTS when the name is taken; nothing is changed then. */
+export async function insertConsumer(query: Query, consumer: NewConsumer): Promise<number> {
+  const [row] = await query<{ consumerId: number }>(
+    `insert into consumer (name, secret_hash, webhook_url, webhook_secret) values ($1, $2, $3, $4)
+       on conflict (name) do nothing returning consumer_id as "consumerId"`,
+    [consumer.name, consumer.secretHash, consumer.webhookUrl, consumer.webhookSecret],
+  )
+  if (row === undefined) throw new AppError('CONSUMER_EXISTS', consumer.name)
+  return row.consumerId
+}
+
+export interface NewAgreement {
+  readonly consumerId: number
+  readonly dataset: string
+  readonly forms: Readonly<Record<string, FieldForm>>
+  readonly purpose: string
+  readonly validTo: Date
+}
+
+/** Grants an agreement; where the consumer takes pushes, its subscription begins at the first change. */
+export async function insertAgreement(query: Query, agreement: NewAgreement, subscribe: boolean): Promise<number> {
+  const [row] = await query<{ agreementId: number }>(
+    `insert into agreement (consumer_id, dataset_id, forms, purpose, valid_to)
+       select $1, dataset_id, $3, $4, $5 from dataset where name = $2
+       returning agreement_id as "agreementId"`,
+    [agreement.consumerId, agreement.dataset, JSON.stringify(agreement.forms), agreement.purpose, agreement.validTo],
+  )
+  if (row === undefined) throw new AppError('AGREEMENT_INVALID', `there is no dataset ${agreement.dataset}`)
+  if (subscribe) await query('insert into subscription (agreement_id) values ($1)', [row.agreementId])
+  return row.agreementId
+}
+
+/** Throws CONSUMER_UNKNOWN. */
+export async function findConsumer(query: Query, name: string): Promise<Consumer> {
+  const [consumer] = await query<Consumer>(
+    `select consumer_id as "consumerId", name, secret_hash as "secretHash", webhook_url as "webhookUrl", webhook_secret as "webhookSecret"
+       from consumer where name = $1`,
+    [name],
+  )
+  if (consumer === undefined) throw new AppError('CONSUMER_UNKNOWN', name)
+  return consumer
+}
+
+const AGREEMENT_COLUMNS = `agreement_id as "agreementId", version, consumer.name as consumer, consumer.consumer_id as "consumerId",
+  dataset.name as dataset, dataset.dataset_id as "datasetId", forms, purpose`
+
+/** The agreement in force between a consumer and a dataset. Throws AGREEMENT_MISSING: no grant means no. */
+export async function findAgreement(query: Query, consumerId: number, dataset: string): Promise<Agreement> {
+  const [agreement] = await query<Agreement>(
+    `select ${AGREEMENT_COLUMNS} from agreement join consumer using (consumer_id) join dataset using (dataset_id)
+      where consumer.consumer_id = $1 and dataset.name = $2
+        and clock_timestamp() >= valid_from and clock_timestamp() < valid_to`,
+    [consumerId, dataset],
+  )
+  if (agreement === undefined) throw new AppError('AGREEMENT_MISSING', dataset)
+  return agreement
+}
+
+/** The agreement of a subscription, while it is in force. Throws AGREEMENT_MISSING. */
+export async function findAgreementOfSubscription(query: Query, subscriptionId: number): Promise<Agreement & { readonly consumer: string }> {
+  const [agreement] = await query<Agreement>(
+    `select ${AGREEMENT_COLUMNS} from subscription join agreement using (agreement_id)
+       join consumer using (consumer_id) join dataset using (dataset_id)
+      where subscription_id = $1 and clock_timestamp() >= valid_from and clock_timestamp() < valid_to`,
+    [subscriptionId],
+  )
+  if (agreement === undefined) throw new AppError('AGREEMENT_MISSING', `subscription ${subscriptionId}`)
+  return agreement
+}
+
+/** Keeps the keyed hash of an access token until it runs out. */
+export async function insertToken(query: Query, tokenHash: Uint8Array, consumerId: number, seconds: number): Promise<void> {
+  await query('delete from access_token where expires_at < clock_timestamp()')
+  await query(
+    `insert into access_token (token_hash, consumer_id, expires_at) values ($1, $2, clock_timestamp() + make_interval(secs => $3))`,
+    [tokenHash, consumerId, seconds],
+  )
+}
+
+/** The consumer a living token belongs to. Throws TOKEN_INVALID. */
+export async function findConsumerOfToken(query: Query, tokenHash: Uint8Array): Promise<{ readonly consumerId: number; readonly name: string }> {
+  const [row] = await query<{ consumerId: number; name: string }>(
+    `select consumer_id as "consumerId", name from access_token join consumer using (consumer_id)
+      where token_hash = $1 and expires_at > clock_timestamp()`,
+    [tokenHash],
+  )
+  if (row === undefined) throw new AppError('TOKEN_INVALID')
+  return row
+}

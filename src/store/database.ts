@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
+import type { AuditEvent } from '../audit/events.ts'
+import { AppError } from '../errors.ts'
+
+/** Runs one statement and returns its rows. `$1` … in order of `values`. */
+export type Query = <Row = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+
+export interface Transaction {
+  readonly query: Query
+  /** Appends to this connection's audit lane, in this transaction: the entry and what it tells of stand or fall together. */
+  readonly audit: (event: AuditEvent) => Promise<void>
+}
+
+export interface Database {
+  readonly query: Query
+  /** Commits when `work` returns, rolls back when it throws. After `deadlineMs` the connection is destroyed and it throws. */
+  readonly transaction: <Result>(work: (transaction: Transaction) => Promise<Result>, deadlineMs?: number) => Promise<Result>
+  readonly close: () => Promise<void>
+}
+
+/** Where one connection stands in its audit lane. The process is the lane's only writer. */
+interface Lane {
+  readonly id: string
+  seq: number
+  head: Buffer
+}
+
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
+const connectionSqlStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300', '25P03', '57014'])
+const connectionErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
+
+/** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
+function toDatabaseError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const code = (error as { code?: string } | null)?.code ?? ''
+  const message = error instanceof Error ? error.message : ''
+  const lost = connectionSqlStates.has(code) || connectionErrnos.has(code) || /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed)/.test(message)
+  if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
+  if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
+  return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
+}
+
+const queryOn = (client: pg.PoolClient | pg.Pool): Query =>
+  async <Row>(text: string, values: readonly unknown[] = []) => {
+    try {
+      const result = await client.query(text, values as unknown[])
+      return result.rows as Row[]
+    } catch (error) {
+      throw toDatabaseError(error)
+    }
+  }
+
+const laneByClient = new WeakMap<pg.PoolClient, Lane>()
+
+async function laneOf(client: pg.PoolClient, processName: string): Promise<Lane> {
+  const known = laneByClient.get(client)
+  if (known !== undefined) return known
+  const lane: Lane = { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
+  await queryOn(client)('select audit.open_lane($1, $2)', [lane.id, processName])
+  laneByClient.set(client, lane)
+  return lane
+}
+
+const DATABASE_TIME = `to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
+async function appendEntry(query: Query, lane: Lane, event: AuditEvent): Promise<void> {
+  const [clock] = await query<{ now: string }>(`select ${DATABASE_TIME} as now`)
+  const place = { entryId: randomUUID(), recordedAt: clock?.now ?? '', laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
+  const entry = makeEntry(event, place)
+  await query('select audit.append($1, $2, $3, $4)', [lane.id, lane.head, entry.body, entry.leaf])
+  lane.seq += 1
+  lane.head = entry.leaf
+}
+
+async function runTransaction<Result>(
+  client: pg.PoolClient,
+  processName: string,
+  work: (transaction: Transaction) => Promise<Result>,
+): Promise<Result> {
+  const query = queryOn(client)
+  const committed = await laneOf(client, processName)
+  const lane: Lane = { ...committed }
+  await query('begin')
+  try {
+    const result = await work({ query, audit: (event) => appendEntry(query, lane, event) })
+    await query('commit')
+    laneByClient.set(client, lane)
+    return result
+  } catch (error) {
+    await query('rollback')
+    throw error
+  }
+}
+
+async function withDeadline<Result>(promise: Promise<Result>, deadlineMs: number | undefined): Promise<Result> {
+  if (deadlineMs === undefined) return promise
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new AppError('DATABASE_UNAVAILABLE', `no answer within ${deadlineMs} ms`)), deadlineMs)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw toDatabaseError(error)
+  }
+}
+
+/** One transaction on one connection. A connection whose state is unknown afterwards is destroyed, and its lane with it. */
+async function transactionOn<Result>(
+  pool: pg.Pool,
+  processName: string,
+  work: (transaction: Transaction) => Promise<Result>,
+  deadlineMs: number | undefined,
+): Promise<Result> {
+  const client = await withDeadline(checkOut(pool), deadlineMs)
+  const running = runTransaction(client, processName, work)
+  try {
+    const result = await withDeadline(running, deadlineMs)
+    client.release()
+    return result
+  } catch (error) {
+    running.catch(() => undefined)
+    const failure = toDatabaseError(error)
+    client.release(failure.code === 'DATABASE_UNAVAILABLE' || failure.code === 'INTERNAL')
+    throw failure
+  }
+}
+
+export interface DatabaseOptions {
+  readonly url: string
+  /** Goes into the audit lanes and `application_name`, for example `worker`. */
+  readonly processName: string
+  readonly connections?: number
+}
+
+/**
+ * Opens the pool that the running product uses, as the role `gridbridge_app`. Half-open connections are the reason for the
+ * timeouts: with them a dead connection was given up in 9 s, without them not within 40 s.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.connections ?? 8,
+    application_name: `gridbridge-${options.processName}`,
+    options: '-c role=gridbridge_app -c search_path=gridbridge,pg_temp -c timezone=UTC',
+    keepAlive: true,
+    connectionTimeoutMillis: 3000,
+    statement_timeout: 30_000,
+    query_timeout: 35_000,
+    idle_in_transaction_session_timeout: 30_000,
+  })
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => undefined)
+  return {
+    query: queryOn(pool),
+    transaction: (work, deadlineMs) => transactionOn(pool, options.processName, work, deadlineMs),
+    close: () => pool.end(),
+  }
+}

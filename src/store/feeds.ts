@@ -1,0 +1,58 @@
+import type { Manifest } from '../feeds/manifest-types.ts'
+import { AppError } from '../errors.ts'
+import type { Query } from './database.ts'
+
+/** A registered feed. `cursor` is where its next run goes on. */
+export interface Feed {
+  readonly feedId: number
+  readonly code: string
+  readonly department: string
+  readonly datasetId: number
+  readonly dataset: string
+  readonly manifest: Manifest
+  readonly secrets: Uint8Array
+  readonly state: 'active' | 'suspended' | 'retired'
+  readonly cursor: Readonly<Record<string, unknown>> | null
+}
+
+const FEED_COLUMNS = `feed.feed_id as "feedId", code, department, dataset_id as "datasetId", dataset.name as dataset, manifest,
+  secrets, feed.state, cursor`
+
+/** Registers a feed. Throws FEED_EXISTS when the code is taken; nothing is changed then. */
+export async function insertFeed(query: Query, manifest: Manifest, secrets: Uint8Array): Promise<number> {
+  const [row] = await query<{ feedId: number }>(
+    `insert into feed (code, department, dataset_id, manifest, secrets)
+       select $1, $2, dataset_id, $4, $5 from dataset where name = $3
+       on conflict (code) do nothing
+       returning feed_id as "feedId"`,
+    [manifest.feed.code, manifest.feed.department, manifest.feed.dataset, JSON.stringify(manifest), secrets],
+  )
+  if (row === undefined) throw new AppError('FEED_EXISTS', manifest.feed.code)
+  return row.feedId
+}
+
+export async function listFeeds(query: Query): Promise<readonly Feed[]> {
+  return query<Feed>(`select ${FEED_COLUMNS} from feed join dataset using (dataset_id) order by code`)
+}
+
+/** Throws FEED_UNKNOWN. */
+export async function findFeed(query: Query, code: string): Promise<Feed> {
+  const [feed] = await query<Feed>(`select ${FEED_COLUMNS} from feed join dataset using (dataset_id) where code = $1`, [code])
+  if (feed === undefined) throw new AppError('FEED_UNKNOWN', code)
+  return feed
+}
+
+/** Throws FEED_UNKNOWN. */
+export async function findFeedOfRun(query: Query, runId: number): Promise<Feed> {
+  const [feed] = await query<Feed>(
+    `select ${FEED_COLUMNS} from feed join dataset using (dataset_id) join run using (feed_id) where run_id = $1`,
+    [runId],
+  )
+  if (feed === undefined) throw new AppError('FEED_UNKNOWN', `run ${runId}`)
+  return feed
+}
+
+/** Makes the feed's next run begin at the very beginning. */
+export async function forgetCursor(query: Query, feedId: number): Promise<void> {
+  await query('update feed set cursor = null where feed_id = $1', [feedId])
+}

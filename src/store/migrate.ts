@@ -1,0 +1,103 @@
+import { runMigrations } from 'bullmq'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
+import pg from 'pg'
+import { AppError } from '../errors.ts'
+import { createWrappedKey, keyPurposes, type WrappedKey } from '../security/key-ring.ts'
+import type { Suite } from '../security/suites.ts'
+import * as ledger from './migrations/0001-ledger.ts'
+import * as audit from './migrations/0002-audit.ts'
+import * as applicationRole from './migrations/0003-application-role.ts'
+
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-ledger': ledger,
+  '0002-audit': audit,
+  '0003-application-role': applicationRole,
+}
+
+async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
+  const database = new Kysely<never>({ dialect: new PostgresDialect({ pool }) })
+  const migrator = new Migrator({
+    db: database,
+    provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+    migrationTableSchema: 'public',
+  })
+  const { error, results } = await migrator.migrateToLatest()
+  if (error !== undefined) throw new AppError('DATABASE_OUTDATED', 'a migration failed', { cause: error })
+  return (results ?? []).map((result) => result.migrationName)
+}
+
+/**
+ * BullMQ's own tables. They are created here as the owner, because its backend never migrates by itself; the application
+ * role then needs no right to create anything.
+ */
+async function migrateQueue(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await runMigrations(client, 'bullmq')
+    await client.query(`
+      grant usage on schema bullmq to gridbridge_app;
+      grant select, insert, update, delete on all tables in schema bullmq to gridbridge_app;
+      grant usage, select, update on all sequences in schema bullmq to gridbridge_app;
+      grant execute on all functions in schema bullmq to gridbridge_app;
+    `)
+  } finally {
+    client.release()
+  }
+}
+
+async function createMissingKeys(pool: pg.Pool, keyEncryptionKey: Uint8Array, suite: Suite['name']): Promise<void> {
+  const { rows } = await pool.query<{ key_id: number; purpose: string }>('select key_id, purpose from gridbridge.data_key')
+  const present = new Set(rows.map((row) => row.purpose))
+  const firstId = Math.max(0, ...rows.map((row) => row.key_id)) + 1
+  const missing = keyPurposes.filter((purpose) => !present.has(purpose))
+  const keys: readonly WrappedKey[] = missing.map((purpose, index) =>
+    createWrappedKey(keyEncryptionKey, firstId + index, purpose, suite),
+  )
+  for (const key of keys) {
+    await pool.query(
+      `insert into gridbridge.data_key (key_id, purpose, suite, wrapped) values ($1, $2, $3, $4)
+         on conflict (key_id) do nothing`,
+      [key.id, key.purpose, key.suite, key.wrapped],
+    )
+  }
+}
+
+async function insertDatasets(pool: pg.Pool, names: readonly string[]): Promise<void> {
+  await pool.query('insert into gridbridge.dataset (name) select unnest($1::text[]) on conflict (name) do nothing', [names])
+}
+
+export interface MigrateOptions {
+  /** A login that owns the tables. */
+  readonly url: string
+  readonly keyEncryptionKey: Uint8Array
+  readonly suite: Suite['name']
+  readonly datasets: readonly string[]
+}
+
+/** Brings the database to this version: our tables, BullMQ's, the data keys, the datasets. Returns the migrations applied. */
+export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
+  const pool = new pg.Pool({ connectionString: options.url, max: 2, connectionTimeoutMillis: 5000 })
+  pool.on('error', () => undefined)
+  const lock = await connectOrExplain(pool)
+  try {
+    // Two processes that start together take turns; kysely's own lock covers only its part.
+    await lock.query('select pg_advisory_lock(725001)')
+    const applied = await migrateLedger(pool)
+    await migrateQueue(pool)
+    await createMissingKeys(pool, options.keyEncryptionKey, options.suite)
+    await insertDatasets(pool, options.datasets)
+    return applied
+  } finally {
+    lock.release(true)
+    await pool.end().catch(() => undefined)
+  }
+}
+
+async function connectOrExplain(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw new AppError('DATABASE_UNAVAILABLE', 'the owner login could not connect', { cause: error })
+  }
+}

@@ -1,0 +1,54 @@
+import { AppError } from '../errors.ts'
+import type { Query } from './database.ts'
+import type { Feed } from './feeds.ts'
+
+/** The digests that the named records rest with, by record id. A tombstone has none. */
+export async function readDigests(query: Query, feed: Feed, ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+  const rows = await query<{ id: string; digest: Buffer }>(
+    `select source_record_id as id, digest from record
+      where feed_id = $1 and source_record_id = any($2) and digest is not null`,
+    [feed.feedId, ids],
+  )
+  return new Map(rows.map((row) => [row.id, row.digest]))
+}
+
+/**
+ * Buries the records of a full-compare feed that its run did not see. Throws SOURCE_SHRUNK, and changes nothing, when more
+ * than `guardRatio` of the living records would vanish (DQ-081): an emptied source must not empty the city.
+ */
+export async function removeUnseen(query: Query, feed: Feed, runId: number, guardRatio: number): Promise<number> {
+  const [count] = await query<{ alive: number; missing: number }>(
+    `select count(*) as alive, count(*) filter (where seen.run_id is null) as missing
+       from record left join run_seen seen on seen.run_id = $2 and seen.source_record_id = record.source_record_id
+      where feed_id = $1 and masked is not null`,
+    [feed.feedId, runId],
+  )
+  const { alive, missing } = count ?? { alive: 0, missing: 0 }
+  if (missing > alive * guardRatio) throw new AppError('SOURCE_SHRUNK', `${missing} of ${alive} records are missing`)
+  await query(
+    `with gone as (
+       select source_record_id, row_number() over (order by source_record_id) as place from record
+        where feed_id = $1 and masked is not null
+          and not exists (select from run_seen seen where seen.run_id = $2 and seen.source_record_id = record.source_record_id))
+     update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = place,
+            subject = null, digest = null, masked = null, sealed = null
+       from gone where record.feed_id = $1 and record.source_record_id = gone.source_record_id`,
+    [feed.feedId, runId],
+  )
+  await query('delete from run_seen where run_id = $1', [runId])
+  return missing
+}
+
+/** Adds records removed at the end of a run to its count. */
+export async function countRemoved(query: Query, runId: number, removed: number): Promise<void> {
+  await query('update run set deleted = deleted + $2 where run_id = $1', [runId, removed])
+}
+
+/** Living records by dataset. */
+export async function countRecords(query: Query): Promise<Readonly<Record<string, number>>> {
+  const rows = await query<{ name: string; records: number }>(
+    `select name, count(record.feed_id) filter (where masked is not null) as records
+       from dataset left join record using (dataset_id) group by name order by name`,
+  )
+  return Object.fromEntries(rows.map((row) => [row.name, row.records]))
+}

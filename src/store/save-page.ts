@@ -1,0 +1,187 @@
+import { AppError } from '../errors.ts'
+import type { ProtectedRecord, ProtectedRejection } from '../record.ts'
+import type { Database, Query, Transaction } from './database.ts'
+import type { Feed } from './feeds.ts'
+import type { RunLease } from './runs.ts'
+
+/** What one page of a run became. */
+export interface PageToSave {
+  readonly records: readonly ProtectedRecord[]
+  readonly rejections: readonly ProtectedRejection[]
+  /** Ids of every valid row, changed or not: a feed that deletes by absence needs to know what it has seen. */
+  readonly seen: readonly string[]
+  readonly cursor: Readonly<Record<string, unknown>>
+  readonly pulled: number
+  readonly valid: number
+  readonly warnings: Readonly<Record<string, number>>
+  readonly sourceTotal: number | null
+}
+
+export interface SavedCounts {
+  readonly pulled: number
+  readonly rejected: number
+}
+
+/** Many byte strings as one parameter and their lengths: an array of bytea costs pg a hex escape for each value. */
+function packBytes(values: readonly (Uint8Array | null)[]): { readonly bytes: Buffer; readonly ends: readonly number[] } {
+  let end = 0
+  const ends = values.map((value) => (end += value?.length ?? 0))
+  return { bytes: Buffer.concat(values.map((value) => value ?? new Uint8Array(0))), ends }
+}
+
+interface UpsertCounts {
+  readonly inserted: number
+  readonly updated: number
+}
+
+/**
+ * Inserts new records and moves changed ones to the end of the change feed. A row whose digest is the same is left alone, so
+ * repeating a page has no effect. Tokens and digests are 16 bytes each and travel as one string of bytes.
+ */
+async function upsertRecords(query: Query, feed: Feed, records: readonly ProtectedRecord[]): Promise<UpsertCounts> {
+  if (records.length === 0) return { inserted: 0, updated: 0 }
+  const sealed = packBytes(records.map((record) => record.sealed))
+  const subject = packBytes(records.map((record) => record.subject))
+  const [counts] = await query<UpsertCounts>(
+    `with saved as (
+       insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, subject, digest, masked, sealed)
+       select $1, id, $2, 1, pg_current_xact_id(), place, grid_code,
+              nullif(substring($7::bytea from coalesce(lag(subject_end) over (order by place), 0) + 1
+                               for subject_end - coalesce(lag(subject_end) over (order by place), 0)), ''),
+              substring($6::bytea from (place::int - 1) * 16 + 1 for 16), masked,
+              substring($9::bytea from coalesce(lag(sealed_end) over (order by place), 0) + 1
+                        for sealed_end - coalesce(lag(sealed_end) over (order by place), 0))
+         from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($8::int[]), unnest($10::int[]))
+              with ordinality as page (id, grid_code, masked, subject_end, sealed_end, place)
+       on conflict (feed_id, source_record_id) do update
+         set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
+             grid_code = excluded.grid_code, subject = excluded.subject, digest = excluded.digest,
+             masked = excluded.masked, sealed = excluded.sealed
+         where kept.digest is distinct from excluded.digest
+       returning version)
+     select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`,
+    [
+      feed.feedId,
+      feed.datasetId,
+      records.map((record) => record.recordId),
+      records.map((record) => record.gridCode),
+      `[${records.map((record) => record.masked).join(',')}]`,
+      Buffer.concat(records.map((record) => record.digest)),
+      subject.bytes,
+      subject.ends,
+      sealed.bytes,
+      sealed.ends,
+    ],
+  )
+  return counts ?? { inserted: 0, updated: 0 }
+}
+
+/** Turns records into tombstones at the end of the change feed: nothing of the person stays but the key. */
+async function buryRecords(query: Query, feed: Feed, ids: readonly string[], firstSeq: number): Promise<number> {
+  if (ids.length === 0) return 0
+  const rows = await query(
+    `update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = $3 + place,
+            subject = null, digest = null, masked = null, sealed = null
+       from unnest($2::text[]) with ordinality as gone (id, place)
+      where feed_id = $1 and source_record_id = gone.id and masked is not null
+      returning 1`,
+    [feed.feedId, ids, firstSeq],
+  )
+  return rows.length
+}
+
+async function insertRejections(query: Query, feed: Feed, lease: RunLease, rejections: readonly ProtectedRejection[]): Promise<void> {
+  if (rejections.length === 0) return
+  await query(
+    `insert into rejection (run_id, feed_id, page, row_in_page, reasons, sealed)
+     select $1, $2, (select pages from run where run_id = $1), place, reasons::jsonb, sealed
+       from unnest($3::int[], $4::text[], $5::bytea[]) as page (place, reasons, sealed)`,
+    [
+      lease.runId,
+      feed.feedId,
+      rejections.map((rejection) => rejection.row),
+      rejections.map((rejection) => JSON.stringify(rejection.reasons)),
+      rejections.map((rejection) => rejection.sealed),
+    ],
+  )
+}
+
+async function markSeen(query: Query, feed: Feed, lease: RunLease, seen: readonly string[]): Promise<void> {
+  if (feed.manifest.deletes.kind !== 'missing') return
+  await query('insert into run_seen (run_id, source_record_id) select $1, unnest($2::text[]) on conflict do nothing', [
+    lease.runId,
+    seen,
+  ])
+}
+
+interface PageCounts extends UpsertCounts {
+  readonly deleted: number
+  readonly unchanged: number
+}
+
+/** Moves the cursor and adds up the run, only while the lease is still ours: this is the fence. Throws LEASE_LOST. */
+async function advanceRun(query: Query, lease: RunLease, page: PageToSave, counts: PageCounts): Promise<SavedCounts> {
+  const [row] = await query<SavedCounts>(
+    `with run as (
+       update run set pages = pages + 1, pulled = pulled + $3, valid = valid + $4, rejected = rejected + $5,
+              inserted = inserted + $6, updated = updated + $7, deleted = deleted + $8, unchanged = unchanged + $9,
+              source_total = coalesce($10, source_total), reason = null, failures = 0,
+              warnings = (select coalesce(jsonb_object_agg(rule, total), '{}') from
+                          (select key as rule, sum(value::bigint) as total
+                             from (select * from jsonb_each_text(warnings) union all select * from jsonb_each_text($11)) as both_sides
+                            group by key) as sums),
+              lease_until = clock_timestamp() + interval '15 seconds'
+        where run_id = $1 and lease_epoch = $2 and state = 'running'
+        returning feed_id, pulled, rejected),
+     moved as (update feed set cursor = $12 from run where feed.feed_id = run.feed_id)
+     select pulled, rejected from run`,
+    [
+      lease.runId,
+      lease.epoch,
+      page.pulled,
+      page.valid,
+      page.rejections.length,
+      counts.inserted,
+      counts.updated,
+      counts.deleted,
+      counts.unchanged,
+      page.sourceTotal,
+      JSON.stringify(page.warnings),
+      JSON.stringify(page.cursor),
+    ],
+  )
+  if (row === undefined) throw new AppError('LEASE_LOST', `run ${lease.runId}`)
+  return row
+}
+
+async function writePage(transaction: Transaction, feed: Feed, lease: RunLease, page: PageToSave): Promise<SavedCounts> {
+  const { query } = transaction
+  const upserts = page.records.filter((record) => record.operation === 'upsert')
+  const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
+  const { inserted, updated } = await upsertRecords(query, feed, upserts)
+  const deleted = await buryRecords(query, feed, deletes, upserts.length)
+  await insertRejections(query, feed, lease, page.rejections)
+  await markSeen(query, feed, lease, page.seen)
+  const unchanged = page.valid - inserted - updated - deleted
+  const totals = await advanceRun(query, lease, page, { inserted, updated, deleted, unchanged })
+  await transaction.audit({
+    type: 'page.saved',
+    actor: 'system:worker',
+    outcome: 'ok',
+    feed: feed.code,
+    dataset: feed.dataset,
+    object: `run/${lease.runId}`,
+    count: page.pulled,
+    details: { inserted, updated, deleted, unchanged, rejected: page.rejections.length },
+  })
+  return totals
+}
+
+/**
+ * Saves one page in ONE transaction: records and their place in the change feed, rejections, cursor, counts, audit entry and
+ * the lease check. A crash before the commit repeats the page; the record key makes the repeat harmless.
+ * Returns the run's totals so far. Throws LEASE_LOST, DATABASE_UNAVAILABLE.
+ */
+export async function savePage(database: Database, feed: Feed, lease: RunLease, page: PageToSave): Promise<SavedCounts> {
+  return database.transaction((transaction) => writePage(transaction, feed, lease, page))
+}

@@ -1,0 +1,38 @@
+import type { Query } from './database.ts'
+
+/** Whether this process is the one that fires `key`: the first insert wins, over all replicas, by the database. */
+export async function claimFire(query: Query, key: string): Promise<boolean> {
+  const rows = await query('insert into cron_fire (key) values ($1) on conflict do nothing returning key', [key])
+  return rows.length === 1
+}
+
+/** Keys are kept for a day; a tick that comes later than that is not the same tick. */
+export async function forgetOldFires(query: Query): Promise<void> {
+  await query(`delete from cron_fire where fired_at < clock_timestamp() - interval '1 day'`)
+}
+
+/** Ties a due time of a feed to the run that serves it. false: the slot was served already. */
+export async function insertSlot(query: Query, feedId: number, dueAt: Date, runId: number): Promise<boolean> {
+  const rows = await query(
+    'insert into feed_slot (feed_id, due_at, run_id) values ($1, $2, $3) on conflict do nothing returning run_id',
+    [feedId, dueAt, runId],
+  )
+  return rows.length === 1
+}
+
+export interface LastSlot {
+  readonly feedId: number
+  readonly code: string
+  readonly cron: string
+  readonly timezone: string
+  /** When the feed was last due or, before its first slot, when it was registered. */
+  readonly since: Date
+}
+
+export async function listSchedules(query: Query): Promise<readonly LastSlot[]> {
+  return query<LastSlot>(
+    `select feed_id as "feedId", code, manifest->'schedule'->>'cron' as cron, manifest->'schedule'->>'timezone' as timezone,
+            coalesce((select max(due_at) from feed_slot where feed_slot.feed_id = feed.feed_id), created_at) as since
+       from feed where state = 'active' order by feed_id`,
+  )
+}

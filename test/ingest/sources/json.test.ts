@@ -1,0 +1,57 @@
+import { assert, jsonValue, pre, property } from 'fast-check'
+import { expect, test } from 'vitest'
+import { parseJson } from '../../../src/ingest/sources/json.ts'
+import { readPointer } from '../../../src/ingest/sources/pointer.ts'
+
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf))
+}
+
+test('integers that a double cannot hold keep every digit', () => {
+  const text =
+    '{"a":510599190001010017,"b":[-12345678901234567890, 9007199254740993],"c":9007199254740991,"d":"1234567890123456789"}'
+  expect(parseJson(text)).toEqual({
+    a: '510599190001010017',
+    b: ['-12345678901234567890', '9007199254740993'],
+    c: 9_007_199_254_740_991,
+    d: '1234567890123456789',
+  })
+})
+
+test('whatever JSON can say without a long integer is read as JSON.parse reads it', () => {
+  assert(
+    property(jsonValue({ maxDepth: 5 }), (value) => {
+      const text = JSON.stringify(value)
+      pre(!/[[:,]-?\d{16}/.test(text))
+      expect(parseJson(text)).toEqual(JSON.parse(text))
+    }),
+  )
+})
+
+test('what is nested too deep is cut out and its neighbours stay', () => {
+  expect(depthOf(parseJson(nested(32)))).toBe(32)
+  const value = parseJson(
+    `{"rows":[{"id":"1","bad":${nested(400_000)}},{"id":"]}\\"[","bad":${nested(40)}},{"id":"3"}]}`,
+  )
+  expect(depthOf(value)).toBe(33)
+  expect([0, 1, 2].map((row) => readPointer(value, `/rows/${row}/id`))).toEqual(['1', ']}"[', '3'])
+})
+
+test.each(['', '{', '[1,]', '{"a":1}}', '['.repeat(400_000), nested(50).slice(0, -1), '"\\', 'NaN', "{'a':1}"])(
+  'text %# that is not JSON is refused without a crash',
+  (text) => {
+    expect(() => parseJson(text)).toThrow(SyntaxError)
+  },
+)
+
+test('a pointer sees own properties only', () => {
+  const value: unknown = JSON.parse('{"a/b":{"~":[10,20]},"__proto__":{"x":1},"":5}')
+  expect(['/a~1b/~0/1', '/__proto__/x', '/'].map((pointer) => readPointer(value, pointer))).toEqual([20, 1, 5])
+  for (const pointer of ['/constructor', '/a~1b/~0/2', '/a~1b/~0/length/x', '/none/below', '/toString']) {
+    expect(readPointer(value, pointer)).toBeUndefined()
+  }
+  expect([null, undefined, 'text', 7].map((given) => readPointer(given, '/a'))).toEqual(Array(4).fill(undefined))
+})
