@@ -36,7 +36,7 @@ const script = (name: string): string => fileURLToPath(new URL(name, import.meta
 
 /** Runs a loader in a process of its own, so that its memory and its warm-up are its own. */
 async function load(name: string, task: IngestTask, environment: Readonly<Record<string, string>>): Promise<LoaderAnswer> {
-  const child = spawn(process.execPath, [...(process.env['PROF'] ? ['--cpu-prof','--cpu-prof-dir=/tmp/prof'] : []), script(name)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } })
+  const child = spawn(process.execPath, [...process.execArgv, ...(process.env['PROF'] ? ['--cpu-prof','--cpu-prof-dir=/tmp/prof'] : []), script(name)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } })
   child.stdin.end(JSON.stringify(task))
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))

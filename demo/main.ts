@@ -25,6 +25,8 @@ interface DemoOptions {
   readonly data: string
   readonly json: boolean
   readonly exit: boolean
+  /** How much later than its ledger the platform answers, in milliseconds. */
+  readonly platformSlowMs: number
 }
 
 interface DepartmentFacts {
@@ -55,7 +57,8 @@ function wholeNumber(name: string, value: unknown, least: number): number {
 function readOptions(given: Readonly<Record<string, string | boolean | undefined>>): DemoOptions {
   const city = { residents: wholeNumber('residents', given['residents'], 20), seed: wholeNumber('seed', given['seed'], 0) }
   const data = path.resolve(typeof given['data'] === 'string' ? given['data'] : 'data/demo')
-  return { city, data, json: given['json'] === true, exit: given['exit'] === true }
+  const platformSlowMs = wholeNumber('platform-slow', given['platformSlow'] ?? 0, 0)
+  return { city, data, json: given['json'] === true, exit: given['exit'] === true, platformSlowMs }
 }
 
 function startDepartments(options: DemoOptions, installation: Installation): Promise<Part<DepartmentFacts>[]> {
@@ -103,7 +106,17 @@ async function startPlatform(options: DemoOptions, config: Config): Promise<Pick
   const platform = await startPart<{ listening: string }>({
     name: 'platform',
     logs: path.join(options.data, 'logs'),
-    script: ['demo/platform/main.ts', '--port', String(port), '--data', path.join(options.data, 'platform'), '--secret', consumer.webhookSecret ?? ''],
+    script: [
+      'demo/platform/main.ts',
+      '--port',
+      String(port),
+      '--data',
+      path.join(options.data, 'platform'),
+      '--slow',
+      String(options.platformSlowMs),
+      '--secret',
+      consumer.webhookSecret ?? '',
+    ],
   })
   return { platform, consumer }
 }
@@ -163,7 +176,8 @@ async function awaitDelivery(stage: Stage): Promise<LedgerSummary> {
       const wanted = Object.values(stored).reduce((total, records) => total + records, 0)
       progress.show({ label: 'delivered', done: held, total: wanted })
       const pending = await query('select 1 from subscription join agreement using (agreement_id) where exists (select from record where record.dataset_id = agreement.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq))')
-      if (open === 0 && pending.length === 0) return ledger
+      // The ledger was read before the queue was seen empty; what it holds now is what counts.
+      if (open === 0 && pending.length === 0) return await readLedger(stage.platform)
       const now = JSON.stringify([held, open, ledger.deliveries, pending.length])
       if (now !== before) movedAt = Date.now()
       before = now

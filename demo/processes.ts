@@ -29,7 +29,8 @@ export interface PartOptions {
 
 function launch({ name, script, environment, logs }: PartOptions): ChildProcess {
   mkdirSync(logs, { recursive: true })
-  const child = spawn(process.execPath, [...script], {
+  // The same V8 limits as the demo itself: see "Memory" in docs/operations.md.
+  const child = spawn(process.execPath, [...process.execArgv, ...script], {
     cwd: projectRoot,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8 --max-old-space-size=1024
 import closeWithGrace from 'close-with-grace'
 import Table from 'cli-table3'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
@@ -85,6 +85,7 @@ program
   .option('--residents <n>', 'how many residents', '20000')
   .option('--seed <n>', 'seed of the city', '1')
   .option('--data <directory>', 'where everything is kept; emptied first')
+  .option('--platform-slow <ms>', 'how much later than its ledger the platform answers', '0')
   .action(
     guarded(async (options: Readonly<Record<string, string | boolean | undefined>>) => {
       const { playDemo } = await import('../demo/main.ts')

@@ -102,6 +102,12 @@ export const boundaryRules: readonly IForbiddenRuleType[] = [
     to: { path: '^src/', pathNot: Object.values(parts) },
   },
   {
+    name: 'file-without-layer',
+    severity: 'error',
+    from: { path: '^src/', pathNot: Object.values(parts) },
+    to: {},
+  },
+  {
     name: 'src-stands-alone',
     comment:
       'The product imports nothing that is not shipped; only the cli opens the demo, and only when it is asked for.',

@@ -49,7 +49,7 @@ async function renderDescription(): Promise<string> {
 
 /** openapi-typescript runs in its own workspace, because it needs TypeScript 5. */
 function renderTypes(description: string): string {
-  const workspace = createRequire(new URL('openapi-types/package.json', import.meta.url))
+  const workspace = createRequire(new URL('./openapi-types/package.json', import.meta.url))
   const command = path.join(path.dirname(workspace.resolve('openapi-typescript')), '../bin/cli.js')
   const directory = mkdtempSync(path.join(tmpdir(), 'gridbridge-openapi-'))
   try {

@@ -46,7 +46,11 @@ const environment = { ...process.env, PATH: `${bin}${path.delimiter}${process.en
 function runCheck([name, command, ...given]: (typeof checks)[number]): Count {
   const startedAt = performance.now()
   const executable = command === 'node' ? process.execPath : path.join(bin, command)
-  const { status, stdout, stderr, error } = spawnSync(executable, given, { cwd: root, env: environment, encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync(executable, given, {
+    cwd: root,
+    env: environment,
+    encoding: 'utf8',
+  })
   const passed = status === 0
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   print(`${passed ? '✓' : '✗'} ${name.padEnd(14)} ${seconds} s`)
@@ -64,7 +68,9 @@ function readReport(file: string): VitestReport | null {
 
 /** A file that could not be loaded has no test to fail, so it counts as one. */
 function countReport(report: VitestReport): Count {
-  const unloaded = report.testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)
+  const unloaded = report.testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  )
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + unloaded.length,
@@ -78,7 +84,11 @@ function runVitest(given: readonly string[]): Count {
   const file = path.join(directory, 'report.json')
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
-    const { status } = spawnSync(path.join(bin, 'vitest'), ['run', ...reporters, ...given], { cwd: root, env: environment, stdio: 'inherit' })
+    const { status } = spawnSync(path.join(bin, 'vitest'), ['run', ...reporters, ...given], {
+      cwd: root,
+      env: environment,
+      stdio: 'inherit',
+    })
     const report = readReport(file)
     const count = report === null ? NOTHING : countReport(report)
     const silent = count.failed === 0 && (status !== 0 || count.passed === 0)

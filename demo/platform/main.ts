@@ -30,14 +30,16 @@ function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
 }
 
 async function takeDelivery({ headers, body }: Request): Promise<Reply> {
-  if (slowMs > 0) await new Promise((resolve) => setTimeout(resolve, slowMs))
   if (failuresLeft > 0) {
     failuresLeft -= 1
     return { status: 503, body: { error: 'told to fail' } }
   }
   const text = (name: string): string => String(headers[name] ?? '')
   const given = { id: text('webhook-id'), timestamp: text('webhook-timestamp'), signatures: text('webhook-signature') }
-  return inTurn(() => receive(ledger, secret, given, body))
+  const reply = await inTurn(() => receive(ledger, secret, given, body))
+  // After the ledger has it and before the sender knows: where a crash of the sender must lead to a redelivery.
+  if (slowMs > 0) await new Promise((resolve) => setTimeout(resolve, slowMs))
+  return reply
 }
 
 const routes: Readonly<Record<string, (request: Request) => Reply | Promise<Reply>>> = {

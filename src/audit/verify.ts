@@ -27,25 +27,35 @@ const sameBytes = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compar
 /** The checks of one entry against its place, in the order in which they are told. Each returns whether it holds. */
 const entryChecks: readonly (readonly [
   fault: string,
-  holds: (entry: StoredEntry, body: ParsedBody, expectedSeq: number, previous: Uint8Array) => boolean,
+  holds: (entry: StoredEntry, body: ParsedBody, expectedSeq: number) => boolean,
 ])[] = [
   ['an entry is missing or out of order here', (entry, _body, expectedSeq) => entry.laneSeq === expectedSeq],
   ['the leaf hash does not fit the body', (entry) => sameBytes(leafHash(entry.body), entry.leaf)],
   ['the body names another place', (entry, body) => body.laneId === entry.laneId && body.laneSeq === entry.laneSeq],
-  ['the entry before it is not the one it follows', (_entry, body, _seq, previous) => body.previous === Buffer.from(previous).toString('hex')],
   ['a column is not a copy of the body', (entry, body) => columnNames.every((name) => entry[name] === body[name])],
 ]
+
+const REWRITTEN = 'the entry after it follows another one'
 
 interface LaneProgress {
   readonly seq: number
   readonly head: Uint8Array
 }
 
-function faultOf(entry: StoredEntry, progress: LaneProgress): string | null {
+interface Fault {
+  readonly seq: number
+  readonly fault: string
+}
+
+/** What is wrong at this place. An entry commits to the one before it, so where the two part, the one before was rewritten. */
+function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
+  const seq = Math.min(entry.laneSeq, progress.seq + 1)
   const body = parseBody(entry.body)
-  if (body === null) return 'the body cannot be read'
-  const failed = entryChecks.find(([, holds]) => !holds(entry, body, progress.seq + 1, progress.head))
-  return failed?.[0] ?? null
+  if (body === null) return { seq, fault: 'the body cannot be read' }
+  const failed = entryChecks.find(([, holds]) => !holds(entry, body, progress.seq + 1))
+  if (failed !== undefined) return { seq, fault: failed[0] }
+  const follows = body.previous === Buffer.from(progress.head).toString('hex')
+  return follows ? null : { seq: Math.max(1, progress.seq), fault: REWRITTEN }
 }
 
 const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
@@ -73,10 +83,8 @@ export async function verifyLanes(lanes: readonly StoredLane[], entries: AsyncIt
     count += 1
     newest = Math.max(newest, parseBody(entry.body)?.version ?? 1)
     const progress = seen.get(entry.laneId) ?? NOTHING_YET
-    const fault = laneById.has(entry.laneId) ? faultOf(entry, progress) : 'the lane of this entry is missing'
-    if (fault !== null) {
-      return { state: 'tampered', entries: count, lane: entry.laneId, seq: Math.min(entry.laneSeq, progress.seq + 1), fault }
-    }
+    const fault = laneById.has(entry.laneId) ? faultOf(entry, progress) : { seq: 1, fault: 'the lane of this entry is missing' }
+    if (fault !== null) return { state: 'tampered', entries: count, lane: entry.laneId, ...fault }
     seen.set(entry.laneId, { seq: entry.laneSeq, head: entry.leaf })
   }
   const cut = cutLane(laneById, seen)

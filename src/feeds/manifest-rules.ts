@@ -94,6 +94,14 @@ function findKeysetFaults({ source }: Manifest): readonly ManifestFault[] {
     }))
 }
 
+/** What is absent tells of a deletion only where every run reads everything: a window or a dropped file holds a part. */
+function findDeletesFaults({ deletes, source }: Manifest): readonly ManifestFault[] {
+  const isReadWhole = source.kind === 'http' && source.incremental === undefined
+  if (deletes.kind !== 'missing' || isReadWhole) return []
+  const wanted = 'flag or none, because a run of this source does not read everything'
+  return [{ pointer: '/deletes/kind', given: describe(deletes.kind), wanted }]
+}
+
 function isTimezone(name: string): boolean {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
@@ -148,9 +156,14 @@ export function findManifestFaults(
   datasets: ReadonlyMap<string, Dataset>,
 ): readonly ManifestFault[] {
   const dataset = datasets.get(manifest.feed.dataset)
-  const general = [findDenied, findPrototypeNames, findKeysetFaults, findScheduleFaults, findSecrets].flatMap((find) =>
-    find(manifest),
-  )
+  const general = [
+    findDenied,
+    findPrototypeNames,
+    findKeysetFaults,
+    findDeletesFaults,
+    findScheduleFaults,
+    findSecrets,
+  ].flatMap((find) => find(manifest))
   if (dataset === undefined) {
     const wanted = `one of ${[...datasets.keys()].join(', ')}`
     return [{ pointer: '/feed/dataset', given: describe(manifest.feed.dataset), wanted }, ...general]

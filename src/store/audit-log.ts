@@ -13,11 +13,30 @@ export interface AuditSnapshot {
 const FETCH_ROWS = 2000
 
 async function* fetchEntries(client: pg.Client): AsyncGenerator<StoredEntry> {
-  for (;;) {
-    const { rows } = await client.query<StoredEntry>(`fetch ${FETCH_ROWS} from audit_entries`)
-    yield* rows
-    if (rows.length < FETCH_ROWS) return
+  try {
+    for (;;) {
+      const { rows } = await client.query<StoredEntry>(`fetch ${FETCH_ROWS} from audit_entries`)
+      yield* rows
+      if (rows.length < FETCH_ROWS) return
+    }
+  } finally {
+    await client.query('close audit_entries')
   }
+}
+
+/** The log as the client's transaction sees it. The entries must be read to their end before the next snapshot. */
+export async function auditSnapshotOn(client: pg.Client): Promise<Omit<AuditSnapshot, 'close'>> {
+  const { rows: lanes } = await client.query<StoredLane>(
+    'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
+  )
+  await client.query(
+    `declare audit_entries no scroll cursor for
+       select lane_id as "laneId", lane_seq as "laneSeq", body, leaf, entry_id as "entryId",
+              to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recordedAt",
+              event_type as type, actor, outcome, feed, dataset, count
+         from audit.entry order by lane_id, lane_seq`,
+  )
+  return { lanes, entries: fetchEntries(client) }
 }
 
 /** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */
@@ -27,17 +46,8 @@ export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
   try {
     await client.connect()
     await client.query('begin isolation level repeatable read read only')
-    const { rows: lanes } = await client.query<StoredLane>(
-      'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
-    )
-    await client.query(
-      `declare audit_entries no scroll cursor for
-         select lane_id as "laneId", lane_seq as "laneSeq", body, leaf, entry_id as "entryId",
-                to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recordedAt",
-                event_type as type, actor, outcome, feed, dataset, count
-           from audit.entry order by lane_id, lane_seq`,
-    )
-    return { lanes, entries: fetchEntries(client), close: () => client.end() }
+    const snapshot = await auditSnapshotOn(client)
+    return { ...snapshot, close: () => client.end() }
   } catch (error) {
     await client.end().catch(() => undefined)
     throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })

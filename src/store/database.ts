@@ -37,7 +37,7 @@ function toDatabaseError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = (error as { code?: string } | null)?.code ?? ''
   const message = error instanceof Error ? error.message : ''
-  const lost = connectionSqlStates.has(code) || connectionErrnos.has(code) || /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed)/.test(message)
+  const lost = connectionSqlStates.has(code) || connectionErrnos.has(code) || /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed|Client has encountered)/.test(message)
   if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
   if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
   return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
@@ -90,15 +90,20 @@ async function runTransaction<Result>(
     laneByClient.set(client, lane)
     return result
   } catch (error) {
-    await query('rollback')
+    // A connection that cannot even roll back is given up, whatever the fault before was.
+    await query('rollback').catch(() => {
+      throw new AppError('DATABASE_UNAVAILABLE', 'the connection broke in a transaction', { cause: error })
+    })
     throw error
   }
 }
 
-async function withDeadline<Result>(promise: Promise<Result>, deadlineMs: number | undefined): Promise<Result> {
-  if (deadlineMs === undefined) return promise
+/** `endsAt` in milliseconds since the epoch. */
+async function withDeadline<Result>(promise: Promise<Result>, endsAt: number | undefined): Promise<Result> {
+  if (endsAt === undefined) return promise
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new AppError('DATABASE_UNAVAILABLE', `no answer within ${deadlineMs} ms`)), deadlineMs)
+  const expire = (): void => reject(new AppError('DATABASE_UNAVAILABLE', 'no answer within the deadline'))
+  const timer = setTimeout(expire, Math.max(0, endsAt - Date.now()))
   try {
     return await Promise.race([promise, late])
   } finally {
@@ -114,6 +119,20 @@ async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
+/** A connection before the deadline. One that comes free later goes back to the pool, which would else run dry. */
+async function checkOutWithin(pool: pg.Pool, endsAt: number | undefined): Promise<pg.PoolClient> {
+  const connecting = checkOut(pool)
+  try {
+    return await withDeadline(connecting, endsAt)
+  } catch (error) {
+    void connecting.then(
+      (client) => client.release(),
+      () => undefined,
+    )
+    throw error
+  }
+}
+
 /** One transaction on one connection. A connection whose state is unknown afterwards is destroyed, and its lane with it. */
 async function transactionOn<Result>(
   pool: pg.Pool,
@@ -121,10 +140,11 @@ async function transactionOn<Result>(
   work: (transaction: Transaction) => Promise<Result>,
   deadlineMs: number | undefined,
 ): Promise<Result> {
-  const client = await withDeadline(checkOut(pool), deadlineMs)
+  const endsAt = deadlineMs === undefined ? undefined : Date.now() + deadlineMs
+  const client = await checkOutWithin(pool, endsAt)
   const running = runTransaction(client, processName, work)
   try {
-    const result = await withDeadline(running, deadlineMs)
+    const result = await withDeadline(running, endsAt)
     client.release()
     return result
   } catch (error) {
@@ -158,8 +178,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     query_timeout: 35_000,
     idle_in_transaction_session_timeout: 30_000,
   })
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks is replaced by the pool; without listeners it would end the process, idle or checked out.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return {
     query: queryOn(pool),
     transaction: (work, deadlineMs) => transactionOn(pool, options.processName, work, deadlineMs),

@@ -17,7 +17,7 @@ export interface Delivery {
 }
 
 /** A request to a consumer may take 15 s; the lease outlives it. */
-const LEASE = `interval '40 seconds'`
+const LEASE = `interval '25 seconds'`
 
 /** Takes the subscription when nobody holds it and it is due. null: somebody else delivers, or it waits. */
 export async function claimSubscription(query: Query, subscriptionId: number): Promise<SubscriptionLease | null> {

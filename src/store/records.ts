@@ -35,7 +35,6 @@ export async function removeUnseen(query: Query, feed: Feed, runId: number, guar
        from gone where record.feed_id = $1 and record.source_record_id = gone.source_record_id`,
     [feed.feedId, runId],
   )
-  await query('delete from run_seen where run_id = $1', [runId])
   return missing
 }
 

@@ -78,7 +78,7 @@ export async function releaseRun(query: Query, lease: RunLease): Promise<void> {
   await query('update run set lease_until = null where run_id = $1 and lease_epoch = $2', [lease.runId, lease.epoch])
 }
 
-/** Ends the run. Throws LEASE_LOST. */
+/** Ends the run and forgets what it has seen. Throws LEASE_LOST. */
 export async function endRun(query: Query, lease: RunLease, state: 'done' | 'stopped', reason: ErrorCode | null): Promise<void> {
   const rows = await query(
     `update run set state = $3, reason = $4, lease_until = null, finished_at = clock_timestamp()
@@ -86,16 +86,18 @@ export async function endRun(query: Query, lease: RunLease, state: 'done' | 'sto
     [lease.runId, lease.epoch, state, reason],
   )
   if (rows.length === 0) throw new AppError('LEASE_LOST', `run ${lease.runId}`)
+  await query('delete from run_seen where run_id = $1', [lease.runId])
 }
 
-/** Puts the run off after a failure that may pass. The cursor stays where the last saved page left it. */
+/** Puts the run off after a failure that may pass. The cursor stays where the last saved page left it. Throws LEASE_LOST. */
 export async function postponeRun(query: Query, lease: RunLease, reason: ErrorCode, delayMs: number): Promise<void> {
-  await query(
+  const rows = await query(
     `update run set state = 'pending', reason = $3, failures = failures + 1, lease_until = null,
             not_before = clock_timestamp() + make_interval(secs => $4::float8 / 1000)
-      where run_id = $1 and lease_epoch = $2`,
+      where run_id = $1 and lease_epoch = $2 and state = 'running' returning run_id`,
     [lease.runId, lease.epoch, reason, delayMs],
   )
+  if (rows.length === 0) throw new AppError('LEASE_LOST', `run ${lease.runId}`)
 }
 
 /** Throws FEED_UNKNOWN. */

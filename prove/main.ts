@@ -1,0 +1,24 @@
+import { proveKill } from './kill.ts'
+import { proveTaint } from './taint.ts'
+import { proveTamper } from './tamper.ts'
+
+/** One long proof: what it does in full, and its verdict. The same code runs small inside `npm test`. */
+type Proof = () => Promise<{ readonly ok: boolean }>
+
+const proofs: Readonly<Record<string, Proof>> = {
+  kill: () => proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
+  taint: () => proveTaint({ canaries: 2000 }),
+  tamper: () => proveTamper({ mutations: 1000, seed: Date.now() % 100_000 }),
+}
+
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !Object.hasOwn(proofs, name))
+if (names.length === 0 || unknown.length > 0) {
+  process.stderr.write(`name a proof: ${Object.keys(proofs).join(', ')}\n`)
+  process.exit(2)
+}
+for (const name of names) {
+  const verdict = await proofs[name]?.()
+  process.stdout.write(`${name} ${JSON.stringify(verdict)}\n`)
+  if (verdict?.ok !== true) process.exitCode = 1
+}

@@ -1,0 +1,98 @@
+import type { Manifest } from '../../src/feeds/manifest-types.ts'
+import { compileMapping } from '../../src/ingest/map.ts'
+import { digestRecord, protect, protectRejections } from '../../src/ingest/protect.ts'
+import { validate } from '../../src/ingest/validate.ts'
+import { seal } from '../../src/security/seal.ts'
+import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
+import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
+import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
+import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
+import { savePage, type PageToSave } from '../../src/store/save-page.ts'
+import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
+import type { TestInstallation } from './installation.ts'
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Registers a feed of residents of its own; `change` replaces members of its manifest. */
+export async function registerFeed({ database, keys }: TestInstallation, code: string, change: Partial<Manifest> = {}): Promise<Feed> {
+  const manifest = createManifest(change)
+  const named = { ...manifest, feed: { ...manifest.feed, code } }
+  const secrets = seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify({ residentToken: 'made-up-token' }))
+  await insertFeed(database.query, named, secrets)
+  return findFeed(database.query, code)
+}
+
+/** Source rows of residents who do not exist, `R-<first>` to `R-<last>`. */
+export function residentRows(first: number, last: number, change: Row = {}): readonly Row[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => createResidentRow({ id: `R-${first + index}`, ...change }))
+}
+
+/** What the pipeline makes of source rows, ready to be saved. */
+export function makePage({ datasets, keys }: TestInstallation, feed: Feed, rows: readonly unknown[], cursor: Row = { page: 1 }): PageToSave {
+  const dataset = datasets.get(feed.dataset)
+  if (dataset === undefined) throw new Error('wanted a dataset')
+  const protection = { dataset, feed: feed.code, keys, today: new Date() }
+  const mapRow = compileMapping(feed.manifest, dataset)
+  const { valid, rejected, warnings } = validate(rows.map((value, row) => mapRow({ row, value })), dataset)
+  return {
+    records: protect(valid.map((record) => digestRecord(record, protection)), protection),
+    rejections: protectRejections(rejected, protection),
+    seen: valid.map((record) => record.recordId),
+    cursor,
+    pulled: rows.length,
+    valid: valid.length,
+    warnings,
+    sourceTotal: null,
+  }
+}
+
+/** A run of the feed that this test holds. */
+export async function beginRun({ database }: TestInstallation, feed: Feed): Promise<RunLease> {
+  const { runId } = await requestRun(database.query, feed.feedId)
+  const lease = await claimRun(database.query, runId)
+  if (lease === null) throw new Error('the run is held already')
+  return lease
+}
+
+/** Saves source rows as one page of a run of its own that is over afterwards. */
+export async function storeRows(installation: TestInstallation, feed: Feed, rows: readonly unknown[]): Promise<void> {
+  const lease = await beginRun(installation, feed)
+  await savePage(installation.database, feed, lease, makePage(installation, feed, rows))
+  await endRun(installation.database.query, lease, 'done', null)
+}
+
+export interface ConsumerOptions {
+  readonly dataset?: string
+  readonly forms?: Readonly<Record<string, FieldForm>>
+  readonly webhookUrl?: string
+}
+
+export interface RegisteredConsumer {
+  readonly name: string
+  readonly consumerId: number
+  readonly clientSecret: string
+  readonly webhookSecret: string
+  /** Null where the consumer takes no pushes. */
+  readonly subscriptionId: number | null
+}
+
+/** Registers a consumer with one agreement, and a subscription where it has a webhook. */
+export async function registerConsumer(
+  { database, keys, asOwner }: TestInstallation,
+  name: string,
+  { dataset = 'resident', forms = { name: 'mask', gridCode: 'mask' }, webhookUrl }: ConsumerOptions = {},
+): Promise<RegisteredConsumer> {
+  const webhookSecret = createWebhookSecret()
+  const clientSecret = `secret-of-${name}`
+  const consumerId = await insertConsumer(database.query, {
+    name,
+    secretHash: keys.token('credential', clientSecret),
+    webhookUrl: webhookUrl ?? null,
+    webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
+  })
+  const validTo = new Date(Date.now() + 86_400_000)
+  const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
+  const agreementId = await insertAgreement(database.query, agreement, webhookUrl !== undefined)
+  const [subscription] = await asOwner<{ id: number }>('select subscription_id as id from gridbridge.subscription where agreement_id = $1', [agreementId])
+  return { name, consumerId, clientSecret, webhookSecret, subscriptionId: subscription?.id ?? null }
+}
