@@ -35,8 +35,16 @@ export interface IngestResult {
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
 /** Runs a loader in a process of its own, so that its memory and its warm-up are its own. */
-async function load(name: string, task: IngestTask, environment: Readonly<Record<string, string>>): Promise<LoaderAnswer> {
-  const child = spawn(process.execPath, [...process.execArgv, ...(process.env['PROF'] ? ['--cpu-prof','--cpu-prof-dir=/tmp/prof'] : []), script(name)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } })
+async function load(
+  name: string,
+  task: IngestTask,
+  environment: Readonly<Record<string, string>>,
+): Promise<LoaderAnswer> {
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []), script(name)],
+    { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } },
+  )
   child.stdin.end(JSON.stringify(task))
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -60,7 +68,8 @@ async function emptyTables(url: string): Promise<void> {
   await client.end()
 }
 
-const median = (values: readonly number[]): number => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
+const median = (values: readonly number[]): number =>
+  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
 
 /**
  * Ingest against its floor, alternating, in one run on one machine: the shared source is warm for both, and each round empties
@@ -87,7 +96,11 @@ export async function benchIngest(records: number, rounds: number): Promise<Inge
       const floor = await load('ingest-floor.ts', task, environment)
       await emptyTables(task.databaseUrl)
       const product = await load('ingest-product.ts', task, environment)
-      measured.push({ rate: records / product.seconds, floorRate: records / floor.seconds, peakRssMb: product.peakRssMb })
+      measured.push({
+        rate: records / product.seconds,
+        floorRate: records / floor.seconds,
+        peakRssMb: product.peakRssMb,
+      })
     }
     const rate = median(measured.map((one) => one.rate))
     const floorRate = median(measured.map((one) => one.floorRate))

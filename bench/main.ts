@@ -21,5 +21,8 @@ for (const name of wanted) {
   }
   const result = await benches[name as keyof typeof benches](Number(values.records), Number(values.rounds))
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
-  else process.stdout.write(`${name}: ${result.rate} records/s, floor ${result.floorRate}, ratio ${result.ratio}, ${result.peakRssMb} MiB\n`)
+  else
+    process.stdout.write(
+      `${name}: ${result.rate} records/s, floor ${result.floorRate}, ratio ${result.ratio}, ${result.peakRssMb} MiB\n`,
+    )
 }

@@ -14,7 +14,10 @@ export function readTask(): IngestTask {
 export function readManifest(task: IngestTask): { readonly manifest: Manifest; readonly dataset: Dataset } {
   const datasets = loadDatasets()
   const written = JSON.parse(readFileSync(`${projectRoot}/${task.feed.manifest}`, 'utf8')) as { source: object }
-  const manifest = parseManifest({ ...written, source: { ...written.source, baseUrl: task.feed.set['/source/baseUrl'] } }, datasets)
+  const manifest = parseManifest(
+    { ...written, source: { ...written.source, baseUrl: task.feed.set['/source/baseUrl'] } },
+    datasets,
+  )
   const dataset = datasets.get(manifest.feed.dataset)
   if (dataset === undefined) throw new Error('the manifest names an unknown dataset')
   return { manifest, dataset }
@@ -24,5 +27,11 @@ export function readManifest(task: IngestTask): { readonly manifest: Manifest; r
 export function answer(records: number, startedAt: number): void {
   const seconds = (performance.now() - startedAt) / 1000
   const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024)
+  if (process.env['MEM']) {
+    const c = process.cpuUsage()
+    process.stderr.write(
+      `cpu us/rec ${((c.user + c.system) / records).toFixed(1)} wall ${((seconds * 1e6) / records).toFixed(1)}\n`,
+    )
+  }
   process.stdout.write(JSON.stringify({ records, seconds, peakRssMb }))
 }

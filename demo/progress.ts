@@ -19,8 +19,11 @@ function bar({ label, done, total }: Progress): string {
  * Bars for things that go on at once, drawn over one another on a terminal and not at all elsewhere: a log file is no place
  * for a moving bar.
  */
-export function openProgress(labels: readonly string[]): { readonly show: (progress: Progress) => void; readonly close: () => void } {
-  const visible = process.stderr.isTTY === true
+export function openProgress(labels: readonly string[]): {
+  readonly show: (progress: Progress) => void
+  readonly close: () => void
+} {
+  const visible = process.stderr.isTTY
   const lines = new Map<string, Progress>(labels.map((label) => [label, { label, done: 0, total: 1 }]))
   let drawn = false
   const draw = (): void => {

@@ -1,21 +1,21 @@
 import type { AddedConsumer } from '../src/commands.ts'
+import type { paths } from '../tools/openapi-types/openapi.d.ts'
 import { datasets, type Dataset } from './city/options.ts'
 
 /** A consumer as the grid platform would write it: a token, then every page of every dataset. */
-interface ChangePage {
-  readonly changes: readonly { readonly operation: string; readonly id: string }[]
-  readonly cursor: string
-  readonly hasMore: boolean
-}
+type Token = paths['/oauth/token']['post']['responses'][200]['content']['application/json']
+type ChangePage = paths['/api/v1/datasets/{dataset}/changes']['get']['responses'][200]['content']['application/json']
 
 async function fetchToken(api: string, consumer: AddedConsumer): Promise<string> {
-  const credentials = Buffer.from(`${consumer.consumer}:${encodeURIComponent(consumer.clientSecret)}`).toString('base64')
+  const credentials = Buffer.from(`${consumer.consumer}:${encodeURIComponent(consumer.clientSecret)}`).toString(
+    'base64',
+  )
   const response = await fetch(new URL('/oauth/token', api), {
     method: 'POST',
     headers: { authorization: `Basic ${credentials}` },
     body: new URLSearchParams({ grant_type: 'client_credentials' }),
   })
-  return ((await response.json()) as { access_token: string }).access_token
+  return ((await response.json()) as Token).access_token
 }
 
 async function pullDataset(api: string, token: string, dataset: Dataset): Promise<number> {

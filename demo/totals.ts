@@ -52,7 +52,8 @@ export interface DemoResult {
   readonly differences: readonly string[]
 }
 
-const sum = (values: ByDataset<number> | undefined): number => Object.values(values ?? {}).reduce((total, value) => total + value, 0)
+const sum = (values: ByDataset<number> | undefined): number =>
+  Object.values(values ?? {}).reduce((total, value) => total + value, 0)
 
 function each<Value>(make: (dataset: Dataset) => Value): Readonly<Record<Dataset, Value>> {
   return Object.fromEntries(datasets.map((dataset) => [dataset, make(dataset)])) as Readonly<Record<Dataset, Value>>
@@ -92,7 +93,13 @@ export const platformLive = (ledger: LedgerSummary): Readonly<Record<Dataset, nu
 /** What must hold of two numbers, and how to say that it does not. */
 type Equation = readonly [what: string, one: number, other: number]
 
-function firstEquations(options: CityOptions, dataset: Dataset, pass: FirstPass, platform: number, rejected: ByDataset<number>): readonly Equation[] {
+function firstEquations(
+  options: CityOptions,
+  dataset: Dataset,
+  pass: FirstPass,
+  platform: number,
+  rejected: ByDataset<number>,
+): readonly Equation[] {
   const expected = expectedRejections(options)[dataset]
   const rules = [...new Set([...Object.keys(expected), ...Object.keys(rejected)])]
   return [
@@ -106,7 +113,12 @@ function firstEquations(options: CityOptions, dataset: Dataset, pass: FirstPass,
   ]
 }
 
-function secondEquations(options: CityOptions, dataset: Dataset, pass: SecondPass, platform: number): readonly Equation[] {
+function secondEquations(
+  options: CityOptions,
+  dataset: Dataset,
+  pass: SecondPass,
+  platform: number,
+): readonly Equation[] {
   const expected = expectedSecond(options)[dataset]
   return [
     ['inserted and expected', pass.inserted, expected.inserted],
@@ -132,7 +144,13 @@ export interface Outcome {
 export function findDifferences(options: CityOptions, outcome: Outcome): readonly string[] {
   const equations = datasets.flatMap((dataset): readonly Equation[] => {
     const all: readonly Equation[] = [
-      ...firstEquations(options, dataset, outcome.first[dataset], outcome.platformFirst[dataset], outcome.rejectedByRule[dataset] ?? {}),
+      ...firstEquations(
+        options,
+        dataset,
+        outcome.first[dataset],
+        outcome.platformFirst[dataset],
+        outcome.rejectedByRule[dataset] ?? {},
+      ),
       ...secondEquations(options, dataset, outcome.second[dataset], outcome.platformSecond[dataset]),
       ['pulled by API and stored', outcome.pulledByApi[dataset], outcome.first[dataset].stored],
     ]
@@ -144,5 +162,7 @@ export function findDifferences(options: CityOptions, outcome: Outcome): readonl
     ['deliveries with a bad signature', outcome.ledger.badSignatures, 0],
     ['audit log verified', Number(outcome.auditVerified), 1],
   ]
-  return [...equations, ...whole].filter(([, one, other]) => one !== other).map(([what, one, other]) => `${what}: ${one} ≠ ${other}`)
+  return [...equations, ...whole]
+    .filter(([, one, other]) => one !== other)
+    .map(([what, one, other]) => `${what}: ${one} ≠ ${other}`)
 }

@@ -50,15 +50,22 @@ function findWorker(demo: number): number | null {
   return null
 }
 
-function playDemo(options: KillOptions, data: string): { readonly child: ChildProcess; readonly result: Promise<DemoResult> } {
+function playDemo(
+  options: KillOptions,
+  data: string,
+): { readonly child: ChildProcess; readonly result: Promise<DemoResult> } {
   const residents = ['--residents', String(options.residents), '--data', data]
   // A platform that answers late keeps deliveries in flight, so that kills hit them too.
   const slow = ['--platform-slow', '150']
-  const child = spawn(process.execPath, [...process.execArgv, 'src/cli.ts', 'demo', '--json', '--exit', ...residents, ...slow], {
-    cwd: projectRoot,
-    env: { ...process.env, REDIS_URL: options.redisUrl ?? '' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, 'src/cli.ts', 'demo', '--json', '--exit', ...residents, ...slow],
+    {
+      cwd: projectRoot,
+      env: { ...process.env, REDIS_URL: options.redisUrl ?? '' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  )
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const { promise, resolve, reject } = Promise.withResolvers<DemoResult>()
@@ -74,6 +81,19 @@ function playDemo(options: KillOptions, data: string): { readonly child: ChildPr
 const SHORTEST_WAIT_MS = 600
 const LONGEST_WAIT_MS = 2600
 
+/** Kills the demo's worker again and again, until it was done often enough or the demo has ended. Returns how often. */
+async function killWorkers(demo: ChildProcess, most: number, random: () => number): Promise<number> {
+  let kills = 0
+  while (kills < most && demo.exitCode === null) {
+    await wait(SHORTEST_WAIT_MS + random() * (LONGEST_WAIT_MS - SHORTEST_WAIT_MS))
+    const worker = demo.pid === undefined ? null : findWorker(demo.pid)
+    if (worker === null) continue
+    process.kill(worker, 'SIGKILL')
+    kills += 1
+  }
+  return kills
+}
+
 /**
  * Plays the demo while its worker is killed with SIGKILL at random moments; the demo's supervisor starts it again each time.
  * The totals must be those of an undisturbed run and nothing may take effect twice at the platform.
@@ -82,19 +102,9 @@ export async function proveKill(options: KillOptions): Promise<KillVerdict> {
   const data = mkdtempSync(path.join(tmpdir(), 'gridbridge-kill-'))
   const random = seededRandom(options.seed)
   const { child, result } = playDemo(options, data)
-  let kills = 0
-  let ended = false
-  const done = result.finally(() => (ended = true))
-  done.catch(() => undefined)
-  while (kills < options.kills && !ended) {
-    await wait(SHORTEST_WAIT_MS + random() * (LONGEST_WAIT_MS - SHORTEST_WAIT_MS))
-    const worker = child.pid === undefined ? null : findWorker(child.pid)
-    if (worker === null) continue
-    process.kill(worker, 'SIGKILL')
-    kills += 1
-  }
   try {
-    const { ok, restarts, redeliveries, duplicateEffects, seconds, differences } = await done
+    const kills = await killWorkers(child, options.kills, random)
+    const { ok, restarts, redeliveries, duplicateEffects, seconds, differences } = await result
     // Without a redelivery no kill hit a delivery in flight, and the run proves nothing about them.
     const all = kills === options.kills && restarts >= kills && redeliveries > 0
     return { ok: ok && all, seed: options.seed, kills, restarts, redeliveries, duplicateEffects, seconds, differences }

@@ -6,7 +6,8 @@ import { proveTamper } from './tamper.ts'
 type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
-  kill: () => proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
+  kill: () =>
+    proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   taint: () => proveTaint({ canaries: 2000 }),
   tamper: () => proveTamper({ mutations: 1000, seed: Date.now() % 100_000 }),
 }

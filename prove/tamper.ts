@@ -65,13 +65,21 @@ const column = (name: string, value: string): Mutation => ({
 const mutations: readonly Mutation[] = [
   {
     kind: 'bit of the body',
-    apply: (client, target, random) => change(client, `update audit.entry set body = $3 where ${here}`, [...place(target), flipBit(target.body, random)]),
+    apply: (client, target, random) =>
+      change(client, `update audit.entry set body = $3 where ${here}`, [
+        ...place(target),
+        flipBit(target.body, random),
+      ]),
     names: (target) => target.laneSeq,
   },
   {
     kind: 'body and its leaf hash',
     apply: (client, target) =>
-      change(client, `update audit.entry set body = $3, leaf = $4, outcome = 'no' where ${here}`, [...place(target), forge(target.body), leafHash(forge(target.body))]),
+      change(client, `update audit.entry set body = $3, leaf = $4, outcome = 'no' where ${here}`, [
+        ...place(target),
+        forge(target.body),
+        leafHash(forge(target.body)),
+      ]),
     // The entry is consistent with itself; the one behind it no longer follows, or the lane's end no longer fits.
     names: (target) => (target.last ? target.laneSeq : target.laneSeq + 1),
   },
@@ -85,8 +93,14 @@ const mutations: readonly Mutation[] = [
     apply: async (client, target) => {
       if (target.last) return false
       await client.query(`update audit.entry set lane_seq = -1 where ${here}`, [...place(target)])
-      await client.query(`update audit.entry set lane_seq = $2 where lane_id = $1 and lane_seq = $2 + 1`, [...place(target)])
-      return change(client, 'update audit.entry set lane_seq = $2 + 1 where lane_id = $1 and lane_seq = -1', place(target))
+      await client.query(`update audit.entry set lane_seq = $2 where lane_id = $1 and lane_seq = $2 + 1`, [
+        ...place(target),
+      ])
+      return change(
+        client,
+        'update audit.entry set lane_seq = $2 + 1 where lane_id = $1 and lane_seq = -1',
+        place(target),
+      )
     },
     names: (target) => target.laneSeq,
   },
@@ -120,10 +134,19 @@ async function verify(client: pg.Client): Promise<Verdict> {
 }
 
 /** A real log: three connections' lanes, with transactions that rolled back between. */
-async function writeLog(database: Awaited<ReturnType<typeof openInstallation>>['database'], entries: number): Promise<void> {
+async function writeLog(
+  database: Awaited<ReturnType<typeof openInstallation>>['database'],
+  entries: number,
+): Promise<void> {
   const write = async (index: number): Promise<void> => {
     const work = database.transaction(async ({ audit }) => {
-      await audit({ type: 'changes.pulled', actor: `consumer:platform-${index % 3}`, outcome: 'ok', dataset: 'resident', count: index })
+      await audit({
+        type: 'changes.pulled',
+        actor: `consumer:platform-${index % 3}`,
+        outcome: 'ok',
+        dataset: 'resident',
+        count: index,
+      })
       if (index % 7 === 0) throw new Error('rolled back')
     })
     await work.catch(() => undefined)
@@ -155,7 +178,10 @@ async function attack(client: pg.Client, targets: readonly Target[], random: () 
  * Single mutations of a real log by a superuser, each rolled back after: every one must be found and the entry named, and the
  * untouched log must verify before and after.
  */
-export async function proveTamper(options: { readonly mutations: number; readonly seed: number }): Promise<TamperVerdict> {
+export async function proveTamper(options: {
+  readonly mutations: number
+  readonly seed: number
+}): Promise<TamperVerdict> {
   const data = mkdtempSync(path.join(tmpdir(), 'gridbridge-tamper-'))
   const installation = await openInstallation(loadConfig({ GRIDBRIDGE_DATA: data }), 'tamper', 3)
   const client = new pg.Client({ connectionString: installation.databaseUrl })

@@ -68,7 +68,11 @@ const program = new Command('gridbridge')
 program
   .command('start')
   .description('启动服务 / Start the product')
-  .option('--role <role...>', `${roles.join(' | ')}; all of them when not given`, (value: string, before: Role[] | undefined) => [...(before ?? []), parseRole(value)])
+  .option(
+    '--role <role...>',
+    `${roles.join(' | ')}; all of them when not given`,
+    (value: string, before: Role[] | undefined) => [...(before ?? []), parseRole(value)],
+  )
   .option('--json', 'one JSON line when it listens')
   .action(
     guarded(async (options: { readonly role?: readonly Role[] }) => {
@@ -101,7 +105,12 @@ program
   .action(
     guarded((connectors: string, options: JsonOption) => {
       const result = checkEverything(connectors)
-      tell(result, options, () => [...result.faults, `${result.datasets.length} datasets, ${result.manifests} manifests, ${result.faults.length} faults`].join('\n'))
+      tell(result, options, () =>
+        [
+          ...result.faults,
+          `${result.datasets.length} datasets, ${result.manifests} manifests, ${result.faults.length} faults`,
+        ].join('\n'),
+      )
       if (result.faults.length > 0) process.exitCode = WRONG
     }),
   )
@@ -116,10 +125,15 @@ feed
   .option('--secret <name=value>', 'a secret that the manifest names', collect, [])
   .option('--json')
   .action(
-    guarded(async (file: string, options: JsonOption & { readonly set: readonly string[]; readonly secret: readonly string[] }) => {
-      const added = await addFeed(config(), file, options)
-      tell(added, options, () => `${added.feed} → ${added.dataset}`)
-    }),
+    guarded(
+      async (
+        file: string,
+        options: JsonOption & { readonly set: readonly string[]; readonly secret: readonly string[] },
+      ) => {
+        const added = await addFeed(config(), file, options)
+        tell(added, options, () => `${added.feed} → ${added.dataset}`)
+      },
+    ),
   )
 
 feed
@@ -129,7 +143,12 @@ feed
   .action(
     guarded(async (options: JsonOption) => {
       const feeds = await showFeeds(config())
-      tell(feeds, options, () => table(['code', 'department', 'dataset', 'state', 'cron'], feeds.map((one) => Object.values(one))))
+      tell(feeds, options, () =>
+        table(
+          ['code', 'department', 'dataset', 'state', 'cron'],
+          feeds.map((one) => Object.values(one)),
+        ),
+      )
     }),
   )
 
@@ -142,9 +161,24 @@ feed
   .action(
     guarded(async (code: string, options: JsonOption & { readonly wait?: boolean }) => {
       const run = await runFeedNow(config(), code, options.wait === true)
-      tell(run, options, () => table(['run', 'state', 'pulled', 'valid', 'rejected', 'inserted', 'updated', 'deleted', 'unchanged'], [
-        [run.runId, run.reason ?? run.state, run.pulled, run.valid, run.rejected, run.inserted, run.updated, run.deleted, run.unchanged],
-      ]))
+      tell(run, options, () =>
+        table(
+          ['run', 'state', 'pulled', 'valid', 'rejected', 'inserted', 'updated', 'deleted', 'unchanged'],
+          [
+            [
+              run.runId,
+              run.reason ?? run.state,
+              run.pulled,
+              run.valid,
+              run.rejected,
+              run.inserted,
+              run.updated,
+              run.deleted,
+              run.unchanged,
+            ],
+          ],
+        ),
+      )
       if (run.state === 'stopped') process.exitCode = NO
     }),
   )
@@ -162,10 +196,20 @@ program
   .option('--days <n>', 'term of the agreements', wholeDays, 365)
   .option('--json')
   .action(
-    guarded(async (name: string, options: JsonOption & { datasets: string[]; purpose: string; profile: string; webhook?: string; days: number }) => {
-      const added = await addConsumer(config(), name, { ...options, webhook: options.webhook ?? null })
-      tell(added, options, () => table(['consumer', 'client secret', 'webhook secret'], [[added.consumer, added.clientSecret, added.webhookSecret ?? '']]))
-    }),
+    guarded(
+      async (
+        name: string,
+        options: JsonOption & { datasets: string[]; purpose: string; profile: string; webhook?: string; days: number },
+      ) => {
+        const added = await addConsumer(config(), name, { ...options, webhook: options.webhook ?? null })
+        tell(added, options, () =>
+          table(
+            ['consumer', 'client secret', 'webhook secret'],
+            [[added.consumer, added.clientSecret, added.webhookSecret ?? '']],
+          ),
+        )
+      },
+    ),
   )
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
@@ -180,7 +224,11 @@ program
   .action(
     guarded(async (options: JsonOption) => {
       const verdict = await verifyAudit(config())
-      tell(verdict, options, () => Object.entries(verdict).map(([name, value]) => `${name}: ${value}`).join('\n'))
+      tell(verdict, options, () =>
+        Object.entries(verdict)
+          .map(([name, value]) => `${name}: ${value}`)
+          .join('\n'),
+      )
       process.exitCode = verdictExit[verdict.state]
     }),
   )
@@ -203,7 +251,12 @@ program
   .action(
     guarded(async (options: JsonOption) => {
       const findings = await examine(config())
-      tell(findings, options, () => table(['check', 'ok', 'detail'], findings.map((finding) => [finding.check, finding.ok ? 'yes' : 'NO', finding.detail])))
+      tell(findings, options, () =>
+        table(
+          ['check', 'ok', 'detail'],
+          findings.map((finding) => [finding.check, finding.ok ? 'yes' : 'NO', finding.detail]),
+        ),
+      )
       if (findings.some((finding) => !finding.ok)) process.exitCode = NO
     }),
   )

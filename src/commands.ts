@@ -67,7 +67,8 @@ function parseValue(text: string): unknown {
 function applySettings(manifest: unknown, settings: readonly string[]): unknown {
   return settings.reduce((changed, setting) => {
     const [pointer, value] = splitAssignment('--set', setting)
-    if (!pointer.startsWith('/')) throw new AppError('USAGE_INVALID', `--set ${pointer}: give a JSON Pointer, for example /source/baseUrl`)
+    if (!pointer.startsWith('/'))
+      throw new AppError('USAGE_INVALID', `--set ${pointer}: give a JSON Pointer, for example /source/baseUrl`)
     return setAt(changed, pointer.slice(1).split('/').map(unescapeToken), parseValue(value))
   }, manifest)
 }
@@ -76,7 +77,8 @@ function readSecrets(manifest: Manifest, given: readonly string[]): Readonly<Rec
   const secrets = Object.fromEntries(given.map((secret) => splitAssignment('--secret', secret)))
   const wanted = secretNames(manifest.source)
   const missing = wanted.filter((name) => !secrets[name])
-  if (missing.length > 0) throw new AppError('SECRET_MISSING', `give --secret ${missing.map((name) => `${name}=…`).join(' --secret ')}`)
+  if (missing.length > 0)
+    throw new AppError('SECRET_MISSING', `give --secret ${missing.map((name) => `${name}=…`).join(' --secret ')}`)
   const extra = Object.keys(secrets).filter((name) => !wanted.includes(name))
   if (extra.length > 0) throw new AppError('USAGE_INVALID', `the manifest names no secret ${extra.join(', ')}`)
   return secrets
@@ -88,7 +90,11 @@ export interface AddFeedOptions {
 }
 
 /** `feed add`: registers a feed from its manifest. Nothing is changed when anything is wrong. */
-export async function addFeed(config: Config, file: string, options: AddFeedOptions): Promise<{ feed: string; dataset: string }> {
+export async function addFeed(
+  config: Config,
+  file: string,
+  options: AddFeedOptions,
+): Promise<{ feed: string; dataset: string }> {
   const manifest = parseManifest(applySettings(readJsonFile(file), options.set), loadDatasets())
   const secrets = readSecrets(manifest, options.secret)
   return within(config, async ({ database, keys }) => {
@@ -105,7 +111,13 @@ export async function addFeed(config: Config, file: string, options: AddFeedOpti
 export async function showFeeds(config: Config): Promise<readonly Readonly<Record<string, unknown>>[]> {
   return within(config, async ({ database }) => {
     const feeds = await listFeeds(database.query)
-    return feeds.map(({ code, department, dataset, state, manifest }) => ({ code, department, dataset, state, cron: manifest.schedule.cron }))
+    return feeds.map(({ code, department, dataset, state, manifest }) => ({
+      code,
+      department,
+      dataset,
+      state,
+      cron: manifest.schedule.cron,
+    }))
   })
 }
 
@@ -122,7 +134,8 @@ export async function runFeedNow(
     const feed = await findFeed(database.query, code)
     const runId = await database.transaction(async ({ query, audit }) => {
       const run = await requestRun(query, feed.feedId)
-      if (run.fresh) await audit({ type: 'run.requested', actor: operator(), outcome: 'ok', feed: code, object: `run/${run.runId}` })
+      if (run.fresh)
+        await audit({ type: 'run.requested', actor: operator(), outcome: 'ok', feed: code, object: `run/${run.runId}` })
       return run.runId
     })
     // The ledger has the run already: if the queue is away, the reconciler of a worker brings it in.
@@ -157,7 +170,8 @@ export interface AddedConsumer {
 function pickDatasets(names: readonly string[], datasets: ReadonlyMap<string, Dataset>): readonly Dataset[] {
   return names.map((name) => {
     const dataset = datasets.get(name)
-    if (dataset === undefined) throw new AppError('USAGE_INVALID', `there is no dataset ${name}; choose from ${[...datasets.keys()].join(', ')}`)
+    if (dataset === undefined)
+      throw new AppError('USAGE_INVALID', `there is no dataset ${name}; choose from ${[...datasets.keys()].join(', ')}`)
     return dataset
   })
 }
@@ -169,7 +183,8 @@ function checkWebhook(webhook: string | null): void {
 
 /** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
 export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
-  if (!/^[a-z][a-z0-9-]{1,39}$/.test(name)) throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
+  if (!/^[a-z][a-z0-9-]{1,39}$/.test(name))
+    throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
   checkWebhook(options.webhook)
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
@@ -204,7 +219,11 @@ export async function addConsumer(config: Config, name: string, options: AddCons
 }
 
 /** `check`: every schema and every manifest of the connectors folder. Faults are told, not thrown. */
-export function checkEverything(connectors: string): { readonly datasets: readonly string[]; readonly manifests: number; readonly faults: readonly string[] } {
+export function checkEverything(connectors: string): {
+  readonly datasets: readonly string[]
+  readonly manifests: number
+  readonly faults: readonly string[]
+} {
   const datasets = loadDatasets()
   const files = listConnectors(connectors)
   const faults = files.flatMap(({ path }) => {

@@ -24,7 +24,9 @@ function wants(condition: boolean, detail: string): string {
 async function lookAtDatabase(config: Config): Promise<string> {
   const installation = await openInstallation(config, 'doctor', 2)
   try {
-    const [row] = await installation.database.query<{ version: string }>(`select current_setting('server_version') as version`)
+    const [row] = await installation.database.query<{ version: string }>(
+      `select current_setting('server_version') as version`,
+    )
     const skew = await measureSkew(installation.database.query)
     wants(skew <= MOST_SKEW_MS, `clock ${Math.round(skew)} ms from the database's`)
     return `PostgreSQL ${row?.version}, migrated, keys open, clock within ${MOST_SKEW_MS} ms`
@@ -40,10 +42,24 @@ async function lookAtQueue({ redisUrl }: Config): Promise<string> {
 }
 
 const checks: readonly Check[] = [
-  ['node', () => wants(Number(process.versions.node.split('.')[0]) >= OLDEST_NODE, `Node ${process.versions.node}, ${OLDEST_NODE} or newer is wanted`)],
+  [
+    'node',
+    () =>
+      wants(
+        Number(process.versions.node.split('.')[0]) >= OLDEST_NODE,
+        `Node ${process.versions.node}, ${OLDEST_NODE} or newer is wanted`,
+      ),
+  ],
   ['algorithms', () => wants(getHashes().includes('sm3') && getCiphers().includes('sm4-ctr'), 'SM3 and SM4-CTR')],
   ['schemas', () => `${loadDatasets().size} datasets`],
-  ['egress', ({ egressAllow }) => wants(egressAllow.length > 0, `GRIDBRIDGE_EGRESS_ALLOW lists ${egressAllow.length} ranges; without one no department can be read`)],
+  [
+    'egress',
+    ({ egressAllow }) =>
+      wants(
+        egressAllow.length > 0,
+        `GRIDBRIDGE_EGRESS_ALLOW lists ${egressAllow.length} ranges; without one no department can be read`,
+      ),
+  ],
   ['database', lookAtDatabase],
   ['queue', lookAtQueue],
 ]

@@ -25,7 +25,10 @@ export interface Installation {
 async function openServer(config: Config): Promise<EmbeddedServer | null> {
   if (config.databaseUrl !== null) return null
   if (!config.allowEmbedded) {
-    throw new AppError('CONFIG_INVALID', 'set DATABASE_URL; the embedded PostgreSQL is for trying out, or set GRIDBRIDGE_ALLOW_EMBEDDED=1')
+    throw new AppError(
+      'CONFIG_INVALID',
+      'set DATABASE_URL; the embedded PostgreSQL is for trying out, or set GRIDBRIDGE_ALLOW_EMBEDDED=1',
+    )
   }
   return openEmbeddedServer(config.dataDirectory)
 }

@@ -5,9 +5,9 @@ import { pino, type Logger } from 'pino'
  * The application log. Calls carry a code and ids; this is the second net below that rule: whatever still looks like an
  * identity number or a mobile number is blotted out before a line is written, and the line says so.
  */
-const personal = /(?<![0-9A-Za-z])(?:\d{17}[\dXx]|\d{15}|1[3-9]\d{9})(?![0-9A-Za-z])/g
+const personal = /(?<![0-9A-Za-z])(?<!\d\.)(?:\d{17}[\dXx]|\d{15}|1[3-9]\d{9})(?![0-9A-Za-z])/g
 
-/** Blots out what looks personal in one log line. Time stamps have 13 digits and are left alone. */
+/** Blots out what looks personal in one log line. Time stamps have 13 digits and fractions follow a point; both are left alone. */
 export function scrubLine(line: string): string {
   const scrubbed = line.replace(personal, '[scrubbed]')
   return scrubbed === line ? line : scrubbed.replace(/\}\s*$/, ',"scrubbed":true}\n')
@@ -32,7 +32,11 @@ export function openLog(level: string, processName: string): Logger {
     {
       level,
       base: { process: processName, pid: process.pid },
-      serializers: { err: errorCode, error: errorCode, req: (request: { method?: string; id?: string }) => ({ method: request.method, id: request.id }) },
+      serializers: {
+        err: errorCode,
+        error: errorCode,
+        req: (request: { method?: string; id?: string }) => ({ method: request.method, id: request.id }),
+      },
     },
     scrubbingOutput,
   )

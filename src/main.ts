@@ -46,7 +46,11 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
 async function startWorker({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database, datasets, keys } = installation
   const skew = await measureSkew(database.query)
-  if (skew > MOST_SKEW_MS) throw new AppError('CONFIG_INVALID', `this machine's clock is ${Math.round(skew)} ms from the database's; set it right`)
+  if (skew > MOST_SKEW_MS)
+    throw new AppError(
+      'CONFIG_INVALID',
+      `this machine's clock is ${Math.round(skew)} ms from the database's; set it right`,
+    )
   const egress = createEgressGuard(config.egressAllow)
   const handlers = makeHandlers({
     database,
@@ -58,7 +62,9 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     report: (event) => log.info(event, event.event),
   })
   const workers = queues.openWorkers(handlers)
-  const stopReconciler = startReconciler(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'reconciler'))
+  const stopReconciler = startReconciler(database, queues, (error) =>
+    log.warn({ code: toAppError(error).code }, 'reconciler'),
+  )
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
     process.exit(WATCHDOG_EXIT)
@@ -72,11 +78,16 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const timetable = startTimetable(installation.database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
+  const timetable = startTimetable(installation.database, queues, (error) =>
+    log.warn({ code: toAppError(error).code }, 'timetable'),
+  )
   return Promise.resolve(() => timetable.stop())
 }
 
-const starters = { api: startApi, worker: startWorker, scheduler: startScheduler } as const satisfies Record<Role, (parts: Parts) => Promise<Stop>>
+const starters = { api: startApi, worker: startWorker, scheduler: startScheduler } as const satisfies Record<
+  Role,
+  (parts: Parts) => Promise<Stop>
+>
 
 /**
  * Starts the named roles in this process. Returns how to stop them: work in hand is finished, then connections are closed.

@@ -80,8 +80,8 @@ export interface ParsedBody extends EntryColumns {
 export function parseBody(body: Uint8Array): ParsedBody | null {
   try {
     const value = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>
-    const text = (name: string): string | null => (typeof value[name] === 'string' ? (value[name] as string) : null)
-    const number = (name: string): number | null => (typeof value[name] === 'number' ? (value[name] as number) : null)
+    const text = (name: string): string | null => (typeof value[name] === 'string' ? value[name] : null)
+    const number = (name: string): number | null => (typeof value[name] === 'number' ? value[name] : null)
     return {
       version: number('v') ?? 0,
       entryId: text('entryId') ?? '',

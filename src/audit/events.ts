@@ -9,12 +9,14 @@ interface EventEntry {
 }
 
 export const auditEvents = {
-  'lane.opened': { personal: false, en: 'A process began to write a lane', zh: '进程开始写入审计通道' },
-  'keys.created': { personal: false, en: 'A data key was created', zh: '创建数据密钥' },
   'feed.added': { personal: false, en: 'A feed was registered', zh: '登记数据接入' },
   'run.requested': { personal: false, en: 'A run of a feed was asked for', zh: '请求同步批次' },
   'page.saved': { personal: false, en: 'A page of a run was saved', zh: '保存一页数据' },
-  'records.removed': { personal: false, en: 'Records that the source no longer has were removed', zh: '移除数源已无的记录' },
+  'records.removed': {
+    personal: false,
+    en: 'Records that the source no longer has were removed',
+    zh: '移除数源已无的记录',
+  },
   'run.finished': { personal: false, en: 'A run read everything there was', zh: '同步批次完成' },
   'run.postponed': { personal: false, en: 'A run waits and tries again', zh: '同步批次延后重试' },
   'run.stopped': { personal: false, en: 'A run stopped with a reason', zh: '同步批次因故停止' },

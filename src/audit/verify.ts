@@ -17,7 +17,13 @@ export interface StoredLane {
 
 export type Verdict =
   | { readonly state: 'whole'; readonly entries: number; readonly lanes: number }
-  | { readonly state: 'tampered'; readonly entries: number; readonly lane: string; readonly seq: number; readonly fault: string }
+  | {
+      readonly state: 'tampered'
+      readonly entries: number
+      readonly lane: string
+      readonly seq: number
+      readonly fault: string
+    }
   | { readonly state: 'undecided'; readonly fault: string }
 
 const columnNames = ['entryId', 'recordedAt', 'type', 'actor', 'outcome', 'feed', 'dataset', 'count'] as const
@@ -61,7 +67,10 @@ function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
 const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
 
 /** A lane whose own row disagrees with its entries: cut at the end, or the row itself was changed. */
-function cutLane(lanes: ReadonlyMap<string, StoredLane>, seen: ReadonlyMap<string, LaneProgress>): [string, number] | null {
+function cutLane(
+  lanes: ReadonlyMap<string, StoredLane>,
+  seen: ReadonlyMap<string, LaneProgress>,
+): [string, number] | null {
   for (const lane of lanes.values()) {
     const progress = seen.get(lane.laneId) ?? NOTHING_YET
     if (progress.seq !== lane.lastSeq) return [lane.laneId, Math.min(progress.seq, lane.lastSeq) + 1]
@@ -83,13 +92,21 @@ export async function verifyLanes(lanes: readonly StoredLane[], entries: AsyncIt
     count += 1
     newest = Math.max(newest, parseBody(entry.body)?.version ?? 1)
     const progress = seen.get(entry.laneId) ?? NOTHING_YET
-    const fault = laneById.has(entry.laneId) ? faultOf(entry, progress) : { seq: 1, fault: 'the lane of this entry is missing' }
+    const fault = laneById.has(entry.laneId)
+      ? faultOf(entry, progress)
+      : { seq: 1, fault: 'the lane of this entry is missing' }
     if (fault !== null) return { state: 'tampered', entries: count, lane: entry.laneId, ...fault }
     seen.set(entry.laneId, { seq: entry.laneSeq, head: entry.leaf })
   }
   const cut = cutLane(laneById, seen)
   if (cut !== null) {
-    return { state: 'tampered', entries: count, lane: cut[0], seq: cut[1], fault: 'the lane does not end where its row says' }
+    return {
+      state: 'tampered',
+      entries: count,
+      lane: cut[0],
+      seq: cut[1],
+      fault: 'the lane does not end where its row says',
+    }
   }
   if (newest > 1) return { state: 'undecided', fault: `entries of version ${newest} are newer than this program` }
   return { state: 'whole', entries: count, lanes: lanes.length }

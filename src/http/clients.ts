@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import type { KeyRing } from '../security/key-ring.ts'
+import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { findConsumer, findConsumerOfToken, insertToken } from '../store/consumers.ts'
 import type { Database } from '../store/database.ts'
 
@@ -8,6 +9,7 @@ export interface ClientContext {
   readonly database: Database
   readonly keys: KeyRing
   readonly tokenSeconds: number
+  readonly auditDeadlineMs: number
 }
 
 export interface IssuedToken {
@@ -21,10 +23,15 @@ interface Credentials {
   readonly secret: string
 }
 
+/** What a consumer can be called; anything else is not looked up. */
+const CONSUMER_NAME = /^[a-z][a-z0-9-]{1,39}$/
+
 /** client_secret_basic of RFC 6749 §2.3.1: both parts are form-encoded inside the Base64. */
 function readBasicCredentials(header: string | undefined): Credentials {
   const encoded = /^Basic ([A-Za-z0-9+/=]{1,2000})$/i.exec(header ?? '')?.[1]
-  const [name, secret] = Buffer.from(encoded ?? '', 'base64').toString('utf8').split(':')
+  const [name, secret] = Buffer.from(encoded ?? '', 'base64')
+    .toString('utf8')
+    .split(':')
   if (!name || !secret) throw new AppError('CLIENT_UNAUTHENTICATED', 'give HTTP Basic credentials')
   try {
     return { name: decodeURIComponent(name), secret: decodeURIComponent(secret) }
@@ -34,34 +41,44 @@ function readBasicCredentials(header: string | undefined): Credentials {
 }
 
 async function authenticate({ database, keys }: ClientContext, { name, secret }: Credentials): Promise<number> {
+  if (!CONSUMER_NAME.test(name)) throw new AppError('CLIENT_UNAUTHENTICATED')
   const given = keys.token('credential', secret)
   const consumer = await findConsumer(database.query, name).catch((error: unknown) => {
-    throw error instanceof AppError && error.code === 'CONSUMER_UNKNOWN' ? new AppError('CLIENT_UNAUTHENTICATED') : error
+    throw error instanceof AppError && error.code === 'CONSUMER_UNKNOWN'
+      ? new AppError('CLIENT_UNAUTHENTICATED')
+      : error
   })
   if (!timingSafeEqual(given, consumer.secretHash)) throw new AppError('CLIENT_UNAUTHENTICATED')
   return consumer.consumerId
 }
 
-/** The client-credentials grant of RFC 6749 §4.4. The refusal is audited too. Throws CLIENT_UNAUTHENTICATED. */
+/** The client-credentials grant of RFC 6749 §4.4. The refusal is audited too. Throws CLIENT_UNAUTHENTICATED, AUDIT_UNAVAILABLE. */
 export async function issueToken(context: ClientContext, authorization: string | undefined): Promise<IssuedToken> {
-  const { database, keys, tokenSeconds } = context
+  const { database, keys, tokenSeconds, auditDeadlineMs } = context
   const credentials = readBasicCredentials(authorization)
   const consumerId = await authenticate(context, credentials).catch(async (error: unknown) => {
-    await auditDenial(database, 'unknown', 'CLIENT_UNAUTHENTICATED')
+    await auditDenial(context, 'unknown', 'CLIENT_UNAUTHENTICATED')
     throw error
   })
   const token = randomBytes(32).toString('base64url')
-  await database.transaction(async ({ query, audit }) => {
+  await auditBeforeAnswer(database, 'token', auditDeadlineMs, async ({ query, audit }) => {
     await insertToken(query, keys.token('credential', token), consumerId, tokenSeconds)
     await audit({ type: 'token.issued', actor: `consumer:${credentials.name}`, outcome: 'ok' })
   })
   return { access_token: token, token_type: 'Bearer', expires_in: tokenSeconds }
 }
 
-/** Writes down that somebody was refused. */
-export async function auditDenial(database: Database, actor: string, reason: string, dataset?: string): Promise<void> {
+/** Writes down that somebody was refused. Throws AUDIT_UNAVAILABLE. */
+export async function auditDenial(
+  { database, auditDeadlineMs }: ClientContext,
+  actor: string,
+  reason: string,
+  dataset?: string,
+): Promise<void> {
   const about = dataset === undefined ? {} : { dataset }
-  await database.transaction(({ audit }) => audit({ type: 'access.denied', actor, outcome: 'denied', ...about, details: { reason } }))
+  await auditBeforeAnswer(database, reason, auditDeadlineMs, ({ audit }) =>
+    audit({ type: 'access.denied', actor, outcome: 'denied', ...about, details: { reason } }),
+  )
 }
 
 /** The consumer behind a bearer token. Throws TOKEN_INVALID. */

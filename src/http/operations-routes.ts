@@ -31,7 +31,12 @@ function createMetrics(database: Database): Registry {
 /** /healthz: the process answers. /readyz: and so does the database. /metrics: Prometheus. /openapi.json: this API. */
 export const operationsRoutes: FastifyPluginAsyncTypebox<OperationsContext> = async (server, { database }) => {
   const metrics = createMetrics(database)
-  const health = { operationId: 'health', tags: ['operations'], summary: '进程存活 / The process answers', response: { 200: healthy } }
+  const health = {
+    operationId: 'health',
+    tags: ['operations'],
+    summary: '进程存活 / The process answers',
+    response: { 200: healthy },
+  }
   const readiness = {
     operationId: 'readiness',
     tags: ['operations'],
@@ -43,6 +48,8 @@ export const operationsRoutes: FastifyPluginAsyncTypebox<OperationsContext> = as
     await database.query('select 1')
     return { state: 'ok' as const }
   })
-  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.metrics()),
+  )
   server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
 }

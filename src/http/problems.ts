@@ -20,9 +20,17 @@ const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
   415: 'REQUEST_INVALID',
 }
 
+/** RFC 6749 §5.2 and RFC 6750 §3: a 401 names the scheme that the client should have used. */
+const challenges: Partial<Readonly<Record<ErrorCode, string>>> = {
+  CLIENT_UNAUTHENTICATED: 'Basic realm="gridbridge"',
+  TOKEN_INVALID: 'Bearer realm="gridbridge"',
+}
+
 function codedError(error: FastifyError): AppError {
   if (error.validation !== undefined) {
-    const places = error.validation.map((fault) => `${error.validationContext ?? 'request'}${fault.instancePath} ${fault.keyword}`)
+    const places = error.validation.map(
+      (fault) => `${error.validationContext ?? 'request'}${fault.instancePath} ${fault.keyword}`,
+    )
     return new AppError('REQUEST_INVALID', places.join('; '))
   }
   const code = codeOfStatus[error.statusCode ?? 500]
@@ -43,9 +51,14 @@ export function problemOf(error: AppError): Problem {
 }
 
 /** The one error handler of the server. */
-export async function answerProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+export async function answerProblem(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const coded = error instanceof AppError ? error : codedError(error)
   if (coded.status >= 500) request.log.error({ code: coded.code }, 'request failed')
-  if (coded.status === 401) void reply.header('www-authenticate', 'Bearer realm="gridbridge"')
+  const challenge = challenges[coded.code]
+  if (challenge !== undefined) void reply.header('www-authenticate', challenge)
   return reply.status(coded.status).type('application/problem+json').send(problemOf(coded))
 }

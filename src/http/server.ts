@@ -12,19 +12,40 @@ import { tokenRoute } from './token-route.ts'
 export interface ServerContext extends ClientContext {
   readonly version: string
   readonly datasets: readonly string[]
-  readonly auditDeadlineMs: number
   readonly logger: FastifyBaseLogger
 }
 
 /** Shared schemas keep their own name in the description; the library would number them. */
 const nameSchema = ({ $id }: { readonly $id?: unknown }): string => (typeof $id === 'string' ? $id : 'Unnamed')
 
+/** What /openapi.json says of the API as a whole. */
+const description = {
+  openapi: '3.1.0',
+  info: {
+    title: 'GridBridge 网格数据桥',
+    description:
+      '部门基础数据向网格服务管理平台的共享接口 / How the grid service-management platform receives base data. Guide: docs/api-guide.md',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: '/' }],
+  tags: [
+    { name: 'sharing', description: '共享 / Receiving data under an agreement' },
+    { name: 'operations', description: '运行 / Watching the service' },
+  ],
+  components: {
+    securitySchemes: {
+      token: { type: 'http', scheme: 'bearer', description: '来自 /oauth/token / From /oauth/token' },
+      client: { type: 'http', scheme: 'basic', description: '使用方名称与密钥 / Consumer name and client secret' },
+    },
+  },
+} as const
+
 /**
  * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
  * off because Fastify's default drops what it does not know in silence.
  */
 export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
-  const server = fastify({
+  const server: FastifyInstance = fastify({
     loggerInstance: context.logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
@@ -40,26 +61,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'GridBridge 网格数据桥',
-        version: context.version,
-        description: '部门基础数据向网格服务管理平台的共享接口 / How the grid service-management platform receives base data. Guide: docs/api-guide.md',
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      servers: [{ url: '/' }],
-      tags: [
-        { name: 'sharing', description: '共享 / Receiving data under an agreement' },
-        { name: 'operations', description: '运行 / Watching the service' },
-      ],
-      components: {
-        securitySchemes: {
-          token: { type: 'http', scheme: 'bearer', description: '来自 /oauth/token / From /oauth/token' },
-          client: { type: 'http', scheme: 'basic', description: '使用方名称与密钥 / Consumer name and client secret' },
-        },
-      },
-    },
+    openapi: { ...description, info: { ...description.info, version: context.version } },
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)

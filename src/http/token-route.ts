@@ -15,9 +15,13 @@ const Token = Type.Object(
 
 /** POST /oauth/token: the client-credentials grant with client_secret_basic. */
 export const tokenRoute: FastifyPluginAsyncTypebox<ClientContext> = async (server, context) => {
-  server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string', bodyLimit: 4096 }, (_request, body, done) => {
-    done(null, Object.fromEntries(new URLSearchParams(String(body))))
-  })
+  server.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 4096 },
+    (_request, body, done) => {
+      done(null, Object.fromEntries(new URLSearchParams(String(body))))
+    },
+  )
   server.post(
     '/oauth/token',
     {
@@ -25,7 +29,8 @@ export const tokenRoute: FastifyPluginAsyncTypebox<ClientContext> = async (serve
         operationId: 'issueToken',
         tags: ['sharing'],
         summary: '签发访问令牌 / Issue an access token',
-        description: 'The client-credentials grant of RFC 6749 §4.4 with client_secret_basic: both parts form-encoded inside the Base64.',
+        description:
+          'The client-credentials grant of RFC 6749 §4.4 with client_secret_basic: both parts form-encoded inside the Base64.',
         security: [{ client: [] }],
         consumes: ['application/x-www-form-urlencoded'],
         body: Type.Object({ grant_type: Type.String({ description: 'client_credentials' }) }),
@@ -36,7 +41,8 @@ export const tokenRoute: FastifyPluginAsyncTypebox<ClientContext> = async (serve
       },
     },
     async (request, reply) => {
-      if (request.body.grant_type !== 'client_credentials') throw new AppError('REQUEST_INVALID', 'grant_type must be client_credentials')
+      if (request.body.grant_type !== 'client_credentials')
+        throw new AppError('REQUEST_INVALID', 'grant_type must be client_credentials')
       void reply.header('cache-control', 'no-store')
       return issueToken(context, request.headers.authorization)
     },

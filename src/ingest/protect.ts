@@ -88,13 +88,20 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
 const rowText = (value: unknown): string => JSON.stringify(value) ?? 'null'
 
 /** Rejections as they may rest: the whole source row sealed, because nobody knows which part of a broken row is personal. */
-export function protectRejections(rejections: readonly Rejection[], protection: Protection): readonly ProtectedRejection[] {
+export function protectRejections(
+  rejections: readonly Rejection[],
+  protection: Protection,
+): readonly ProtectedRejection[] {
   const sealed = sealAll(
     protection.keys.sealing,
     rejections.map((rejection) => ({ bound: `rejection|${protection.feed}`, clear: rowText(rejection.source.value) })),
   )
   return rejections.map(
     (rejection, index) =>
-      ({ row: rejection.source.row, reasons: rejection.reasons, sealed: sealed[index] }) as unknown as ProtectedRejection,
+      ({
+        row: rejection.source.row,
+        reasons: rejection.reasons,
+        sealed: sealed[index],
+      }) as unknown as ProtectedRejection,
   )
 }

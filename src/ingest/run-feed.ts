@@ -98,7 +98,11 @@ async function leaveOutUnchanged(
 ): Promise<readonly DigestedRecord[]> {
   const digested = records.map((record) => digestRecord(record, protection))
   if (run.feed.cursor === null) return digested
-  const known = await readDigests(run.database.query, run.feed, records.map((record) => record.recordId))
+  const known = await readDigests(
+    run.database.query,
+    run.feed,
+    records.map((record) => record.recordId),
+  )
   return digested.filter(
     ({ record, digest }) => record.operation === 'delete' || known.get(record.recordId)?.equals(digest) !== true,
   )

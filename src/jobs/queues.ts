@@ -15,7 +15,10 @@ export interface JobQueues {
   readonly backend: 'postgresql' | 'redis'
   /** Enqueues a slice of a run. The lease epoch is in the job id, so the same slice is queued once. */
   readonly enqueueRun: (run: { readonly runId: number; readonly epoch: number }, delayMs?: number) => Promise<void>
-  readonly enqueueDelivery: (subscription: { readonly subscriptionId: number; readonly epoch: number }, delayMs?: number) => Promise<void>
+  readonly enqueueDelivery: (
+    subscription: { readonly subscriptionId: number; readonly epoch: number },
+    delayMs?: number,
+  ) => Promise<void>
   readonly openWorkers: (handlers: JobHandlers) => JobWorkers
   readonly close: () => Promise<void>
 }
@@ -72,9 +75,14 @@ function postgresClasses(url: string): Classes {
   }
   return {
     backend: 'postgresql',
-    openQueue: <Data>(name: string) => new bound.Queue(name, { connection: { ...connection, max: 3 } }) as unknown as Queue<Data>,
+    openQueue: <Data>(name: string) =>
+      new bound.Queue(name, { connection: { ...connection, max: 3 } }) as unknown as Queue<Data>,
     openWorker: <Data>(name: string, run: (data: Data) => Promise<void>, concurrency: number) =>
-      new bound.Worker(name, async (job) => run(job.data as Data), { connection, concurrency, ...workerOptions }) as unknown as Worker<Data>,
+      new bound.Worker(name, async (job) => run(job.data as Data), {
+        connection,
+        concurrency,
+        ...workerOptions,
+      }) as unknown as Worker<Data>,
     close: () => Promise.resolve(),
   }
 }
@@ -96,11 +104,16 @@ function redisClasses(url: string): Classes {
 
 /** A Redis that evicts keys drops jobs: BullMQ's documentation allows `noeviction` only. Throws QUEUE_UNSAFE. */
 export async function assertRedisKeepsJobs(url: string): Promise<void> {
-  const connection = new Redis(url, { maxRetriesPerRequest: 1, lazyConnect: true, connectTimeout: 3000, retryStrategy: () => null })
+  const connection = new Redis(url, {
+    maxRetriesPerRequest: 1,
+    lazyConnect: true,
+    connectTimeout: 3000,
+    retryStrategy: () => null,
+  })
   connection.on('error', () => undefined)
   try {
     await connection.connect()
-    const [, policy] = (await connection.config('GET', 'maxmemory-policy')) as string[]
+    const [, policy] = await connection.config('GET', 'maxmemory-policy')
     if (policy !== undefined && policy !== 'noeviction') {
       throw new AppError('QUEUE_UNSAFE', `maxmemory-policy is ${policy}; set it to noeviction`)
     }

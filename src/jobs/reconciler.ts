@@ -16,7 +16,11 @@ export async function reconcile(database: Database, queues: JobQueues): Promise<
 }
 
 /** Reconciles over and over until `stop`. A pass that fails is followed by the next one. */
-export function startReconciler(database: Database, queues: JobQueues, onError: (error: unknown) => void): () => Promise<void> {
+export function startReconciler(
+  database: Database,
+  queues: JobQueues,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
   let stopped = false
   let pass: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {

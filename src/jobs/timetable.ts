@@ -20,7 +20,13 @@ export async function fireSlot(database: Database, queues: JobQueues, feed: Last
     const requested = await requestRun(query, feed.feedId)
     const fresh = await insertSlot(query, feed.feedId, dueAt, requested.runId)
     if (fresh && requested.fresh) {
-      await audit({ type: 'run.requested', actor: 'system:timetable', outcome: 'ok', feed: feed.code, object: `run/${requested.runId}` })
+      await audit({
+        type: 'run.requested',
+        actor: 'system:timetable',
+        outcome: 'ok',
+        feed: feed.code,
+        object: `run/${requested.runId}`,
+      })
     }
     return requested
   })
@@ -40,35 +46,53 @@ function newestMissedSlot(task: ScheduledTask, since: Date, now: Date): Date | n
   return null
 }
 
+/** A feed's schedule as it stands in node-cron. */
+interface Entry {
+  readonly feed: LastSlot
+  readonly task: ScheduledTask
+}
+
+type Fire = (feed: LastSlot, dueAt: Date) => Promise<void>
+
+async function startEntry(feed: LastSlot, fire: Fire): Promise<Entry> {
+  const task = schedule(feed.cron, (context) => fire(feed, context.date), {
+    name: `feed-${feed.feedId}-${feed.cron}`,
+    timezone: feed.timezone,
+    distributed: true,
+    noOverlap: true,
+  })
+  const missed = newestMissedSlot(task, feed.since, new Date())
+  if (missed !== null) await fire(feed, missed)
+  return { feed, task }
+}
+
+const isCurrent = ({ feed }: Entry, feeds: readonly LastSlot[]): boolean =>
+  feeds.some((one) => one.feedId === feed.feedId && one.cron === feed.cron && one.timezone === feed.timezone)
+
+/** The entries that the active feeds call for now: those that still fit, and new ones for the rest. */
+async function refreshEntries(
+  entries: readonly Entry[],
+  feeds: readonly LastSlot[],
+  fire: Fire,
+): Promise<readonly Entry[]> {
+  const kept = entries.filter((entry) => isCurrent(entry, feeds))
+  for (const entry of entries) if (!kept.includes(entry)) await entry.task.destroy()
+  const missing = feeds.filter((feed) => !kept.some((entry) => entry.feed.feedId === feed.feedId))
+  const started: Entry[] = []
+  for (const feed of missing) started.push(await startEntry(feed, fire))
+  return [...kept, ...started]
+}
+
 /**
  * Fires every active feed's schedule. It runs in every replica: node-cron asks the database who fires, so a slot is fired
  * once however many replicas there are, and what was missed while all were down is made up for once at the start.
  */
 export function startTimetable(database: Database, queues: JobQueues, onError: (error: unknown) => void): Timetable {
-  const tasks = new Map<number, { readonly feed: LastSlot; readonly task: ScheduledTask }>()
   setRunCoordinator({ shouldRun: (key) => claimFire(database.query, key) })
-
-  const start = async (feed: LastSlot): Promise<void> => {
-    const fire = (dueAt: Date): Promise<void> => fireSlot(database, queues, feed, dueAt).catch(onError)
-    const task = schedule(feed.cron, (context) => fire(context.date), {
-      name: `feed-${feed.feedId}-${feed.cron}`,
-      timezone: feed.timezone,
-      distributed: true,
-      noOverlap: true,
-    })
-    tasks.set(feed.feedId, { feed, task })
-    const missed = newestMissedSlot(task, feed.since, new Date())
-    if (missed !== null) await fire(missed)
-  }
+  const fire: Fire = (feed, dueAt) => fireSlot(database, queues, feed, dueAt).catch(onError)
+  let entries: readonly Entry[] = []
   const refresh = async (): Promise<void> => {
-    const feeds = await listSchedules(database.query)
-    for (const [feedId, { feed, task }] of tasks) {
-      const now = feeds.find((one) => one.feedId === feedId)
-      if (now?.cron === feed.cron && now.timezone === feed.timezone) continue
-      await task.destroy()
-      tasks.delete(feedId)
-    }
-    for (const feed of feeds) if (!tasks.has(feed.feedId)) await start(feed)
+    entries = await refreshEntries(entries, await listSchedules(database.query), fire)
     await forgetOldFires(database.query)
   }
   let refreshing: Promise<void> = refresh().catch(onError)
@@ -79,7 +103,7 @@ export function startTimetable(database: Database, queues: JobQueues, onError: (
     stop: async () => {
       clearInterval(timer)
       await refreshing
-      for (const { task } of tasks.values()) await task.destroy()
+      for (const { task } of entries) await task.destroy()
     },
   }
 }

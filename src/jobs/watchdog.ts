@@ -24,15 +24,14 @@ export async function measureSkew(query: Query): Promise<number> {
  */
 export function startWatchdog(query: Query, onFinding: (finding: WatchdogFinding) => void): () => void {
   let heardAt = Date.now()
+  const ping = async (): Promise<void> => {
+    const skew = await measureSkew(query)
+    heardAt = Date.now()
+    if (skew > MOST_SKEW_MS) onFinding('skewed')
+  }
   const timer = setInterval(() => {
     if (Date.now() - heardAt > MOST_SILENCE_MS) return onFinding('silent')
-    measureSkew(query).then(
-      (skew) => {
-        heardAt = Date.now()
-        if (skew > MOST_SKEW_MS) onFinding('skewed')
-      },
-      () => undefined,
-    )
+    ping().catch(() => undefined)
   }, EVERY_MS)
   return () => clearInterval(timer)
 }

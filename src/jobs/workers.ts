@@ -59,7 +59,15 @@ async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Pr
   const { database, datasets, keys, egress } = context
   const source = await openSource(feed.manifest, secretsOf(feed, keys), egress)
   try {
-    return await runFeed({ database, feed, dataset: datasetOf(feed, datasets), source, keys, lease, sliceEndsAt: Date.now() + SLICE_MS })
+    return await runFeed({
+      database,
+      feed,
+      dataset: datasetOf(feed, datasets),
+      source,
+      keys,
+      lease,
+      sliceEndsAt: Date.now() + SLICE_MS,
+    })
   } finally {
     await source.close().catch(() => undefined)
   }
@@ -105,7 +113,10 @@ async function deliver(context: WorkerContext, { subscriptionId }: DeliverJob): 
  * BullMQ stores an error's message and stack, so only the code of ours leaves a handler. Nothing is retried by BullMQ: the
  * ledger knows what is due and the reconciler brings it back.
  */
-function guard<Job>(context: WorkerContext, handle: (context: WorkerContext, job: Job) => Promise<void>): (job: Job) => Promise<void> {
+function guard<Job>(
+  context: WorkerContext,
+  handle: (context: WorkerContext, job: Job) => Promise<void>,
+): (job: Job) => Promise<void> {
   return async (job) => {
     try {
       await handle(context, job)

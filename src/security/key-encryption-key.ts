@@ -44,6 +44,8 @@ export function loadKeyEncryptionKey(environmentKey: string | null, file: string
     return readKeyFile(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new AppError('KEY_UNAVAILABLE', 'set GRIDBRIDGE_KEK, or GRIDBRIDGE_KEK_FILE to a file of mode 0600', { cause: error })
+    throw new AppError('KEY_UNAVAILABLE', 'set GRIDBRIDGE_KEK, or GRIDBRIDGE_KEK_FILE to a file of mode 0600', {
+      cause: error,
+    })
   }
 }

@@ -67,9 +67,14 @@ export function createWrappedKey(
 function unwrap(keyEncryptionKey: Uint8Array, key: WrappedKey): Buffer {
   const bound = boundText(key.purpose, key.id, key.suite)
   try {
-    return Buffer.from(open(() => wrappingKey(keyEncryptionKey), bound, key.wrapped), 'base64')
+    return Buffer.from(
+      open(() => wrappingKey(keyEncryptionKey), bound, key.wrapped),
+      'base64',
+    )
   } catch (error) {
-    throw new AppError('KEY_UNAVAILABLE', `data key ${key.id} does not open with this key-encryption key`, { cause: error })
+    throw new AppError('KEY_UNAVAILABLE', `data key ${key.id} does not open with this key-encryption key`, {
+      cause: error,
+    })
   }
 }
 

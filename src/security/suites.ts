@@ -30,7 +30,11 @@ export interface HmacKey {
 export function prepareHmacKey(algorithm: Suite['hash'], key: Uint8Array): HmacKey {
   const block = Buffer.alloc(BLOCK_BYTES)
   block.set(key.length > BLOCK_BYTES ? hash(algorithm, key, 'buffer') : key)
-  return { hash: algorithm, inner: block.map((byte) => byte ^ 0x36) as Buffer, outer: block.map((byte) => byte ^ 0x5c) as Buffer }
+  return {
+    hash: algorithm,
+    inner: block.map((byte) => byte ^ 0x36) as Buffer,
+    outer: block.map((byte) => byte ^ 0x5c) as Buffer,
+  }
 }
 
 /** Grows to the longest input and is used again: a fresh buffer for each record is a tenth of the pipeline's garbage. */

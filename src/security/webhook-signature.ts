@@ -17,7 +17,8 @@ export function createWebhookSecret(): string {
 }
 
 function signature(secret: string, message: WebhookMessage): string {
-  if (!secret.startsWith(SECRET_PREFIX)) throw new AppError('KEY_UNAVAILABLE', `a webhook secret begins with ${SECRET_PREFIX}`)
+  if (!secret.startsWith(SECRET_PREFIX))
+    throw new AppError('KEY_UNAVAILABLE', `a webhook secret begins with ${SECRET_PREFIX}`)
   const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64')
   const text = `${message.id}.${message.timestamp}.${message.body}`
   return createHmac('sha256', key).update(text).digest('base64')

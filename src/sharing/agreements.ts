@@ -18,7 +18,10 @@ export type ProfileName = keyof typeof profiles
 /** The forms a profile grants on a dataset. Throws AGREEMENT_INVALID for a profile that does not exist. */
 export function formsOfProfile(profile: string, dataset: Dataset): Readonly<Record<string, FieldForm>> {
   if (!Object.hasOwn(profiles, profile)) {
-    throw new AppError('AGREEMENT_INVALID', `there is no profile "${profile}"; choose one of ${Object.keys(profiles).join(', ')}`)
+    throw new AppError(
+      'AGREEMENT_INVALID',
+      `there is no profile "${profile}"; choose one of ${Object.keys(profiles).join(', ')}`,
+    )
   }
   return profiles[profile as ProfileName](dataset)
 }

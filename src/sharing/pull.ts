@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import type { SharedRecord } from '../record.ts'
+import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { FIRST_PLACE, readChanges, type ChangePlace } from '../store/changes.ts'
 import type { Agreement } from '../store/consumers.ts'
 import type { Database } from '../store/database.ts'
@@ -44,22 +45,17 @@ export async function pullChanges(database: Database, request: PullRequest): Pro
   const shared = share(page, agreement)
   const last = page.at(-1)
   const cursor = encodeCursor(last === undefined ? after : { tx: last.tx, seq: last.seq })
-  const audited = database.transaction(
-    ({ audit }) =>
-      audit({
-        type: 'changes.pulled',
-        actor: `consumer:${agreement.consumer}`,
-        outcome: 'ok',
-        dataset: agreement.dataset,
-        agreement: `${agreement.agreementId}@${agreement.version}`,
-        purpose: agreement.purpose,
-        count: shared.length,
-        outputDigest: hash('sha256', JSON.stringify(shared)),
-      }),
-    request.auditDeadlineMs,
+  await auditBeforeAnswer(database, agreement.dataset, request.auditDeadlineMs, ({ audit }) =>
+    audit({
+      type: 'changes.pulled',
+      actor: `consumer:${agreement.consumer}`,
+      outcome: 'ok',
+      dataset: agreement.dataset,
+      agreement: `${agreement.agreementId}@${agreement.version}`,
+      purpose: agreement.purpose,
+      count: shared.length,
+      outputDigest: hash('sha256', JSON.stringify(shared)),
+    }),
   )
-  await audited.catch((error: unknown) => {
-    throw new AppError('AUDIT_UNAVAILABLE', agreement.dataset, { cause: error })
-  })
   return { changes: shared, cursor, hasMore: changes.length > limit }
 }

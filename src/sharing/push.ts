@@ -59,7 +59,10 @@ function backoffMs(failures: number): number {
  * Delivers what lies after the subscription's cursor, batch by batch, until nothing is left (`idle`) or the slice ends
  * (`more`). A consumer that fails is put off (`postponed`) and holds up nobody else. `busy`: another worker delivers.
  */
-export async function pushChanges(context: PushContext, subscriptionId: number): Promise<'idle' | 'more' | 'postponed' | 'busy'> {
+export async function pushChanges(
+  context: PushContext,
+  subscriptionId: number,
+): Promise<'idle' | 'more' | 'postponed' | 'busy'> {
   const { database } = context
   const lease = await claimSubscription(database.query, subscriptionId)
   if (lease === null) return 'busy'
@@ -96,7 +99,11 @@ async function deliverBatches(
   return 'more'
 }
 
-async function openEndpoint({ database, keys, egress }: PushContext, agreement: Agreement, agent: Agent): Promise<Endpoint> {
+async function openEndpoint(
+  { database, keys, egress }: PushContext,
+  agreement: Agreement,
+  agent: Agent,
+): Promise<Endpoint> {
   const consumer = await findConsumer(database.query, agreement.consumer)
   if (consumer.webhookUrl === null || consumer.webhookSecret === null) {
     throw new AppError('CONSUMER_UNAVAILABLE', `${agreement.consumer} has no webhook`)
@@ -106,11 +113,16 @@ async function openEndpoint({ database, keys, egress }: PushContext, agreement: 
 }
 
 /** The open delivery's range again, or the next range. null: nothing to deliver. */
-async function nextBatch(database: Database, lease: SubscriptionLease, agreement: Agreement, cursor: ChangePlace): Promise<Batch | null> {
-  const open = await findOpenDelivery(database.query, lease.subscriptionId)
-  if (open !== null) {
-    const left = await readChangesBetween(database.query, agreement.datasetId, open.from, open.to)
-    return makeBatch(agreement, lease, left, open.from, open.to)
+async function nextBatch(
+  database: Database,
+  lease: SubscriptionLease,
+  agreement: Agreement,
+  cursor: ChangePlace,
+): Promise<Batch | null> {
+  const unanswered = await findOpenDelivery(database.query, lease.subscriptionId)
+  if (unanswered !== null) {
+    const left = await readChangesBetween(database.query, agreement.datasetId, unanswered.from, unanswered.to)
+    return makeBatch(agreement, lease, left, unanswered.from, unanswered.to)
   }
   const changes = await readChanges(database.query, agreement.datasetId, cursor, BATCH_RECORDS)
   const last = changes.at(-1)
@@ -121,7 +133,13 @@ async function nextBatch(database: Database, lease: SubscriptionLease, agreement
  * The body is a function of the shared records alone and the id a function of the body, so a repeated attempt carries the
  * same id exactly when it carries the same bytes.
  */
-function makeBatch(agreement: Agreement, lease: SubscriptionLease, changes: readonly Change[], from: ChangePlace, to: ChangePlace): Batch {
+function makeBatch(
+  agreement: Agreement,
+  lease: SubscriptionLease,
+  changes: readonly Change[],
+  from: ChangePlace,
+  to: ChangePlace,
+): Batch {
   const shared = share(changes, agreement)
   const body = JSON.stringify({ type: 'dataset.changes', dataset: agreement.dataset, changes: shared })
   const webhookId = `msg_${hash('sha256', `${lease.subscriptionId}|${from.tx}.${from.seq}|${body}`).slice(0, 40)}`
@@ -139,15 +157,27 @@ const fact = (agreement: Agreement, batch: Batch) =>
   }) as const
 
 /** The attempt and its audit entry are committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline. */
-async function announce(context: PushContext, lease: SubscriptionLease, agreement: Agreement, batch: Batch): Promise<void> {
+async function announce(
+  context: PushContext,
+  lease: SubscriptionLease,
+  agreement: Agreement,
+  batch: Batch,
+): Promise<void> {
   const work = context.database.transaction(async ({ query, audit }) => {
     await recordAttempt(query, lease, batch)
     if (batch.records === 0) return
-    await audit({ ...fact(agreement, batch), type: 'delivery.sent', outcome: 'ok', outputDigest: hash('sha256', batch.body) })
+    await audit({
+      ...fact(agreement, batch),
+      type: 'delivery.sent',
+      outcome: 'ok',
+      outputDigest: hash('sha256', batch.body),
+    })
   }, context.auditDeadlineMs)
   await work.catch((error: unknown) => {
     const failure = toAppError(error)
-    throw failure.code === 'LEASE_LOST' ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
+    throw failure.code === 'LEASE_LOST'
+      ? failure
+      : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
   })
 }
 
@@ -180,7 +210,12 @@ async function settle(database: Database, lease: SubscriptionLease, agreement: A
   })
 }
 
-async function postpone(database: Database, lease: SubscriptionLease, agreement: Agreement, error: AppError): Promise<void> {
+async function postpone(
+  database: Database,
+  lease: SubscriptionLease,
+  agreement: Agreement,
+  error: AppError,
+): Promise<void> {
   const delayMs = backoffMs(lease.failures)
   await database.transaction(async ({ query, audit }) => {
     await postponeSubscription(query, lease, error.code, delayMs)

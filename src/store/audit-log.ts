@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
 import { AppError } from '../errors.ts'
-import type { Query } from './database.ts'
+import type { Database, Query, Transaction } from './database.ts'
 
 /** A consistent view of the whole log: entries ordered by lane and place, streamed, and the lanes as of the same moment. */
 export interface AuditSnapshot {
@@ -41,7 +41,11 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Omit<AuditSnap
 
 /** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */
 export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, application_name: 'gridbridge-audit-verify' })
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 5000,
+    application_name: 'gridbridge-audit-verify',
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -57,4 +61,21 @@ export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
 export async function countAuditEntries(query: Query): Promise<number> {
   const [row] = await query<{ entries: number }>('select count(*) as entries from audit.entry')
   return row?.entries ?? 0
+}
+
+/**
+ * Work whose audit entry must be committed before anything is answered. Throws AUDIT_UNAVAILABLE when it is not within
+ * `deadlineMs`: no audit, no answer.
+ */
+export async function auditBeforeAnswer<Result>(
+  database: Database,
+  about: string,
+  deadlineMs: number,
+  work: (transaction: Transaction) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await database.transaction(work, deadlineMs)
+  } catch (error) {
+    throw new AppError('AUDIT_UNAVAILABLE', about, { cause: error })
+  }
 }

@@ -20,7 +20,12 @@ export const FIRST_PLACE: ChangePlace = { tx: '0', seq: 0 }
  * Changes of a dataset after a place, in commit order, at most `limit`. Only transactions below the oldest one still running
  * are read: a later commit can then never appear before a place that was already handed out, which a bare sequence allows.
  */
-export async function readChanges(query: Query, datasetId: number, after: ChangePlace, limit: number): Promise<readonly Change[]> {
+export async function readChanges(
+  query: Query,
+  datasetId: number,
+  after: ChangePlace,
+  limit: number,
+): Promise<readonly Change[]> {
   return query<Change>(
     `select feed.code as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
        from record join feed using (feed_id)

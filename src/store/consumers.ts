@@ -90,7 +90,10 @@ export async function findAgreement(query: Query, consumerId: number, dataset: s
 }
 
 /** The agreement of a subscription, while it is in force. Throws AGREEMENT_MISSING. */
-export async function findAgreementOfSubscription(query: Query, subscriptionId: number): Promise<Agreement & { readonly consumer: string }> {
+export async function findAgreementOfSubscription(
+  query: Query,
+  subscriptionId: number,
+): Promise<Agreement & { readonly consumer: string }> {
   const [agreement] = await query<Agreement>(
     `select ${AGREEMENT_COLUMNS} from subscription join agreement using (agreement_id)
        join consumer using (consumer_id) join dataset using (dataset_id)
@@ -102,7 +105,12 @@ export async function findAgreementOfSubscription(query: Query, subscriptionId: 
 }
 
 /** Keeps the keyed hash of an access token until it runs out. */
-export async function insertToken(query: Query, tokenHash: Uint8Array, consumerId: number, seconds: number): Promise<void> {
+export async function insertToken(
+  query: Query,
+  tokenHash: Uint8Array,
+  consumerId: number,
+  seconds: number,
+): Promise<void> {
   await query('delete from access_token where expires_at < clock_timestamp()')
   await query(
     `insert into access_token (token_hash, consumer_id, expires_at) values ($1, $2, clock_timestamp() + make_interval(secs => $3))`,
@@ -111,7 +119,10 @@ export async function insertToken(query: Query, tokenHash: Uint8Array, consumerI
 }
 
 /** The consumer a living token belongs to. Throws TOKEN_INVALID. */
-export async function findConsumerOfToken(query: Query, tokenHash: Uint8Array): Promise<{ readonly consumerId: number; readonly name: string }> {
+export async function findConsumerOfToken(
+  query: Query,
+  tokenHash: Uint8Array,
+): Promise<{ readonly consumerId: number; readonly name: string }> {
   const [row] = await query<{ consumerId: number; name: string }>(
     `select consumer_id as "consumerId", name from access_token join consumer using (consumer_id)
       where token_hash = $1 and expires_at > clock_timestamp()`,

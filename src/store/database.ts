@@ -5,7 +5,10 @@ import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
 
 /** Runs one statement and returns its rows. `$1` … in order of `values`. */
-export type Query = <Row = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+export type Query = <Row = Record<string, unknown>>(
+  text: string,
+  values?: readonly unknown[],
+) => Promise<readonly Row[]>
 
 export interface Transaction {
   readonly query: Query
@@ -16,7 +19,10 @@ export interface Transaction {
 export interface Database {
   readonly query: Query
   /** Commits when `work` returns, rolls back when it throws. After `deadlineMs` the connection is destroyed and it throws. */
-  readonly transaction: <Result>(work: (transaction: Transaction) => Promise<Result>, deadlineMs?: number) => Promise<Result>
+  readonly transaction: <Result>(
+    work: (transaction: Transaction) => Promise<Result>,
+    deadlineMs?: number,
+  ) => Promise<Result>
   readonly close: () => Promise<void>
 }
 
@@ -37,13 +43,19 @@ function toDatabaseError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = (error as { code?: string } | null)?.code ?? ''
   const message = error instanceof Error ? error.message : ''
-  const lost = connectionSqlStates.has(code) || connectionErrnos.has(code) || /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed|Client has encountered)/.test(message)
+  const lost =
+    connectionSqlStates.has(code) ||
+    connectionErrnos.has(code) ||
+    /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed|Client has encountered)/.test(
+      message,
+    )
   if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
   if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
   return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
 }
 
-const queryOn = (client: pg.PoolClient | pg.Pool): Query =>
+const queryOn =
+  (client: pg.PoolClient | pg.Pool): Query =>
   async <Row>(text: string, values: readonly unknown[] = []) => {
     try {
       const result = await client.query(text, values as unknown[])
@@ -68,7 +80,13 @@ const DATABASE_TIME = `to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD
 
 async function appendEntry(query: Query, lane: Lane, event: AuditEvent): Promise<void> {
   const [clock] = await query<{ now: string }>(`select ${DATABASE_TIME} as now`)
-  const place = { entryId: randomUUID(), recordedAt: clock?.now ?? '', laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
+  const place = {
+    entryId: randomUUID(),
+    recordedAt: clock?.now ?? '',
+    laneId: lane.id,
+    laneSeq: lane.seq + 1,
+    previous: lane.head,
+  }
   const entry = makeEntry(event, place)
   await query('select audit.append($1, $2, $3, $4)', [lane.id, lane.head, entry.body, entry.leaf])
   lane.seq += 1

@@ -104,18 +104,28 @@ export async function acknowledgeDelivery(query: Query, lease: SubscriptionLease
 }
 
 /** Puts the subscription off after a failed attempt; the open delivery keeps its range. */
-export async function postponeSubscription(query: Query, lease: SubscriptionLease, reason: ErrorCode, delayMs: number): Promise<void> {
+export async function postponeSubscription(
+  query: Query,
+  lease: SubscriptionLease,
+  reason: ErrorCode,
+  delayMs: number,
+): Promise<void> {
   await query(
     `update subscription set failures = failures + 1, lease_until = null,
             not_before = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
       where subscription_id = $1 and lease_epoch = $2`,
     [lease.subscriptionId, lease.epoch, delayMs],
   )
-  await query(`update delivery set reason = $2 where subscription_id = $1 and state = 'open'`, [lease.subscriptionId, reason])
+  await query(`update delivery set reason = $2 where subscription_id = $1 and state = 'open'`, [
+    lease.subscriptionId,
+    reason,
+  ])
 }
 
 /** Subscriptions with something to deliver that nobody holds and that are due: what the reconciler enqueues. */
-export async function listIdleSubscriptions(query: Query): Promise<readonly { readonly subscriptionId: number; readonly epoch: number }[]> {
+export async function listIdleSubscriptions(
+  query: Query,
+): Promise<readonly { readonly subscriptionId: number; readonly epoch: number }[]> {
   return query(
     `select subscription_id as "subscriptionId", lease_epoch as epoch
        from subscription join agreement using (agreement_id)
@@ -128,7 +138,10 @@ export async function listIdleSubscriptions(query: Query): Promise<readonly { re
 }
 
 /** Subscriptions that take changes of a feed's dataset. */
-export async function listSubscriptionsOfDataset(query: Query, dataset: string): Promise<readonly { readonly subscriptionId: number; readonly epoch: number }[]> {
+export async function listSubscriptionsOfDataset(
+  query: Query,
+  dataset: string,
+): Promise<readonly { readonly subscriptionId: number; readonly epoch: number }[]> {
   return query(
     `select subscription_id as "subscriptionId", lease_epoch as epoch
        from subscription join agreement using (agreement_id) join dataset using (dataset_id) where dataset.name = $1`,
@@ -151,4 +164,14 @@ export async function sumDeliveries(query: Query): Promise<readonly DeliveryTota
             left join delivery using (subscription_id)
       group by dataset.name order by dataset.name`,
   )
+}
+
+/** Subscriptions that are not at the end of their change feed, or whose last delivery is not acknowledged. */
+export async function countUndelivered(query: Query): Promise<number> {
+  const [row] = await query<{ behind: number }>(
+    `select count(*) as behind from subscription join agreement using (agreement_id)
+      where exists (select from delivery where delivery.subscription_id = subscription.subscription_id and state = 'open')
+         or exists (select from record where record.dataset_id = agreement.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq))`,
+  )
+  return row?.behind ?? 0
 }

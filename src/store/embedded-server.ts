@@ -30,10 +30,14 @@ const serverSettings = [
   'autovacuum_naptime=20s',
 ] as const
 
-const urlOf = (address: Address): string => `postgresql://gridbridge:${address.password}@127.0.0.1:${address.port}/gridbridge`
+const urlOf = (address: Address): string =>
+  `postgresql://gridbridge:${address.password}@127.0.0.1:${address.port}/gridbridge`
 
 async function answers(address: Address, database: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: urlOf(address).replace(/gridbridge$/, database), connectionTimeoutMillis: 1000 })
+  const client = new pg.Client({
+    connectionString: urlOf(address).replace(/gridbridge$/, database),
+    connectionTimeoutMillis: 1000,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()

@@ -37,7 +37,9 @@ export async function listFeeds(query: Query): Promise<readonly Feed[]> {
 
 /** Throws FEED_UNKNOWN. */
 export async function findFeed(query: Query, code: string): Promise<Feed> {
-  const [feed] = await query<Feed>(`select ${FEED_COLUMNS} from feed join dataset using (dataset_id) where code = $1`, [code])
+  const [feed] = await query<Feed>(`select ${FEED_COLUMNS} from feed join dataset using (dataset_id) where code = $1`, [
+    code,
+  ])
   if (feed === undefined) throw new AppError('FEED_UNKNOWN', code)
   return feed
 }

@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode } from '../errors.ts'
+import type { AppError, ErrorCode } from '../errors.ts'
 import type { Database } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
 import { countRemoved, removeUnseen } from './records.ts'
@@ -7,7 +7,13 @@ import { endRun, postponeRun, type RunLease } from './runs.ts'
 /** Ends a run that read everything; a full-compare feed first buries what the run did not see. Throws SOURCE_SHRUNK, LEASE_LOST. */
 export async function finishRun(database: Database, feed: Feed, lease: RunLease): Promise<void> {
   await database.transaction(async ({ query, audit }) => {
-    const fact = { actor: 'system:worker', outcome: 'ok', feed: feed.code, dataset: feed.dataset, object: `run/${lease.runId}` } as const
+    const fact = {
+      actor: 'system:worker',
+      outcome: 'ok',
+      feed: feed.code,
+      dataset: feed.dataset,
+      object: `run/${lease.runId}`,
+    } as const
     if (feed.manifest.deletes.kind === 'missing') {
       const removed = await removeUnseen(query, feed, lease.runId, feed.manifest.deletes.guardRatio)
       await countRemoved(query, lease.runId, removed)
@@ -45,7 +51,13 @@ export async function stopRun(database: Database, feed: Feed, lease: RunLease, r
 }
 
 /** Puts a run off that may succeed later. */
-export async function deferRun(database: Database, feed: Feed, lease: RunLease, error: AppError, delayMs: number): Promise<void> {
+export async function deferRun(
+  database: Database,
+  feed: Feed,
+  lease: RunLease,
+  error: AppError,
+  delayMs: number,
+): Promise<void> {
   await database.transaction(async ({ query, audit }) => {
     await postponeRun(query, lease, error.code, delayMs)
     await audit({

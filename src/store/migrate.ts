@@ -47,7 +47,9 @@ async function migrateQueue(pool: pg.Pool): Promise<void> {
 }
 
 async function createMissingKeys(pool: pg.Pool, keyEncryptionKey: Uint8Array, suite: Suite['name']): Promise<void> {
-  const { rows } = await pool.query<{ key_id: number; purpose: string }>('select key_id, purpose from gridbridge.data_key')
+  const { rows } = await pool.query<{ key_id: number; purpose: string }>(
+    'select key_id, purpose from gridbridge.data_key',
+  )
   const present = new Set(rows.map((row) => row.purpose))
   const firstId = Math.max(0, ...rows.map((row) => row.key_id)) + 1
   const missing = keyPurposes.filter((purpose) => !present.has(purpose))
@@ -64,7 +66,9 @@ async function createMissingKeys(pool: pg.Pool, keyEncryptionKey: Uint8Array, su
 }
 
 async function insertDatasets(pool: pg.Pool, names: readonly string[]): Promise<void> {
-  await pool.query('insert into gridbridge.dataset (name) select unnest($1::text[]) on conflict (name) do nothing', [names])
+  await pool.query('insert into gridbridge.dataset (name) select unnest($1::text[]) on conflict (name) do nothing', [
+    names,
+  ])
 }
 
 export interface MigrateOptions {

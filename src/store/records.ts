@@ -3,7 +3,11 @@ import type { Query } from './database.ts'
 import type { Feed } from './feeds.ts'
 
 /** The digests that the named records rest with, by record id. A tombstone has none. */
-export async function readDigests(query: Query, feed: Feed, ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+export async function readDigests(
+  query: Query,
+  feed: Feed,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
   const rows = await query<{ id: string; digest: Buffer }>(
     `select source_record_id as id, digest from record
       where feed_id = $1 and source_record_id = any($2) and digest is not null`,

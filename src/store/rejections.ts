@@ -1,7 +1,9 @@
 import type { Query } from './database.ts'
 
 /** Rejected rows of each dataset by rule; a row that broke two rules counts for each. */
-export async function countRejections(query: Query): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
+export async function countRejections(
+  query: Query,
+): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
   const rows = await query<{ dataset: string; rules: Record<string, number> }>(
     `select dataset, jsonb_object_agg(rule, rows) as rules
        from (select dataset.name as dataset, reason->>'rule' as rule, count(distinct rejection_id) as rows

@@ -34,7 +34,10 @@ const RUN_COLUMNS = `run_id as "runId", feed.code as feed, dataset.name as datas
   rejected, inserted, updated, deleted, unchanged, source_total as "sourceTotal", warnings`
 
 /** A new run of the feed, or the one that is alive already. */
-export async function requestRun(query: Query, feedId: number): Promise<{ readonly runId: number; readonly fresh: boolean }> {
+export async function requestRun(
+  query: Query,
+  feedId: number,
+): Promise<{ readonly runId: number; readonly fresh: boolean }> {
   const [created] = await query<{ runId: number }>(
     `insert into run (feed_id) select feed_id from feed where feed_id = $1 and state = 'active'
        on conflict (feed_id) where state in ('pending', 'running') do nothing
@@ -79,7 +82,12 @@ export async function releaseRun(query: Query, lease: RunLease): Promise<void> {
 }
 
 /** Ends the run and forgets what it has seen. Throws LEASE_LOST. */
-export async function endRun(query: Query, lease: RunLease, state: 'done' | 'stopped', reason: ErrorCode | null): Promise<void> {
+export async function endRun(
+  query: Query,
+  lease: RunLease,
+  state: 'done' | 'stopped',
+  reason: ErrorCode | null,
+): Promise<void> {
   const rows = await query(
     `update run set state = $3, reason = $4, lease_until = null, finished_at = clock_timestamp()
       where run_id = $1 and lease_epoch = $2 and state = 'running' returning run_id`,
@@ -111,7 +119,9 @@ export async function findRun(query: Query, runId: number): Promise<Run> {
 }
 
 /** Runs that are due and that no living worker holds: what the reconciler enqueues again. */
-export async function listIdleRuns(query: Query): Promise<readonly { readonly runId: number; readonly epoch: number }[]> {
+export async function listIdleRuns(
+  query: Query,
+): Promise<readonly { readonly runId: number; readonly epoch: number }[]> {
   return query(
     `select run_id as "runId", lease_epoch as epoch from run
       where state in ('pending', 'running')

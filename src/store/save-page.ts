@@ -23,7 +23,10 @@ export interface SavedCounts {
 }
 
 /** Many byte strings as one parameter and their lengths: an array of bytea costs pg a hex escape for each value. */
-function packBytes(values: readonly (Uint8Array | null)[]): { readonly bytes: Buffer; readonly ends: readonly number[] } {
+function packBytes(values: readonly (Uint8Array | null)[]): {
+  readonly bytes: Buffer
+  readonly ends: readonly number[]
+} {
   let end = 0
   const ends = values.map((value) => (end += value?.length ?? 0))
   return { bytes: Buffer.concat(values.map((value) => value ?? new Uint8Array(0))), ends }
@@ -90,7 +93,12 @@ async function buryRecords(query: Query, feed: Feed, ids: readonly string[], fir
   return rows.length
 }
 
-async function insertRejections(query: Query, feed: Feed, lease: RunLease, rejections: readonly ProtectedRejection[]): Promise<void> {
+async function insertRejections(
+  query: Query,
+  feed: Feed,
+  lease: RunLease,
+  rejections: readonly ProtectedRejection[],
+): Promise<void> {
   if (rejections.length === 0) return
   await query(
     `insert into rejection (run_id, feed_id, page, row_in_page, reasons, sealed)
@@ -154,7 +162,12 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
   return row
 }
 
-async function writePage(transaction: Transaction, feed: Feed, lease: RunLease, page: PageToSave): Promise<SavedCounts> {
+async function writePage(
+  transaction: Transaction,
+  feed: Feed,
+  lease: RunLease,
+  page: PageToSave,
+): Promise<SavedCounts> {
   const { query } = transaction
   const upserts = page.records.filter((record) => record.operation === 'upsert')
   const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
@@ -182,6 +195,11 @@ async function writePage(transaction: Transaction, feed: Feed, lease: RunLease, 
  * the lease check. A crash before the commit repeats the page; the record key makes the repeat harmless.
  * Returns the run's totals so far. Throws LEASE_LOST, DATABASE_UNAVAILABLE.
  */
-export async function savePage(database: Database, feed: Feed, lease: RunLease, page: PageToSave): Promise<SavedCounts> {
+export async function savePage(
+  database: Database,
+  feed: Feed,
+  lease: RunLease,
+  page: PageToSave,
+): Promise<SavedCounts> {
   return database.transaction((transaction) => writePage(transaction, feed, lease, page))
 }

@@ -1,0 +1,194 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { projectRoot } from '../demo/processes.ts'
+import { loadConfig } from '../src/config.ts'
+import { openInstallation, type Installation } from '../src/installation.ts'
+import { openCanaryBook, type CanaryBook } from './taint-canaries.ts'
+import {
+  openCapture,
+  openReceiver,
+  runCommand,
+  startProcess,
+  type Capture,
+  type Receiver,
+  type RunningProcess,
+} from './taint-capture.ts'
+
+/** A Redis whose every command is captured and whose append-only file is searched. */
+export interface QueueServer {
+  readonly url: string
+  readonly directory: string
+  readonly client: Redis
+}
+
+/** A real installation, a receiver and everything they print, in a temporary directory. */
+export interface Stage {
+  /** The source tree that runs. */
+  readonly root: string
+  readonly directories: Readonly<Record<'product' | 'temporary' | 'platform' | 'outside' | 'queue', string>>
+  readonly capture: Capture
+  readonly book: CanaryBook
+  readonly installation: Installation
+  /** A superuser, for looking behind the product's back. */
+  readonly owner: pg.Client
+  readonly queueServer: QueueServer | null
+  readonly receiver: Receiver
+  readonly command: (
+    name: string,
+    script: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ) => Promise<string>
+  readonly start: (
+    name: string,
+    script: readonly string[],
+    announces: boolean,
+    environment?: Readonly<Record<string, string>>,
+  ) => Promise<RunningProcess>
+  readonly usePlatform: (address: string) => void
+  /** Runs when the stage is closed; the last one first. */
+  readonly onClose: (work: () => Promise<unknown> | void) => void
+  readonly close: () => Promise<void>
+}
+
+function makeDirectories(): Stage['directories'] & { readonly base: string } {
+  const base = mkdtempSync(path.join(tmpdir(), 'gridbridge-taint-'))
+  // The embedded server of root runs as another user, who must be able to walk to its files.
+  chmodSync(base, 0o711)
+  const inside = (name: string): string => {
+    mkdirSync(path.join(base, name))
+    return path.join(base, name)
+  }
+  return {
+    base,
+    product: inside('product'),
+    temporary: inside('temporary'),
+    platform: inside('platform'),
+    outside: inside('outside'),
+    queue: inside('queue'),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function connectRedis(port: number): Promise<Redis> {
+  const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
+  client.on('error', () => undefined)
+  for (let attempt = 0; client.status !== 'ready' && attempt < 100; attempt++) {
+    await wait(50)
+    await client.connect().catch(() => undefined)
+  }
+  return client
+}
+
+async function openQueueServer(
+  directory: string,
+  capture: Capture,
+  onClose: Stage['onClose'],
+): Promise<QueueServer | null> {
+  if (spawnSync('redis-server', ['--version']).status !== 0) return null
+  const port = await freePort()
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--appendonly',
+    'yes',
+    '--maxmemory-policy',
+    'noeviction',
+  ]
+  const server = spawn('redis-server', settings, { stdio: 'ignore' })
+  onClose(() => void server.kill('SIGKILL'))
+  const client = await connectRedis(port)
+  const monitor = await client.monitor()
+  monitor.on('monitor', (_time: string, words: readonly string[]) =>
+    capture.write('queue server', 'commands', `${words.join(' ')}\n`),
+  )
+  monitor.on('error', () => undefined)
+  onClose(() => {
+    monitor.disconnect()
+    client.disconnect()
+  })
+  return { url: `redis://127.0.0.1:${port}`, directory, client }
+}
+
+/** Everything that must be ended, in the reverse order of its beginning; one that fails does not keep the others. */
+function openClosing(base: string): Pick<Stage, 'onClose' | 'close'> {
+  const works: (() => Promise<unknown> | void)[] = []
+  return {
+    onClose: (work) => void works.push(work),
+    close: async () => {
+      for (const work of works.toReversed()) await Promise.resolve(work()).catch(() => undefined)
+      rmSync(base, { recursive: true, force: true })
+    },
+  }
+}
+
+export interface StageOptions {
+  readonly root?: string
+  readonly withRedis: boolean
+}
+
+/** Opens the stage: the installation's database runs, nothing else yet. */
+export async function openStage({ root = projectRoot, withRedis }: StageOptions): Promise<Stage> {
+  const { base, ...directories } = makeDirectories()
+  const closing = openClosing(base)
+  const capture = openCapture()
+  const book = openCanaryBook()
+  const environment = {
+    GRIDBRIDGE_DATA: directories.product,
+    GRIDBRIDGE_EGRESS_ALLOW: 'loopback',
+    LOG_LEVEL: 'trace',
+    PORT: '0',
+    TMPDIR: directories.temporary,
+  }
+  try {
+    const installation = await openInstallation(loadConfig(environment), 'taint', 3)
+    closing.onClose(installation.close)
+    const owner = new pg.Client({ connectionString: installation.databaseUrl })
+    await owner.connect()
+    closing.onClose(() => owner.end())
+    const queueServer = withRedis ? await openQueueServer(directories.queue, capture, closing.onClose) : null
+    let platform = ''
+    const refused = book.take()
+    const receiver = await openReceiver(
+      capture,
+      () => platform,
+      JSON.stringify({ error: refused.name, subject: refused.certNumber, phone: refused.phone }),
+    )
+    closing.onClose(receiver.close)
+    return {
+      root,
+      directories,
+      capture,
+      book,
+      installation,
+      owner,
+      queueServer,
+      receiver,
+      command: (name, script, extra = {}) =>
+        runCommand(name, capture, { root, script, environment: { ...environment, ...extra } }),
+      start: (name, script, announces, extra = {}) =>
+        startProcess(name, capture, { root, script, environment: { ...environment, ...extra } }, announces),
+      usePlatform: (address) => void (platform = address),
+      ...closing,
+    }
+  } catch (error) {
+    await closing.close()
+    throw error
+  }
+}

@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+import { buildServer } from '../../src/http/server.ts'
+import { openLog } from '../../src/log.ts'
+import type { TestInstallation } from '../support/installation.ts'
+import type { RegisteredConsumer } from '../support/ledger.ts'
+
+export interface DoorOptions {
+  readonly tokenSeconds?: number
+  readonly auditDeadlineMs?: number
+}
+
+/** The product's server on an installation, without a socket of its own until it listens. */
+export function openDoor(
+  { database, keys, datasets }: TestInstallation,
+  { tokenSeconds = 600, auditDeadlineMs = 2000 }: DoorOptions = {},
+): Promise<FastifyInstance> {
+  return buildServer({
+    version: '0.0.0',
+    database,
+    keys,
+    tokenSeconds,
+    auditDeadlineMs,
+    datasets: [...datasets.keys()],
+    logger: openLog('silent', 'test'),
+  })
+}
+
+export const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
+
+export const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' } as const
+
+/** Asks for a token as a consumer does. */
+export const requestToken = (server: FastifyInstance, { name, clientSecret }: Pick<RegisteredConsumer, 'name' | 'clientSecret'>) =>
+  server.inject({
+    method: 'POST',
+    url: '/oauth/token',
+    headers: { ...formHeaders, authorization: basic(name, clientSecret) },
+    payload: 'grant_type=client_credentials',
+  })
+
+export async function bearerOf(server: FastifyInstance, consumer: RegisteredConsumer): Promise<string> {
+  const response = await requestToken(server, consumer)
+  return `Bearer ${response.json<{ access_token: string }>().access_token}`
+}
