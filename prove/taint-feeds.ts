@@ -41,7 +41,11 @@ function planDistresses(department: CanaryDepartment, wrongSecret: string): read
   const failing = Object.entries(distresses).map(([name, { reason }]) => ({
     code: distressed(name),
     manifest: manifests.resident,
-    set: { '/feed/code': distressed(name), '/source/baseUrl': `${url}/${name}`, '/quality/errorBudget/records': 0 },
+    set: {
+      '/feed/code': distressed(name),
+      '/source/baseUrl': `${url}/${name}`,
+      '/quality/errorBudget/records': reason === 'ERROR_BUDGET_SPENT' ? 0 : 1000,
+    },
     secret: { appKey, appSecret },
     reason,
   }))

@@ -14,29 +14,23 @@ const basic = (name: string, secret: string): Headers => ({
 })
 
 /** Which sink an answer belongs to: a refusal, the metrics, or any other. */
-function kindOf(path: string, status: number): 'metrics' | 'problem answers' | 'http answers' {
-  if (path.startsWith('/metrics')) return 'metrics'
+function kindOf(name: string, status: number): 'metrics' | 'problem answers' | 'http answers' {
+  if (name === '/metrics') return 'metrics'
   return status >= 400 ? 'problem answers' : 'http answers'
 }
 
-/** Asks and keeps the whole answer: status, headers and body. */
-export async function ask(stage: Stage, address: string, path: string, options: RequestInit = {}): Promise<string> {
-  const response = await fetch(address + path, options)
+/** Asks and keeps the whole answer, status, headers and body, under a name that holds nothing of the question. */
+export async function ask(stage: Stage, name: string, url: string, options: RequestInit = {}): Promise<string> {
+  const response = await fetch(url, options)
   const body = Buffer.from(await response.arrayBuffer())
   const head = [
     `${response.status} ${response.statusText}`,
-    ...[...response.headers].map(([name, value]) => `${name}: ${value}`),
+    ...[...response.headers].map(([header, value]) => `${header}: ${value}`),
   ]
-  // The question itself holds canaries, so an answer is named by its kind and the length of the path.
   stage.capture.write(
-    kindOf(path, response.status),
-    `${options.method ?? 'GET'} ${path.split(/[?%]/)[0]?.slice(0, 40)}`,
-    `${head.join('\n')}\n\n`,
-  )
-  stage.capture.write(
-    kindOf(path, response.status),
-    `${options.method ?? 'GET'} ${path.split(/[?%]/)[0]?.slice(0, 40)}`,
-    body,
+    kindOf(name, response.status),
+    name,
+    Buffer.concat([Buffer.from(`${head.join('\n')}\n\n`), body, Buffer.from('\n')]),
   )
   return body.toString('utf8')
 }
@@ -52,7 +46,7 @@ async function askRaw(stage: Stage, address: string, text: string): Promise<void
 
 async function fetchToken(stage: Stage, address: string, { consumer, clientSecret }: Consumer): Promise<Headers> {
   const body = new URLSearchParams({ grant_type: 'client_credentials' })
-  const answer = await ask(stage, address, '/oauth/token', {
+  const answer = await ask(stage, 'token', `${address}/oauth/token`, {
     method: 'POST',
     headers: basic(consumer, clientSecret),
     body,
@@ -72,7 +66,12 @@ async function pull(stage: Stage, address: string, token: Headers, dataset: stri
   let changes = 0
   for (;;) {
     const page = JSON.parse(
-      await ask(stage, address, `/api/v1/datasets/${dataset}/changes?limit=250&cursor=${cursor}`, { headers: token }),
+      await ask(
+        stage,
+        `changes of ${dataset}`,
+        `${address}/api/v1/datasets/${dataset}/changes?limit=250&cursor=${cursor}`,
+        { headers: token },
+      ),
     ) as ChangePage
     changes += page.changes.length
     cursor = page.cursor
@@ -145,7 +144,8 @@ async function askWrongly(stage: Stage, address: string, token: Headers): Promis
       },
     ],
   ]
-  for (const [path, options] of questions) await ask(stage, address, path, options)
+  for (const [number, [path, options]] of questions.entries())
+    await ask(stage, `refused question ${number + 1}`, address + path, options)
   await askRaw(stage, address, `GET /${certNumber} ${phone}\r\n${phone}\r\n\r\n`)
   await askRaw(stage, address, `GET / HTTP/1.1\r\nhost: here\r\nx-${phone}: ${certNumber}\u0001\r\n\r\n`)
 }
@@ -162,8 +162,8 @@ export async function askEverything(
   const token = await fetchToken(stage, address, consumer)
   let changes = 0
   for (const dataset of datasets) changes += await pull(stage, address, token, dataset)
-  await ask(stage, address, '/api/v1/datasets/grid/changes', { headers: token })
+  await ask(stage, 'changes of grid', `${address}/api/v1/datasets/grid/changes`, { headers: token })
   await askWrongly(stage, address, token)
-  for (const path of operations) await ask(stage, address, path)
+  for (const path of operations) await ask(stage, path, address + path)
   return changes
 }

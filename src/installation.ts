@@ -58,18 +58,20 @@ export async function migrateOnly(config: Config): Promise<readonly string[]> {
 export async function openInstallation(config: Config, processName: string, connections = 8): Promise<Installation> {
   const datasets = loadDatasets()
   const server = await openServer(config)
+  let database: Database | null = null
+  const close = async (): Promise<void> => {
+    await database?.close()
+    await server?.stop()
+  }
   try {
     if (server !== null) await migrateInstallation(config, server.url)
     const databaseUrl = config.databaseUrl ?? server?.url ?? ''
-    const database = openDatabase({ url: databaseUrl, processName, connections })
+    database = openDatabase({ url: databaseUrl, processName, connections })
     const keys = openKeyRing(keyEncryptionKeyOf(config), await readDataKeys(database.query))
-    const close = async (): Promise<void> => {
-      await database.close()
-      await server?.stop()
-    }
     return { config, databaseUrl, database, datasets, keys, close }
   } catch (error) {
-    await server?.stop()
+    // An idle connection that is left open keeps the process alive for ten seconds after its refusal.
+    await close()
     throw error
   }
 }

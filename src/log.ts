@@ -7,10 +7,22 @@ import { pino, type Logger } from 'pino'
  */
 const personal = /(?<![0-9A-Za-z])(?<!\d\.)(?:\d{17}[\dXx]|\d{15}|1[3-9]\d{9})(?![0-9A-Za-z])/g
 
+/** The texts and the bare numbers of a JSON line, keys included. */
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
+
+function scrubToken(token: string): string {
+  // A bare number becomes a text, because the line must stay JSON.
+  if (!token.startsWith('"') && token.search(personal) >= 0) return '"[scrubbed]"'
+  return token.replace(personal, '[scrubbed]')
+}
+
 /** Blots out what looks personal in one log line. Time stamps have 13 digits and fractions follow a point; both are left alone. */
 export function scrubLine(line: string): string {
-  const scrubbed = line.replace(personal, '[scrubbed]')
-  return scrubbed === line ? line : scrubbed.replace(/\}\s*$/, ',"scrubbed":true}\n')
+  if (line.search(personal) < 0) return line
+  return line
+    .replace(tokens, scrubToken)
+    .replace(personal, '[scrubbed]')
+    .replace(/\}\s*$/, ',"scrubbed":true}\n')
 }
 
 const scrubbingOutput = new Writable({

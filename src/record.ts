@@ -62,10 +62,10 @@ export interface ProtectedRecord {
   /** JSON text of the masked view. */
   readonly masked: string | null
   readonly sealed: Uint8Array | null
-  /** 16-byte keyed token of the normalised certificate type and number; null where the record names no person. */
-  readonly subject: Uint8Array | null
-  /** 16-byte keyed digest of the clear fields, for change detection. */
-  readonly digest: Uint8Array
+  /** Keyed token of the normalised certificate type and number, 32 hexadecimal digits; null where the record names no person. */
+  readonly subject: string | null
+  /** Keyed digest of the clear fields for change detection, 32 hexadecimal digits. */
+  readonly digest: string
   readonly gridCode: string | null
 }
 

@@ -11,6 +11,7 @@ import {
   type Level,
   type PropertySchema,
 } from './dataset-rules.ts'
+import { jsonMember, type JsonMember } from './flat-json.ts'
 import type { MaskId } from './mask-rules.ts'
 import { createCheck, createSchemaCompiler } from './schema-check.ts'
 
@@ -45,8 +46,10 @@ export interface Dataset {
   readonly titleEn: string
   readonly version: number
   readonly properties: readonly Property[]
-  /** Names of the sealed properties, in schema order. */
-  readonly sealed: readonly string[]
+  /** Names of all properties, in schema order. */
+  readonly names: readonly string[]
+  /** The sealed properties, in schema order. */
+  readonly sealed: readonly JsonMember[]
   /** Properties that hold certificate type and number of the person a record is about; null where it names no person. */
   readonly subject: { readonly type: string; readonly number: string } | null
   /** County and town codes that a record may lie in. */
@@ -134,7 +137,8 @@ export function createDataset(file: string, schema: Readonly<Record<string, unkn
     titleEn: schema['x-gb-title-en'],
     version: schema['x-gb-version'],
     properties,
-    sealed: properties.filter((property) => property.sealed).map((property) => property.name),
+    names: properties.map((property) => property.name),
+    sealed: properties.filter((property) => property.sealed).map((property) => jsonMember(property.name)),
     subject: subjectOf(schema),
     divisions: divisionsOf(tables),
     schema,

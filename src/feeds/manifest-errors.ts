@@ -1,5 +1,6 @@
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import { isObject } from './code-tables.ts'
+import { holdsPersonalNumber } from './formats.ts'
 
 /** One thing wrong with a manifest: where, what was given, what is wanted. */
 export interface ManifestFault {
@@ -10,13 +11,17 @@ export interface ManifestFault {
 
 const SHOWN_LENGTH = 40
 
-/** A value as a reader needs it to find the place. Long texts are not shown: one of them may be a secret in the wrong place. */
+/**
+ * A value as a reader needs it to find the place. Long texts are not shown, nor what looks like a key or a number of a person:
+ * either may have come into the wrong place.
+ */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (isObject(value)) return 'an object'
-  if (typeof value === 'string' && (value.length > SHOWN_LENGTH || looksSecret(value)))
+  if (typeof value === 'string' && (value.length > SHOWN_LENGTH || looksSecret(value) || holdsPersonalNumber(value)))
     return `a text of ${value.length}`
+  if (typeof value === 'number' && holdsPersonalNumber(String(value))) return 'a number'
   return JSON.stringify(value)
 }
 

@@ -1,11 +1,12 @@
 import type { Fields } from '../record.ts'
 import type { Dataset, Property } from './datasets.ts'
+import { addMember, jsonMember, type JsonMember } from './flat-json.ts'
 import { birthDateOf, dayOf, isDate } from './formats.ts'
 import { maskValue, type MaskContext, type MaskId } from './mask-rules.ts'
 
 /** One property with the rule that holds for one kind of record. */
 interface Step {
-  readonly name: string
+  readonly member: JsonMember
   readonly mask: MaskId
 }
 
@@ -26,7 +27,7 @@ const INDIVIDUAL_PREFIX = '92'
 const EIGHTEEN = /^\d{17}[\dX]$/
 
 function layOut(dataset: Dataset, rule: (property: Property) => MaskId): readonly Step[] {
-  const steps = dataset.properties.map((property) => ({ name: property.name, mask: rule(property) }))
+  const steps = dataset.properties.map((property) => ({ member: jsonMember(property.name), mask: rule(property) }))
   return steps.filter((step) => step.mask !== 'SUPPRESS')
 }
 
@@ -75,18 +76,23 @@ function stepsFor(plan: Plan, dataset: Dataset, fields: Fields, today: Date): re
 }
 
 /**
- * The masked view of one record: only properties of the schema, each under the rule that fits this record (a child
- * under 14: `x-gb-mask-minor`; an individual business: `x-gb-mask-individual`). Absent and suppressed fields are left
- * out. `token` gives the keyed token of a value; `today` decides who is a child. Idempotent but for TOKEN.
+ * The masked view of one record as JSON text: only properties of the schema, each under the rule that fits this record (a
+ * child under 14: `x-gb-mask-minor`; an individual business: `x-gb-mask-individual`). Absent and suppressed fields are
+ * left out. `token` gives the keyed token of a value; `today` decides who is a child. Idempotent but for TOKEN.
  */
-export function maskFields(dataset: Dataset, fields: Fields, token: (value: string) => string, today: Date): Fields {
+export function maskText(dataset: Dataset, fields: Fields, token: (value: string) => string, today: Date): string {
   const context: MaskContext = { token }
-  const masked: Record<string, unknown> = {}
-  for (const { name, mask } of stepsFor(planOf(dataset), dataset, fields, today)) {
-    const value = fields[name]
+  const pieces = ['{']
+  for (const { member, mask } of stepsFor(planOf(dataset), dataset, fields, today)) {
+    const value = fields[member.name]
     if (value === undefined || value === null) continue
-    const hidden = mask === 'NONE' ? value : maskValue(mask, value, context)
-    if (hidden !== null) masked[name] = hidden
+    addMember(pieces, member, mask === 'NONE' ? value : maskValue(mask, value, context))
   }
-  return masked
+  pieces.push('}')
+  return pieces.join('')
+}
+
+/** The masked view of one record as values; see `maskText`, which is what rests. */
+export function maskFields(dataset: Dataset, fields: Fields, token: (value: string) => string, today: Date): Fields {
+  return JSON.parse(maskText(dataset, fields, token, today)) as Fields
 }

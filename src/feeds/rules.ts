@@ -186,6 +186,13 @@ export const qualityRules = {
     adviceZh: '按GB 18030-2022转换生僻字；无法解码的行不予接收',
     adviceEn: 'Convert rare characters by GB 18030-2022; a row that cannot be decoded is refused',
   },
+  'DQ-093': {
+    action: 'drop',
+    zh: '不脱敏的字段中含身份号码或手机号码，已丢弃该项',
+    en: 'A field that is shown as it is held a citizen number or a mobile number; it was dropped',
+    adviceZh: '核对该列是否错位，或在来源系统清除其中的个人号码',
+    adviceEn: 'Check whether the column slipped, or remove the number in the source system',
+  },
 } as const satisfies Record<string, QualityRule>
 
 export type RuleId = keyof typeof qualityRules

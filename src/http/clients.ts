@@ -48,7 +48,8 @@ async function authenticate({ database, keys }: ClientContext, { name, secret }:
       ? new AppError('CLIENT_UNAUTHENTICATED')
       : error
   })
-  if (!timingSafeEqual(given, consumer.secretHash)) throw new AppError('CLIENT_UNAUTHENTICATED')
+  if (!timingSafeEqual(Buffer.from(given), Buffer.from(consumer.secretHash)))
+    throw new AppError('CLIENT_UNAUTHENTICATED')
   return consumer.consumerId
 }
 

@@ -1,5 +1,5 @@
 import helmet from '@fastify/helmet'
-import swagger from '@fastify/swagger'
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { changesRoute } from './changes-route.ts'
@@ -19,10 +19,11 @@ export interface ServerContext extends ClientContext {
 const nameSchema = ({ $id }: { readonly $id?: unknown }): string => (typeof $id === 'string' ? $id : 'Unnamed')
 
 /** What /openapi.json says of the API as a whole. */
-const description = {
+const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['openapi']> => ({
   openapi: '3.1.0',
   info: {
     title: 'GridBridge 网格数据桥',
+    version,
     description:
       '部门基础数据向网格服务管理平台的共享接口 / How the grid service-management platform receives base data. Guide: docs/api-guide.md',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
@@ -38,7 +39,7 @@ const description = {
       client: { type: 'http', scheme: 'basic', description: '使用方名称与密钥 / Consumer name and client secret' },
     },
   },
-} as const
+})
 
 /**
  * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
@@ -51,6 +52,8 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     requestTimeout: 30_000,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    // Fastify's own answer to an address that it cannot read repeats the address.
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
   server.setErrorHandler(answerProblem)
@@ -61,7 +64,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },
-    openapi: { ...description, info: { ...description.info, version: context.version } },
+    openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)

@@ -15,9 +15,10 @@ export function createFieldsBuilder(names: readonly string[]): (values: readonly
     const shape = shapes.get(absent) ?? createShape(names, values)
     if (shapes.size < MOST_SHAPES) shapes.set(absent, shape)
     const fields: Building = { ...shape }
-    for (const [index, name] of names.entries()) {
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index]
       const value = values[index]
-      if (value !== undefined) fields[name] = value
+      if (name !== undefined && value !== undefined) fields[name] = value
     }
     return fields
   }

@@ -1,8 +1,10 @@
 import type { Dataset } from '../feeds/datasets.ts'
-import { maskFields } from '../feeds/masks.ts'
+import { fieldsJson, joinValues } from '../feeds/flat-json.ts'
+import { maskText } from '../feeds/masks.ts'
 import type { Fields, ProtectedRecord, ProtectedRejection, Rejection, ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
-import { sealAll } from '../security/seal.ts'
+import { open, seal, sealAll } from '../security/seal.ts'
+import type { Cursor } from './sources/source.ts'
 
 /** What protecting needs besides the records: the dataset's rules, the feed the rows belong to, the keys, and the day. */
 export interface Protection {
@@ -16,36 +18,30 @@ export interface Protection {
 /** A valid record and the keyed digest of its clear fields. */
 export interface DigestedRecord {
   readonly record: ValidRecord
-  readonly digest: Buffer
+  readonly digest: string
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** The digest also covers the schema version, so that a new mask or classification protects every row anew. */
 export function digestRecord(record: ValidRecord, protection: Protection): DigestedRecord {
-  const content = `${protection.dataset.version}|${record.recordId}|${JSON.stringify(record.fields)}`
+  const { name, version, names } = protection.dataset
+  const content = `${name}@${version}|${record.recordId}|${joinValues(record.fields, names)}`
   return { record, digest: protection.keys.token('digest', content) }
 }
 
 /** The keyed token that links one person across departments; null where the record names nobody. */
-function subjectToken(fields: Fields, { dataset, keys }: Protection): Buffer | null {
+function subjectToken(fields: Fields, { dataset, keys }: Protection): string | null {
   if (dataset.subject === null) return null
   const number = text(fields[dataset.subject.number])
   return number === '' ? null : keys.token('subject', `CN:${text(fields[dataset.subject.type])}:${number}`)
-}
-
-/** The clear text that is sealed: the fields that the masked view hides, and nothing else, to keep rows narrow. */
-function identifyingFields(fields: Fields, dataset: Dataset): string {
-  const clear: Record<string, unknown> = {}
-  for (const name of dataset.sealed) if (fields[name] !== undefined) clear[name] = fields[name]
-  return JSON.stringify(clear)
 }
 
 /** Members of a household name the same house, so a page asks for the same display token again and again. */
 function tokenOnce(keys: KeyRing): (value: string) => string {
   const known = new Map<string, string>()
   return (value) => {
-    const token = known.get(value) ?? keys.token('display', value).toString('hex')
+    const token = known.get(value) ?? keys.token('display', value)
     known.set(value, token)
     return token
   }
@@ -68,13 +64,14 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
     keys.sealing,
     upserts.map(({ record }) => ({
       bound: `record|${dataset.name}|${feed}|${record.recordId}`,
-      clear: identifyingFields(record.fields, dataset),
+      // Only what the masked view hides, to keep rows narrow.
+      clear: fieldsJson(record.fields, dataset.sealed),
     })),
   )
   const kept = upserts.map(({ record, digest }, index) => ({
     recordId: record.recordId,
     operation: 'upsert',
-    masked: JSON.stringify(maskFields(dataset, record.fields, displayToken, today)),
+    masked: maskText(dataset, record.fields, displayToken, today),
     sealed: sealed[index],
     subject: subjectToken(record.fields, protection),
     digest,
@@ -104,4 +101,20 @@ export function protectRejections(
         sealed: sealed[index],
       }) as unknown as ProtectedRejection,
   )
+}
+
+type CursorProtection = Pick<Protection, 'feed' | 'keys'>
+
+/**
+ * Where reading goes on, as it may rest: page tokens, file names and record ids are the source's own words, and keyset tokens
+ * are often the number of the last person on the page.
+ */
+export function protectCursor(cursor: Cursor, { feed, keys }: CursorProtection): Fields {
+  return { sealed: seal(keys.sealing, `cursor|${feed}`, JSON.stringify(cursor)).toString('base64') }
+}
+
+/** The cursor that was protected; null where a feed has none yet. Throws SEAL_BROKEN, KEY_UNAVAILABLE. */
+export function openCursor(resting: Fields | null, { feed, keys }: CursorProtection): Cursor | null {
+  if (resting === null) return null
+  return JSON.parse(open(keys.sealKey, `cursor|${feed}`, Buffer.from(text(resting['sealed']), 'base64'))) as Cursor
 }

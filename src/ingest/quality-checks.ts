@@ -1,4 +1,4 @@
-import type { Dataset } from '../feeds/datasets.ts'
+import type { Dataset, Property } from '../feeds/datasets.ts'
 import { holdsPersonalNumber, isOrganisationCode } from '../feeds/formats.ts'
 import { RECORD_ID } from '../feeds/manifest-rules.ts'
 import type { Fields, Reason } from '../record.ts'
@@ -33,6 +33,34 @@ function checkCertificate({ fields, dataset, today }: Subject, reasons: Reason[]
   const rule = findNumberFault(fields[type], given, today)
   if (rule !== null) reasons.push({ rule, field: number })
   else if (contradicts(given, fields['birthDate'], fields['sex'])) reasons.push({ rule: 'DQ-015', field: number })
+}
+
+/** Shown as it is, and neither a list of codes nor a format narrows what it may hold. */
+const isOpenlyShown = ({ mask, codes, values, format, type }: Property): boolean =>
+  mask === 'NONE' &&
+  codes === null &&
+  values === null &&
+  (format === null || format === 'gb-code') &&
+  type !== 'boolean'
+
+const shownFields = new WeakMap<Dataset, readonly string[]>()
+
+function shownFieldsOf(dataset: Dataset): readonly string[] {
+  const known = shownFields.get(dataset)
+  if (known !== undefined) return known
+  const names = dataset.properties.filter(isOpenlyShown).map(({ name }) => name)
+  shownFields.set(dataset, names)
+  return names
+}
+
+/** A column that slipped brings numbers of persons into fields that nobody masks. */
+function checkShownFields({ fields, dataset }: Subject, reasons: Reason[]): void {
+  for (const field of shownFieldsOf(dataset)) {
+    const value = fields[field]
+    if ((isText(value) || typeof value === 'number') && holdsPersonalNumber(String(value))) {
+      reasons.push({ rule: 'DQ-093', field })
+    }
+  }
 }
 
 /** Certificate numbers without a certificate type beside them. */
@@ -118,6 +146,7 @@ function checkDates({ fields, today }: Subject, reasons: Reason[]): void {
 
 const qualityChecks: readonly QualityCheck[] = [
   { needs: [RECORD_ID], check: checkRecordId },
+  { needs: [], check: checkShownFields },
   { needs: [], check: checkCertificate },
   { needs: [], check: checkUntypedNumbers },
   { needs: ['uscc'], check: checkOrganisationBody },

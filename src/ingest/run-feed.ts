@@ -1,6 +1,6 @@
 import type { Dataset } from '../feeds/datasets.ts'
 import { AppError } from '../errors.ts'
-import type { ValidRecord } from '../record.ts'
+import type { Fields, ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import type { Database } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
@@ -9,8 +9,16 @@ import { readDigests } from '../store/records.ts'
 import { keepRun, releaseRun, type RunLease } from '../store/runs.ts'
 import { savePage, type PageToSave, type SavedCounts } from '../store/save-page.ts'
 import { compileMapping } from './map.ts'
-import { digestRecord, protect, protectRejections, type DigestedRecord, type Protection } from './protect.ts'
-import type { Cursor, Source, SourcePage } from './sources/source.ts'
+import {
+  digestRecord,
+  openCursor,
+  protect,
+  protectCursor,
+  protectRejections,
+  type DigestedRecord,
+  type Protection,
+} from './protect.ts'
+import type { Source, SourcePage } from './sources/source.ts'
 import { validate } from './validate.ts'
 
 export interface FeedRun {
@@ -60,13 +68,13 @@ export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
 }
 
 /** One page from the outside world to what may be saved; between reading and saving it is pure but for the digest look-up. */
-function pagePreparation(run: FeedRun): (cursor: Cursor | null) => Promise<PreparedPage> {
+function pagePreparation(run: FeedRun): (resting: Fields | null) => Promise<PreparedPage> {
   const { dataset, feed, keys } = run
   const mapRow = compileMapping(feed.manifest, dataset)
   const protection: Protection = { dataset, feed: feed.code, keys, today: new Date() }
 
-  const prepare = async (cursor: Cursor | null): Promise<PreparedPage> => {
-    const page: SourcePage = await run.source.readPage(cursor, new Date())
+  const prepare = async (resting: Fields | null): Promise<PreparedPage> => {
+    const page: SourcePage = await run.source.readPage(openCursor(resting, protection), new Date())
     const raw = page.rows.map(mapRow)
     const { valid, rejected, warnings } = validate(raw, dataset)
     const changed = await leaveOutUnchanged(run, valid, protection)
@@ -74,7 +82,7 @@ function pagePreparation(run: FeedRun): (cursor: Cursor | null) => Promise<Prepa
       records: protect(changed, protection),
       rejections: protectRejections(rejected, protection),
       seen: valid.map((record) => record.recordId),
-      cursor: page.cursor,
+      cursor: protectCursor(page.cursor, protection),
       pulled: page.rows.length,
       valid: valid.length,
       warnings,
@@ -82,8 +90,8 @@ function pagePreparation(run: FeedRun): (cursor: Cursor | null) => Promise<Prepa
       done: page.done,
     }
   }
-  return (cursor) => {
-    const prepared = prepare(cursor)
+  return (resting) => {
+    const prepared = prepare(resting)
     // The page ahead may fail while this one is still being saved; its error is met when it is awaited.
     prepared.catch(() => undefined)
     return prepared
@@ -103,9 +111,7 @@ async function leaveOutUnchanged(
     run.feed,
     records.map((record) => record.recordId),
   )
-  return digested.filter(
-    ({ record, digest }) => record.operation === 'delete' || known.get(record.recordId)?.equals(digest) !== true,
-  )
+  return digested.filter(({ record, digest }) => record.operation === 'delete' || known.get(record.recordId) !== digest)
 }
 
 /** DQ-082: both the count and the ratio must be exceeded, so that three bad rows of a small feed do not stop it. */

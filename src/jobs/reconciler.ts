@@ -20,13 +20,14 @@ export function startReconciler(
   database: Database,
   queues: JobQueues,
   onError: (error: unknown) => void,
+  everyMs = EVERY_MS,
 ): () => Promise<void> {
   let stopped = false
   let pass: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
     if (stopped) return
     pass = pass.then(() => reconcile(database, queues)).catch(onError)
-  }, EVERY_MS)
+  }, everyMs)
   return async () => {
     stopped = true
     clearInterval(timer)

@@ -1,7 +1,7 @@
 import { schedule, setRunCoordinator, type ScheduledTask } from 'node-cron'
 import type { Database } from '../store/database.ts'
 import { requestRun } from '../store/runs.ts'
-import { claimFire, forgetOldFires, insertSlot, listSchedules, type LastSlot } from '../store/slots.ts'
+import { claimFire, forgetOldFires, insertSlot, listSchedules, lockFreeSlot, type LastSlot } from '../store/slots.ts'
 import type { JobQueues } from './queues.ts'
 
 export interface Timetable {
@@ -12,25 +12,19 @@ export interface Timetable {
 const REFRESH_MS = 15_000
 
 /**
- * Makes the run of one due slot, in one transaction: slot, run and audit entry. The same slot twice makes one run; a slot that
- * falls due while a run is alive is served by that run.
+ * Makes the run of one due slot, in one transaction: slot, run and audit entry. A slot is served once, however often and
+ * wherever it is fired; one that falls due while a run is alive is served by that run.
  */
 export async function fireSlot(database: Database, queues: JobQueues, feed: LastSlot, dueAt: Date): Promise<void> {
-  const run = await database.transaction(async ({ query, audit }) => {
-    const requested = await requestRun(query, feed.feedId)
-    const fresh = await insertSlot(query, feed.feedId, dueAt, requested.runId)
-    if (fresh && requested.fresh) {
-      await audit({
-        type: 'run.requested',
-        actor: 'system:timetable',
-        outcome: 'ok',
-        feed: feed.code,
-        object: `run/${requested.runId}`,
-      })
-    }
-    return requested
+  const runId = await database.transaction(async ({ query, audit }) => {
+    if (!(await lockFreeSlot(query, feed.feedId, dueAt))) return null
+    const run = await requestRun(query, feed.feedId)
+    await insertSlot(query, feed.feedId, dueAt, run.runId)
+    const fact = { actor: 'system:timetable', outcome: 'ok', feed: feed.code, object: `run/${run.runId}` } as const
+    if (run.fresh) await audit({ ...fact, type: 'run.requested' })
+    return run.runId
   })
-  await queues.enqueueRun({ runId: run.runId, epoch: 0 })
+  if (runId !== null) await queues.enqueueRun({ runId, epoch: 0 })
 }
 
 const MINUTE_MS = 60_000

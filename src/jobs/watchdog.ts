@@ -22,7 +22,12 @@ export async function measureSkew(query: Query): Promise<number> {
  * Pings the database over the same pool that the work uses and tells what is wrong; the caller ends the process, because a
  * supervisor's restart cures both. Returns how to stop.
  */
-export function startWatchdog(query: Query, onFinding: (finding: WatchdogFinding) => void): () => void {
+export function startWatchdog(
+  query: Query,
+  onFinding: (finding: WatchdogFinding) => void,
+  everyMs = EVERY_MS,
+  mostSilenceMs = MOST_SILENCE_MS,
+): () => void {
   let heardAt = Date.now()
   const ping = async (): Promise<void> => {
     const skew = await measureSkew(query)
@@ -30,8 +35,8 @@ export function startWatchdog(query: Query, onFinding: (finding: WatchdogFinding
     if (skew > MOST_SKEW_MS) onFinding('skewed')
   }
   const timer = setInterval(() => {
-    if (Date.now() - heardAt > MOST_SILENCE_MS) return onFinding('silent')
+    if (Date.now() - heardAt > mostSilenceMs) return onFinding('silent')
     ping().catch(() => undefined)
-  }, EVERY_MS)
+  }, everyMs)
   return () => clearInterval(timer)
 }

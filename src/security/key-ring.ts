@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import { open, seal, type SealKey } from './seal.ts'
-import { hmac, prepareHmacKey, suites, type HmacKey, type Suite } from './suites.ts'
+import { hmac, hmacText, prepareHmacKey, suites, type HmacKey, type Suite } from './suites.ts'
 
 /**
  * One key per purpose. `seal` keys rotate; the token keys do not, because a token that changed would no longer link.
@@ -26,8 +26,8 @@ export interface KeyRing {
   readonly sealing: SealKey
   /** The key that an old value names. Throws KEY_UNAVAILABLE. */
   readonly sealKey: (id: number) => SealKey
-  /** A keyed 16-byte token. Unkeyed hashes of identifiers are banned: 3.2 × 10⁸ plausible ID numbers are eleven minutes of work. */
-  readonly token: (purpose: TokenPurpose, value: string | Uint8Array) => Buffer
+  /** A keyed token of 16 bytes, in hexadecimal. Unkeyed hashes of identifiers are banned: 3.2 × 10⁸ plausible ID numbers are eleven minutes of work. */
+  readonly token: (purpose: TokenPurpose, value: string) => string
 }
 
 const SEED_BYTES = 32
@@ -101,7 +101,7 @@ export function openKeyRing(keyEncryptionKey: Uint8Array, wrapped: readonly Wrap
     token: (purpose, value) => {
       const key = tokenKeys.get(purpose)
       if (key === undefined) throw missing(`there is no key for ${purpose}`)
-      return hmac(key, value).subarray(0, TOKEN_BYTES)
+      return hmacText(key, 'hex', value).slice(0, 2 * TOKEN_BYTES)
     },
   }
 }

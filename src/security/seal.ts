@@ -1,10 +1,10 @@
 import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../errors.ts'
-import { hmac, type HmacKey, type Suite } from './suites.ts'
+import { hmacText, type HmacKey, type Suite } from './suites.ts'
 
 /**
  * A sealed value: header (format 1 byte, suite 1, key id 2, counter block 16) ‖ ciphertext ‖ tag 16.
- * The tag is HMAC truncated to 128 bits (RFC 4868 §2.6) over the bound text, its length, the header and the ciphertext, so a
+ * The tag is HMAC truncated to 128 bits (RFC 4868 §2.6) over the bound text and its length, the header and the ciphertext, so a
  * sealed value cannot be moved to another row, dataset or key.
  */
 export interface SealKey {
@@ -38,10 +38,9 @@ export function writeCounter(target: Buffer, at: number, start: Buffer, blocks: 
   }
 }
 
-function tag(key: SealKey, bound: string, headerAndText: Uint8Array): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(Buffer.byteLength(bound))
-  return hmac(key.authentication, length, bound, headerAndText).subarray(0, TAG_BYTES)
+/** The tag, one character for each byte. The length of the bound text keeps it apart from what follows. */
+function tag(key: SealKey, bound: string, headerAndText: Uint8Array): string {
+  return hmacText(key.authentication, 'binary', `${bound.length}|${bound}`, headerAndText).slice(0, TAG_BYTES)
 }
 
 /** The clear texts in one buffer, each from a block boundary on, and where each begins and how long it is. */
@@ -63,16 +62,24 @@ function layOut(inputs: readonly SealInput[]): Laid {
   return { bytes: bytes.subarray(0, at), places }
 }
 
-/** Header and ciphertext of one value with its tag behind. */
-function assemble(key: SealKey, start: Buffer, bound: string, text: Buffer, place: Laid['places'][number]): Buffer {
-  const sealed = Buffer.allocUnsafe(HEADER_BYTES + place.length + TAG_BYTES)
+const sealedBytes = (place: Laid['places'][number]): number => HEADER_BYTES + place.length + TAG_BYTES
+
+/** Writes header and ciphertext of one value with its tag behind into `sealed`, which is exactly as long. */
+function assemble(
+  sealed: Buffer,
+  key: SealKey,
+  start: Buffer,
+  text: Buffer,
+  place: Laid['places'][number],
+  bound: string,
+): Buffer {
   sealed.writeUInt8(FORMAT, 0)
   sealed.writeUInt8(key.suite.id, 1)
   sealed.writeUInt16BE(key.id, 2)
   writeCounter(sealed, 4, start, place.at / BLOCK_BYTES)
   text.copy(sealed, HEADER_BYTES, place.at, place.at + place.length)
   const end = HEADER_BYTES + place.length
-  tag(key, bound, sealed.subarray(0, end)).copy(sealed, end)
+  sealed.write(tag(key, bound, sealed.subarray(0, end)), end, 'latin1')
   return sealed
 }
 
@@ -86,7 +93,12 @@ export function sealAll(key: SealKey, inputs: readonly SealInput[]): readonly Bu
   const start = randomBytes(COUNTER_BYTES)
   const text = createCipheriv(key.suite.cipher, key.encryption, start).update(bytes)
   bytes.fill(0)
-  return places.map((place, index) => assemble(key, start, inputs[index]?.bound ?? '', text, place))
+  const sealed = Buffer.allocUnsafe(places.reduce((sum, place) => sum + sealedBytes(place), 0))
+  let at = 0
+  return places.map((place, index) => {
+    const own = sealed.subarray(at, (at += sealedBytes(place)))
+    return assemble(own, key, start, text, place, inputs[index]?.bound ?? '')
+  })
 }
 
 export function seal(key: SealKey, bound: string, clear: string): Buffer {
@@ -101,7 +113,7 @@ export function open(keyById: (id: number) => SealKey, bound: string, sealed: Ui
   }
   const key = keyById(bytes.readUInt16BE(2))
   const headerAndText = bytes.subarray(0, bytes.length - TAG_BYTES)
-  const expected = tag(key, bound, headerAndText)
+  const expected = Buffer.from(tag(key, bound, headerAndText), 'latin1')
   if (bytes[1] !== key.suite.id || !timingSafeEqual(expected, bytes.subarray(bytes.length - TAG_BYTES))) {
     throw new AppError('SEAL_BROKEN', `${bound.split('|')[0]}: the tag does not fit`)
   }

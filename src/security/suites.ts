@@ -46,23 +46,10 @@ function scratchFor(bytes: number): Buffer {
   return scratch
 }
 
-function outerHash(key: HmacKey, inner: Buffer): Buffer {
-  const room = scratchFor(inner.length)
-  key.outer.copy(room)
-  inner.copy(room, BLOCK_BYTES)
-  const tag = hash(key.hash, room.subarray(0, BLOCK_BYTES + inner.length), 'buffer')
-  room.fill(0, 0, BLOCK_BYTES)
-  return tag
-}
-
-/**
- * HMAC over texts and bytes one after the other, by two one-shot `crypto.hash` calls: about 2 µs for a record, against 12 µs
- * for `createHmac`, whose cost is the object and not the hashing. A text counts as its UTF-8 bytes.
- */
-export function hmac(key: HmacKey, ...parts: readonly (Uint8Array | string)[]): Buffer {
+function fillScratch(start: Buffer, parts: readonly (Uint8Array | string)[]): Buffer {
   const most = parts.reduce((sum, part) => sum + (typeof part === 'string' ? 3 * part.length : part.length), 0)
   const room = scratchFor(most)
-  key.inner.copy(room)
+  start.copy(room)
   let end = BLOCK_BYTES
   for (const part of parts) {
     if (typeof part === 'string') end += room.write(part, end, 'utf8')
@@ -71,7 +58,30 @@ export function hmac(key: HmacKey, ...parts: readonly (Uint8Array | string)[]): 
       end += part.length
     }
   }
-  const inner = hash(key.hash, room.subarray(0, end), 'buffer')
+  return room.subarray(0, end)
+}
+
+/** A digest as text: in hexadecimal, or one character for each byte. */
+type DigestText = 'hex' | 'binary'
+
+/**
+ * HMAC over texts and bytes one after the other, as text, by two one-shot `crypto.hash` calls: about 1 µs for a record,
+ * against 12 µs for `createHmac`, whose cost is the object and not the hashing. It comes as text because a digest that comes as a
+ * Buffer costs 0.7 µs where one that comes as text costs 0.2 µs. A text part counts as its UTF-8 bytes.
+ */
+export function hmacText(key: HmacKey, encoding: DigestText, ...parts: readonly (Uint8Array | string)[]): string {
+  const message = fillScratch(key.inner, parts)
+  const inner = hash(key.hash, message, 'binary')
+  message.fill(0)
+  const room = scratchFor(inner.length)
+  key.outer.copy(room)
+  const end = BLOCK_BYTES + room.write(inner, BLOCK_BYTES, 'latin1')
+  const digest = hash(key.hash, room.subarray(0, end), encoding)
   room.fill(0, 0, end)
-  return outerHash(key, inner)
+  return digest
+}
+
+/** HMAC (RFC 2104) over texts and bytes one after the other, as bytes. */
+export function hmac(key: HmacKey, ...parts: readonly (Uint8Array | string)[]): Buffer {
+  return Buffer.from(hmacText(key, 'binary', ...parts), 'latin1')
 }

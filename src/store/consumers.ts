@@ -19,14 +19,15 @@ export interface Agreement {
 export interface Consumer {
   readonly consumerId: number
   readonly name: string
-  readonly secretHash: Buffer
+  /** Keyed hash of the client secret, in hexadecimal. */
+  readonly secretHash: string
   readonly webhookUrl: string | null
   readonly webhookSecret: Buffer | null
 }
 
 export interface NewConsumer {
   readonly name: string
-  readonly secretHash: Uint8Array
+  readonly secretHash: string
   readonly webhookUrl: string | null
   readonly webhookSecret: Uint8Array | null
 }
@@ -34,7 +35,7 @@ export interface NewConsumer {
 /** Throws CONSUMER_EXISTS when the name is taken; nothing is changed then. */
 export async function insertConsumer(query: Query, consumer: NewConsumer): Promise<number> {
   const [row] = await query<{ consumerId: number }>(
-    `insert into consumer (name, secret_hash, webhook_url, webhook_secret) values ($1, $2, $3, $4)
+    `insert into consumer (name, secret_hash, webhook_url, webhook_secret) values ($1, decode($2, 'hex'), $3, $4)
        on conflict (name) do nothing returning consumer_id as "consumerId"`,
     [consumer.name, consumer.secretHash, consumer.webhookUrl, consumer.webhookSecret],
   )
@@ -66,7 +67,7 @@ export async function insertAgreement(query: Query, agreement: NewAgreement, sub
 /** Throws CONSUMER_UNKNOWN. */
 export async function findConsumer(query: Query, name: string): Promise<Consumer> {
   const [consumer] = await query<Consumer>(
-    `select consumer_id as "consumerId", name, secret_hash as "secretHash", webhook_url as "webhookUrl", webhook_secret as "webhookSecret"
+    `select consumer_id as "consumerId", name, encode(secret_hash, 'hex') as "secretHash", webhook_url as "webhookUrl", webhook_secret as "webhookSecret"
        from consumer where name = $1`,
     [name],
   )
@@ -105,15 +106,10 @@ export async function findAgreementOfSubscription(
 }
 
 /** Keeps the keyed hash of an access token until it runs out. */
-export async function insertToken(
-  query: Query,
-  tokenHash: Uint8Array,
-  consumerId: number,
-  seconds: number,
-): Promise<void> {
+export async function insertToken(query: Query, tokenHash: string, consumerId: number, seconds: number): Promise<void> {
   await query('delete from access_token where expires_at < clock_timestamp()')
   await query(
-    `insert into access_token (token_hash, consumer_id, expires_at) values ($1, $2, clock_timestamp() + make_interval(secs => $3))`,
+    `insert into access_token (token_hash, consumer_id, expires_at) values (decode($1, 'hex'), $2, clock_timestamp() + make_interval(secs => $3))`,
     [tokenHash, consumerId, seconds],
   )
 }
@@ -121,11 +117,11 @@ export async function insertToken(
 /** The consumer a living token belongs to. Throws TOKEN_INVALID. */
 export async function findConsumerOfToken(
   query: Query,
-  tokenHash: Uint8Array,
+  tokenHash: string,
 ): Promise<{ readonly consumerId: number; readonly name: string }> {
   const [row] = await query<{ consumerId: number; name: string }>(
     `select consumer_id as "consumerId", name from access_token join consumer using (consumer_id)
-      where token_hash = $1 and expires_at > clock_timestamp()`,
+      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp()`,
     [tokenHash],
   )
   if (row === undefined) throw new AppError('TOKEN_INVALID')

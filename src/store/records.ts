@@ -7,9 +7,9 @@ export async function readDigests(
   query: Query,
   feed: Feed,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, Buffer>> {
-  const rows = await query<{ id: string; digest: Buffer }>(
-    `select source_record_id as id, digest from record
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await query<{ id: string; digest: string }>(
+    `select source_record_id as id, encode(digest, 'hex') as digest from record
       where feed_id = $1 and source_record_id = any($2) and digest is not null`,
     [feed.feedId, ids],
   )

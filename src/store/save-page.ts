@@ -22,61 +22,69 @@ export interface SavedCounts {
   readonly rejected: number
 }
 
-/** Many byte strings as one parameter and their lengths: an array of bytea costs pg a hex escape for each value. */
+/** Many byte strings as one parameter and where each ends: an array of bytea costs pg a hex escape for each value. */
 function packBytes(values: readonly (Uint8Array | null)[]): {
   readonly bytes: Buffer
   readonly ends: readonly number[]
 } {
   let end = 0
   const ends = values.map((value) => (end += value?.length ?? 0))
-  return { bytes: Buffer.concat(values.map((value) => value ?? new Uint8Array(0))), ends }
+  return { bytes: Buffer.concat(values.filter((value) => value !== null)), ends }
 }
+
+/** 16 bytes of each record in one string of bytes; a record that has none gives zeros. */
+const packDigests = (digests: readonly (string | null)[]): Buffer =>
+  Buffer.from(digests.map((digest) => digest ?? NO_DIGEST).join(''), 'hex')
+
+const NO_DIGEST = '0'.repeat(32)
+
+const NOTHING = { inserted: 0, updated: 0 }
 
 interface UpsertCounts {
   readonly inserted: number
   readonly updated: number
 }
 
+/** $1 feed, $2 dataset, $3 ids, $4 grids, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends. */
+const UPSERT = `
+  with page as (
+    select id, place::int, grid_code, masked, sealed_end, coalesce(lag(sealed_end) over (order by place), 0) as sealed_start
+      from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($9::int[]))
+           with ordinality as given (id, grid_code, masked, sealed_end, place)),
+  saved as (
+    insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, digest, subject, masked, sealed)
+    select $1, id, $2, 1, pg_current_xact_id(), place, grid_code,
+           substring($6::bytea from (place - 1) * 16 + 1 for 16),
+           nullif(substring($7::bytea from (place - 1) * 16 + 1 for 16), '\\x${NO_DIGEST}'),
+           masked,
+           substring($8::bytea from sealed_start + 1 for sealed_end - sealed_start)
+      from page
+    on conflict (feed_id, source_record_id) do update
+      set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
+          grid_code = excluded.grid_code, subject = excluded.subject, digest = excluded.digest,
+          masked = excluded.masked, sealed = excluded.sealed
+      where kept.digest is distinct from excluded.digest
+    returning version)
+  select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`
+
 /**
  * Inserts new records and moves changed ones to the end of the change feed. A row whose digest is the same is left alone, so
- * repeating a page has no effect. Tokens and digests are 16 bytes each and travel as one string of bytes.
+ * repeating a page has no effect.
  */
 async function upsertRecords(query: Query, feed: Feed, records: readonly ProtectedRecord[]): Promise<UpsertCounts> {
-  if (records.length === 0) return { inserted: 0, updated: 0 }
   const sealed = packBytes(records.map((record) => record.sealed))
-  const subject = packBytes(records.map((record) => record.subject))
-  const [counts] = await query<UpsertCounts>(
-    `with saved as (
-       insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, subject, digest, masked, sealed)
-       select $1, id, $2, 1, pg_current_xact_id(), place, grid_code,
-              nullif(substring($7::bytea from coalesce(lag(subject_end) over (order by place), 0) + 1
-                               for subject_end - coalesce(lag(subject_end) over (order by place), 0)), ''),
-              substring($6::bytea from (place::int - 1) * 16 + 1 for 16), masked,
-              substring($9::bytea from coalesce(lag(sealed_end) over (order by place), 0) + 1
-                        for sealed_end - coalesce(lag(sealed_end) over (order by place), 0))
-         from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($8::int[]), unnest($10::int[]))
-              with ordinality as page (id, grid_code, masked, subject_end, sealed_end, place)
-       on conflict (feed_id, source_record_id) do update
-         set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
-             grid_code = excluded.grid_code, subject = excluded.subject, digest = excluded.digest,
-             masked = excluded.masked, sealed = excluded.sealed
-         where kept.digest is distinct from excluded.digest
-       returning version)
-     select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`,
-    [
-      feed.feedId,
-      feed.datasetId,
-      records.map((record) => record.recordId),
-      records.map((record) => record.gridCode),
-      `[${records.map((record) => record.masked).join(',')}]`,
-      Buffer.concat(records.map((record) => record.digest)),
-      subject.bytes,
-      subject.ends,
-      sealed.bytes,
-      sealed.ends,
-    ],
-  )
-  return counts ?? { inserted: 0, updated: 0 }
+  const [counts] = await query<UpsertCounts>(UPSERT, [
+    feed.feedId,
+    feed.datasetId,
+    records.map((record) => record.recordId),
+    records.map((record) => record.gridCode),
+    `[${records.map((record) => record.masked).join(',')}]`,
+    packDigests(records.map((record) => record.digest)),
+    packDigests(records.map((record) => record.subject)),
+    sealed.bytes,
+    sealed.ends,
+  ])
+  return counts ?? NOTHING
 }
 
 /** Turns records into tombstones at the end of the change feed: nothing of the person stays but the key. */
@@ -171,7 +179,7 @@ async function writePage(
   const { query } = transaction
   const upserts = page.records.filter((record) => record.operation === 'upsert')
   const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
-  const { inserted, updated } = await upsertRecords(query, feed, upserts)
+  const { inserted, updated } = upserts.length === 0 ? NOTHING : await upsertRecords(query, feed, upserts)
   const deleted = await buryRecords(query, feed, deletes, upserts.length)
   await insertRejections(query, feed, lease, page.rejections)
   await markSeen(query, feed, lease, page.seen)

@@ -11,13 +11,19 @@ export async function forgetOldFires(query: Query): Promise<void> {
   await query(`delete from cron_fire where fired_at < clock_timestamp() - interval '1 day'`)
 }
 
-/** Ties a due time of a feed to the run that serves it. false: the slot was served already. */
-export async function insertSlot(query: Query, feedId: number, dueAt: Date, runId: number): Promise<boolean> {
-  const rows = await query(
-    'insert into feed_slot (feed_id, due_at, run_id) values ($1, $2, $3) on conflict do nothing returning run_id',
-    [feedId, dueAt, runId],
-  )
-  return rows.length === 1
+/**
+ * Whether nobody has served the slot yet. Whoever else fires the feed waits until this transaction ends: a run may begin and
+ * end between a look and an insert.
+ */
+export async function lockFreeSlot(query: Query, feedId: number, dueAt: Date): Promise<boolean> {
+  await query('select from feed where feed_id = $1 for no key update', [feedId])
+  const served = await query('select from feed_slot where feed_id = $1 and due_at = $2', [feedId, dueAt])
+  return served.length === 0
+}
+
+/** Ties a due time of a feed to the run that serves it. */
+export async function insertSlot(query: Query, feedId: number, dueAt: Date, runId: number): Promise<void> {
+  await query('insert into feed_slot (feed_id, due_at, run_id) values ($1, $2, $3)', [feedId, dueAt, runId])
 }
 
 export interface LastSlot {

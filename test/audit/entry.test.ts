@@ -39,13 +39,20 @@ describe('canonical JSON', () => {
 
 describe('the leaf hash', () => {
   test('of nothing is that of RFC 6962', () => {
-    expect(leafHash(Buffer.alloc(0)).toString('hex')).toBe('6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d')
+    expect(leafHash(Buffer.alloc(0)).toString('hex')).toBe(
+      '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
+    )
   })
 
   test('is SHA-256 over a zero byte and the body', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (body) => {
-        expect(leafHash(body)).toEqual(createHash('sha256').update(Buffer.from([0])).update(body).digest())
+        expect(leafHash(body)).toEqual(
+          createHash('sha256')
+            .update(Buffer.from([0]))
+            .update(body)
+            .digest(),
+        )
       }),
     )
   })
@@ -58,7 +65,14 @@ const place = {
   laneSeq: 3,
   previous: EMPTY_HEAD,
 }
-const event: AuditEvent = { type: 'page.saved', actor: 'system:worker', outcome: 'ok', feed: 'LZ-GA-RK-001', count: 7, details: { b: 1, a: null } }
+const event: AuditEvent = {
+  type: 'page.saved',
+  actor: 'system:worker',
+  outcome: 'ok',
+  feed: 'LZ-GA-RK-001',
+  count: 7,
+  details: { b: 1, a: null },
+}
 
 test('an entry holds its place, the leaf before it and the event, in canonical bytes', () => {
   const { body, leaf } = makeEntry(event, place)
@@ -71,7 +85,13 @@ test('an entry holds its place, the leaf before it and the event, in canonical b
 })
 
 test('a body is read back with what was written, and what is no body is told apart', () => {
-  expect(parseBody(makeEntry(event, place).body)).toMatchObject({ version: 1, laneSeq: 3, type: 'page.saved', count: 7, dataset: null })
+  expect(parseBody(makeEntry(event, place).body)).toMatchObject({
+    version: 1,
+    laneSeq: 3,
+    type: 'page.saved',
+    count: 7,
+    dataset: null,
+  })
   for (const body of ['', 'null', '{', '\u0000']) expect(parseBody(Buffer.from(body))).toBeNull()
 })
 

@@ -52,7 +52,7 @@ test('eight connections that append at once, some rolling back, leave whole lane
 
 describe('an append', () => {
   const lane = randomUUID()
-  const entryAt = (laneSeq: number, previous: Uint8Array, laneId = lane) =>
+  const entryAt = (laneSeq: number, previous: Uint8Array, laneId: string = lane) =>
     makeEntry(saved, { entryId: randomUUID(), recordedAt: '2026-11-23T01:02:03.000004Z', laneId, laneSeq, previous })
   const append = (head: Uint8Array, body: Uint8Array, leaf: Uint8Array) =>
     installation.database.query('select audit.append($1, $2, $3, $4)', [lane, head, body, leaf])
@@ -66,7 +66,11 @@ describe('an append', () => {
   test.each([
     ['with the head of before', () => ({ ...entryAt(2, EMPTY_HEAD), head: EMPTY_HEAD }), 'GB001'],
     ['with a head that never was', () => ({ ...entryAt(2, EMPTY_HEAD), head: Buffer.alloc(32, 1) }), 'GB001'],
-    ['whose leaf is not of its body', () => ({ ...entryAt(2, EMPTY_HEAD), leaf: leafHash(Buffer.from('x')), head: EMPTY_HEAD }), 'GB002'],
+    [
+      'whose leaf is not of its body',
+      () => ({ ...entryAt(2, EMPTY_HEAD), leaf: leafHash(Buffer.from('x')), head: EMPTY_HEAD }),
+      'GB002',
+    ],
   ])('%s is refused and leaves nothing', async (_what, make, state) => {
     const before = await countEntries()
     const { head, body, leaf } = make()
@@ -88,13 +92,19 @@ describe('an append', () => {
     const { database } = installation
     const alone = openDatabase({ url: installation.databaseUrl, processName: 'intruded', connections: 1 })
     await alone.transaction(({ audit }) => audit(saved))
-    const [own] = await installation.asOwner<{ lane: string; head: Buffer }>(`select lane_id as lane, head from audit.lane where process = 'intruded'`)
+    const [own] = await installation.asOwner<{ lane: string; head: Buffer }>(
+      `select lane_id as lane, head from audit.lane where process = 'intruded'`,
+    )
     const intruder = entryAt(2, own?.head ?? EMPTY_HEAD, own?.lane)
     await database.query('select audit.append($1, $2, $3, $4)', [own?.lane, own?.head, intruder.body, intruder.leaf])
     expect(await codeOf(() => alone.transaction(({ audit }) => audit(saved)))).toBe('INTERNAL')
     await alone.transaction(({ audit }) => audit(saved))
     await alone.close()
-    expect(await installation.asOwner(`select last_seq as seq from audit.lane where process = 'intruded' order by opened_at`)).toEqual([{ seq: 2 }, { seq: 1 }])
+    expect(
+      await installation.asOwner(
+        `select last_seq as seq from audit.lane where process = 'intruded' order by opened_at`,
+      ),
+    ).toEqual([{ seq: 2 }, { seq: 1 }])
     expect(await verifyLog(installation.ownerUrl)).toMatchObject({ state: 'whole' })
   })
 })

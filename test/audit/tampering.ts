@@ -56,7 +56,8 @@ function changeBodyAndLeaf(entry: Lying): Tampering {
   const body = rewritten(entry, (value) => ({ ...value, object: 'run/999999' }))
   return {
     kind: 'a body and its leaf hash',
-    work: (query) => query(`update audit.entry set body = $3, leaf = $4 ${WHERE}`, [...at(entry), body, leafHash(body)]),
+    work: (query) =>
+      query(`update audit.entry set body = $3, leaf = $4 ${WHERE}`, [...at(entry), body, leafHash(body)]),
     places: [placeOf(entry.laneId, entry.laneSeq)],
   }
 }
@@ -80,13 +81,31 @@ function deleteEntry(entry: Lying, kind: string): Tampering {
 
 /** Two entries change places: everything but the key of the table is swapped. */
 function swapEntries(one: Lying, other: Lying): Tampering {
-  const columns = ['recorded_at', 'event_type', 'actor', 'outcome', 'feed', 'dataset', 'count', 'body', 'leaf', 'entry_id']
+  const columns = [
+    'recorded_at',
+    'event_type',
+    'actor',
+    'outcome',
+    'feed',
+    'dataset',
+    'count',
+    'body',
+    'leaf',
+    'entry_id',
+  ]
   const first = one.laneSeq < other.laneSeq ? one : other
   return {
     kind: 'two entries of a lane swapped',
     work: async (query) => {
-      await query('create temp table swapped on commit drop as select * from audit.entry where lane_id = $1 and lane_seq in ($2, $3)', [one.laneId, one.laneSeq, other.laneSeq])
-      await query('delete from audit.entry where lane_id = $1 and lane_seq in ($2, $3)', [one.laneId, one.laneSeq, other.laneSeq])
+      await query(
+        'create temp table swapped on commit drop as select * from audit.entry where lane_id = $1 and lane_seq in ($2, $3)',
+        [one.laneId, one.laneSeq, other.laneSeq],
+      )
+      await query('delete from audit.entry where lane_id = $1 and lane_seq in ($2, $3)', [
+        one.laneId,
+        one.laneSeq,
+        other.laneSeq,
+      ])
       await query(
         `insert into audit.entry (lane_id, lane_seq, ${columns.join(', ')})
            select lane_id, case lane_seq when $1 then $2 else $1 end::bigint, ${columns.join(', ')} from swapped`,
@@ -100,7 +119,13 @@ function swapEntries(one: Lying, other: Lying): Tampering {
 /** An entry nobody wrote, rightly chained to the last one. Without the lane's row it hangs over the end. */
 function forgeEntry(last: Lying): Tampering {
   const recordedAt = '2026-11-23T01:02:03.000004Z'
-  const place = { entryId: crypto.randomUUID(), recordedAt, laneId: last.laneId, laneSeq: last.laneSeq + 1, previous: last.leaf }
+  const place = {
+    entryId: crypto.randomUUID(),
+    recordedAt,
+    laneId: last.laneId,
+    laneSeq: last.laneSeq + 1,
+    previous: last.leaf,
+  }
   const { body, leaf } = makeEntry({ type: 'run.finished', actor: 'system:worker', outcome: 'ok' }, place)
   const values = [place.entryId, recordedAt, place.laneId, place.laneSeq, body, leaf]
   return {
@@ -153,7 +178,8 @@ function moveToFront(entries: readonly Lying[]): Tampering {
   const body = rewritten(first, (value) => ({ ...value, previous: EMPTY_HEAD.toString('hex'), laneSeq: 2 }))
   return {
     kind: 'the first entry copied over the second',
-    work: (query) => query(`update audit.entry set body = $3, leaf = $4 ${WHERE}`, [...at(second), body, leafHash(body)]),
+    work: (query) =>
+      query(`update audit.entry set body = $3, leaf = $4 ${WHERE}`, [...at(second), body, leafHash(body)]),
     places: [placeOf(second.laneId, second.laneSeq)],
   }
 }
@@ -163,12 +189,19 @@ export const tamperings: readonly ((entries: readonly Lying[], pick: Pick) => Ta
   (entries, pick) => changeBody(any(entries, pick), pick),
   (entries, pick) => changeBodyAndLeaf(any(entries, pick)),
   (entries, pick) => changeColumn(any(entries, pick), pick),
-  (entries) => deleteEntry(any(entries, () => 0), 'the first entry deleted'),
+  (entries) =>
+    deleteEntry(
+      any(entries, () => 0),
+      'the first entry deleted',
+    ),
   (entries, pick) => deleteEntry(any(entries.slice(1, -1), pick), 'an entry in the middle deleted'),
   (entries) => deleteEntry(lastOf(entries), 'the last entry deleted'),
   (entries, pick) => {
     const place = pick(entries.length - 1)
-    return swapEntries(any(entries, () => place), any(entries.slice(place + 1), pick))
+    return swapEntries(
+      any(entries, () => place),
+      any(entries.slice(place + 1), pick),
+    )
   },
   (entries) => forgeEntry(lastOf(entries)),
   (entries, pick) => changeLane(lastOf(entries), pick),

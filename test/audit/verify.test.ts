@@ -21,8 +21,20 @@ async function writeLog(): Promise<void> {
   const write = (count: number): Promise<void> =>
     database.transaction(async ({ audit, query }) => {
       await query('select pg_sleep(0.002)')
-      await audit({ type: 'page.saved', actor: 'system:worker', outcome: 'ok', feed: 'LZ-GA-RK-001', dataset: 'resident', count })
-      await audit({ type: 'access.denied', actor: 'unknown', outcome: 'denied', details: { reason: 'CLIENT_UNAUTHENTICATED' } })
+      await audit({
+        type: 'page.saved',
+        actor: 'system:worker',
+        outcome: 'ok',
+        feed: 'LZ-GA-RK-001',
+        dataset: 'resident',
+        count,
+      })
+      await audit({
+        type: 'access.denied',
+        actor: 'unknown',
+        outcome: 'denied',
+        details: { reason: 'CLIENT_UNAUTHENTICATED' },
+      })
       if (count % 7 === 3) throw new Error('rolled back')
     })
   await Promise.allSettled(Array.from({ length: ENTRIES }, (_, count) => write(count)))
@@ -48,7 +60,10 @@ async function tamper(work: (query: Query) => Promise<unknown>): Promise<void> {
   await client.connect()
   try {
     await client.query('begin')
-    await work(async <Row>(text: string, values: readonly unknown[] = []) => (await client.query(text, [...values])).rows as Row[])
+    await work(
+      async <Row>(text: string, values: readonly unknown[] = []) =>
+        (await client.query(text, [...values])).rows as Row[],
+    )
     await client.query('commit')
   } finally {
     await client.end()
@@ -58,7 +73,9 @@ async function tamper(work: (query: Query) => Promise<unknown>): Promise<void> {
 beforeAll(async () => {
   installation = await openTestInstallation('audit', 3)
   await writeLog()
-  await installation.asOwner('create table saved_entry as select * from audit.entry; create table saved_lane as select * from audit.lane')
+  await installation.asOwner(
+    'create table saved_entry as select * from audit.entry; create table saved_lane as select * from audit.lane',
+  )
   lanes = await readLanes(installation.asOwner)
 })
 afterAll(() => installation.close())
@@ -74,7 +91,11 @@ test('a log that nobody touched is whole, with every entry of every lane', async
 
 describe(`what a superuser changes is found, and the first bad entry is named (seed ${SEED})`, () => {
   const random = createRandom(SEED)
-  const plans = Array.from({ length: MUTATIONS }, (_, number) => ({ number, lane: random(1000), seed: random(2 ** 31) }))
+  const plans = Array.from({ length: MUTATIONS }, (_, number) => ({
+    number,
+    lane: random(1000),
+    seed: random(2 ** 31),
+  }))
 
   test.each(plans)('tampering $number', async ({ number, lane, seed }) => {
     const entries = lanes[lane % lanes.length] ?? []
@@ -100,19 +121,37 @@ describe('gridbridge audit verify', () => {
 
   test('ends with 1 and names the first bad entry', async () => {
     const entry = lanes[0]?.[2]
-    await installation.asOwner(`update audit.entry set actor = 'operator:nobody' where lane_id = $1 and lane_seq = 3`, [entry?.laneId])
+    await installation.asOwner(`update audit.entry set actor = 'operator:nobody' where lane_id = $1 and lane_seq = 3`, [
+      entry?.laneId,
+    ])
     const { code, output } = await verify()
     await restore()
-    expect(JSON.parse(output)).toMatchObject({ state: 'tampered', lane: entry?.laneId, seq: 3, fault: 'a column is not a copy of the body' })
+    expect(JSON.parse(output)).toMatchObject({
+      state: 'tampered',
+      lane: entry?.laneId,
+      seq: 3,
+      fault: 'a column is not a copy of the body',
+    })
     expect(code).toBe(1)
   })
 
   test('ends with 2 where an entry is newer than the program, which is never taken for whole', async () => {
-    const place = { entryId: crypto.randomUUID(), recordedAt: '2026-11-23T01:02:03.000004Z', laneId: crypto.randomUUID(), laneSeq: 1, previous: EMPTY_HEAD }
+    const place = {
+      entryId: crypto.randomUUID(),
+      recordedAt: '2026-11-23T01:02:03.000004Z',
+      laneId: crypto.randomUUID(),
+      laneSeq: 1,
+      previous: EMPTY_HEAD,
+    }
     const { body } = makeEntry({ type: 'run.finished', actor: 'system:worker', outcome: 'ok' }, place)
     const newer = Buffer.from(body.toString().replace('"v":1}', '"v":2}'))
     await installation.database.query('select audit.open_lane($1, $2)', [place.laneId, 'newer'])
-    await installation.database.query('select audit.append($1, $2, $3, $4)', [place.laneId, EMPTY_HEAD, newer, leafHash(newer)])
+    await installation.database.query('select audit.append($1, $2, $3, $4)', [
+      place.laneId,
+      EMPTY_HEAD,
+      newer,
+      leafHash(newer),
+    ])
     const { code, output } = await verify()
     await restore()
     expect(JSON.parse(output)).toMatchObject({ state: 'undecided' })
@@ -120,7 +159,10 @@ describe('gridbridge audit verify', () => {
   })
 
   test('ends with 2 where the log cannot be read', async () => {
-    const environment = { ...environmentOf(installation), OWNER_DATABASE_URL: 'postgresql://nobody:nothing@127.0.0.1:1/none' }
+    const environment = {
+      ...environmentOf(installation),
+      OWNER_DATABASE_URL: 'postgresql://nobody:nothing@127.0.0.1:1/none',
+    }
     const { code, errors } = await runCommand(['audit', 'verify'], environment)
     expect([code, errors.split(':')[0]]).toEqual([2, 'DATABASE_UNAVAILABLE'])
   })

@@ -25,12 +25,16 @@ export function openDoor(
   })
 }
 
-export const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
+export const basic = (name: string, secret: string): string =>
+  `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
 
 export const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' } as const
 
 /** Asks for a token as a consumer does. */
-export const requestToken = (server: FastifyInstance, { name, clientSecret }: Pick<RegisteredConsumer, 'name' | 'clientSecret'>) =>
+export const requestToken = (
+  server: FastifyInstance,
+  { name, clientSecret }: Pick<RegisteredConsumer, 'name' | 'clientSecret'>,
+) =>
   server.inject({
     method: 'POST',
     url: '/oauth/token',

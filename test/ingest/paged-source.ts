@@ -11,7 +11,8 @@ export interface PagedSource extends Source {
   readonly offer: (pages: readonly Page[]) => void
 }
 
-const pageOf = (cursor: Cursor | null): number => (cursor === null || cursor['done'] === true ? 0 : Number(cursor['page']))
+const pageOf = (cursor: Cursor | null): number =>
+  cursor === null || cursor['done'] === true ? 0 : Number(cursor['page'])
 
 /** A department system that is read whole, page by page, each time from the beginning. `latencyMs` is the time of an answer. */
 export function openPagedSource(pages: readonly Page[], latencyMs = 0): PagedSource {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
+import { openCursor } from '../../src/ingest/protect.ts'
 import { runFeed } from '../../src/ingest/run-feed.ts'
+import type { Fields } from '../../src/record.ts'
 import type { Source } from '../../src/ingest/sources/source.ts'
 import { findFeedOfRun, type Feed } from '../../src/store/feeds.ts'
 import { stopRun } from '../../src/store/finish-run.ts'
@@ -39,7 +41,8 @@ async function work(source: Source, sliceEndsAt = FOREVER, of = feed): Promise<O
   const slice = () => runFeed({ database, feed: current, dataset, source, keys, lease, sliceEndsAt })
   const outcome = await slice().catch(async (error: unknown) => {
     const coded = error instanceof AppError ? error : new AppError('INTERNAL', '', { cause: error })
-    if (coded.retry) await installation.asOwner('update gridbridge.run set lease_until = null where run_id = $1', [runId])
+    if (coded.retry)
+      await installation.asOwner('update gridbridge.run set lease_until = null where run_id = $1', [runId])
     else await stopRun(database, current, lease, coded.code)
     return coded.code
   })
@@ -58,8 +61,11 @@ const stored = (first: number, last: number, version = 1): readonly string[] =>
   residentRows(first, last).map(({ id }) => `${String(id)} v${version}`)
 
 async function readCursor(): Promise<unknown> {
-  const [row] = await installation.asOwner<{ cursor: unknown }>('select cursor from gridbridge.feed where feed_id = $1', [feed.feedId])
-  return row?.cursor
+  const [row] = await installation.asOwner<{ cursor: Fields }>(
+    'select cursor from gridbridge.feed where feed_id = $1',
+    [feed.feedId],
+  )
+  return openCursor(row?.cursor ?? null, { feed: feed.code, keys: installation.keys })
 }
 
 const fourPages = [residentRows(1, 10), residentRows(11, 20), residentRows(21, 30), residentRows(31, 35)]
@@ -78,16 +84,26 @@ test('a run reads every page once and ends as done', async () => {
 
 test('a second run over the same rows changes nothing', async () => {
   await work(openPagedSource(fourPages))
-  const before = await installation.asOwner('select * from gridbridge.record where feed_id = $1 order by source_record_id', [feed.feedId])
+  const before = await installation.asOwner(
+    'select * from gridbridge.record where feed_id = $1 order by source_record_id',
+    [feed.feedId],
+  )
   const { run } = await work(openPagedSource(fourPages))
   expect(run).toMatchObject({ state: 'done', pulled: 35, inserted: 0, updated: 0, unchanged: 35 })
-  const after = await installation.asOwner('select * from gridbridge.record where feed_id = $1 order by source_record_id', [feed.feedId])
+  const after = await installation.asOwner(
+    'select * from gridbridge.record where feed_id = $1 order by source_record_id',
+    [feed.feedId],
+  )
   expect(after).toEqual(before)
 })
 
 test('a second run writes what changed, was deleted or is new, and nothing else', async () => {
   await work(openPagedSource(fourPages))
-  const changed = [...residentRows(1, 2, { lxfs: '19900000002' }), ...residentRows(3, 3, { scbz: '1' }), ...residentRows(4, 10)]
+  const changed = [
+    ...residentRows(1, 2, { lxfs: '19900000002' }),
+    ...residentRows(3, 3, { scbz: '1' }),
+    ...residentRows(4, 10),
+  ]
   const { run } = await work(openPagedSource([changed, residentRows(36, 36)]))
   expect(run).toMatchObject({ inserted: 1, updated: 2, deleted: 1, unchanged: 7 })
   expect(await readStored()).toEqual([...stored(1, 2, 2), ...stored(4, 36)])
@@ -131,7 +147,7 @@ test('a slice that waits for its next page does not hold the run for it', async 
 
 describe('the error budget', () => {
   const budget = (records: number, ratio: number) => ({ quality: { errorBudget: { records, ratio } } })
-  const broken = (count: number): readonly unknown[] => Array(count).fill({ id: 'x' })
+  const broken = (count: number): readonly unknown[] => Array.from({ length: count }, () => ({ id: 'x' }))
 
   test('stops the run when both its count and its ratio are exceeded', async () => {
     const tight = await registerFeed(installation, `${feed.code}-B`, budget(3, 0.2))
@@ -147,7 +163,11 @@ describe('the error budget', () => {
     ['the ratio only', budget(5, 0.01)],
   ])('does not stop a run that exceeds %s', async (_what, change) => {
     const wide = await registerFeed(installation, `${feed.code}-W`, change)
-    const { run } = await work(openPagedSource([residentRows(1, 10), [...residentRows(11, 16), ...broken(5)]]), FOREVER, wide)
+    const { run } = await work(
+      openPagedSource([residentRows(1, 10), [...residentRows(11, 16), ...broken(5)]]),
+      FOREVER,
+      wide,
+    )
     expect(run).toMatchObject({ state: 'done', rejected: 5 })
   })
 })
@@ -187,7 +207,10 @@ test('a worker whose run was taken over in the middle of a page saves nothing mo
   const source = openPagedSource(fourPages, 60)
   const readPage: Source['readPage'] = async (cursor, now) => {
     if (source.asked.length === 2) {
-      await installation.asOwner(`update gridbridge.run set lease_epoch = lease_epoch + 1 where feed_id = $1 and state = 'running'`, [feed.feedId])
+      await installation.asOwner(
+        `update gridbridge.run set lease_epoch = lease_epoch + 1 where feed_id = $1 and state = 'running'`,
+        [feed.feedId],
+      )
     }
     return source.readPage(cursor, now)
   }

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { createWrappedKey, keyPurposes, openKeyRing, type KeyPurpose, type WrappedKey } from '../../src/security/key-ring.ts'
+import {
+  createWrappedKey,
+  keyPurposes,
+  openKeyRing,
+  type KeyPurpose,
+  type WrappedKey,
+} from '../../src/security/key-ring.ts'
 import { open, seal } from '../../src/security/seal.ts'
 import { codeOf } from '../support/coded-error.ts'
 
@@ -19,7 +25,9 @@ describe.each(['standard', 'gm'] as const)('the key ring of suite %s', (suite) =
   test('gives the same token for the same value after it was opened again', () => {
     const again = openKeyRing(keyEncryptionKey, keys.toReversed())
     for (const purpose of tokenPurposes) {
-      expect(again.token(purpose, 'CN:111:510502190001010017')).toEqual(ring.token(purpose, 'CN:111:510502190001010017'))
+      expect(again.token(purpose, 'CN:111:510502190001010017')).toEqual(
+        ring.token(purpose, 'CN:111:510502190001010017'),
+      )
     }
   })
 
@@ -30,12 +38,8 @@ describe.each(['standard', 'gm'] as const)('the key ring of suite %s', (suite) =
       ring.token(purpose, 'two'),
       other.token(purpose, 'one'),
     ])
-    expect(new Set(tokens.map((token) => token.toString('hex'))).size).toBe(tokens.length)
-    expect(new Set(tokens.map((token) => token.length))).toEqual(new Set([16]))
-  })
-
-  test('takes a text and its bytes for the same value', () => {
-    expect(ring.token('subject', Buffer.from('张测试'))).toEqual(ring.token('subject', '张测试'))
+    expect(new Set(tokens).size).toBe(tokens.length)
+    for (const token of tokens) expect(token).toMatch(/^[\da-f]{32}$/)
   })
 
   test('opens what it sealed after a new sealing key was added, and seals with the new one', () => {
@@ -56,7 +60,9 @@ test('a wrapped key does not open under another id, purpose or suite', async () 
   if (first === undefined) throw new Error('wanted a key')
   const changes = [{ id: 99 }, { purpose: 'digest' }, { suite: 'gm' }] as const
   for (const change of changes) {
-    expect(await codeOf(() => openKeyRing(keyEncryptionKey, [{ ...first, ...change }, ...rest]))).toBe('KEY_UNAVAILABLE')
+    expect(await codeOf(() => openKeyRing(keyEncryptionKey, [{ ...first, ...change }, ...rest]))).toBe(
+      'KEY_UNAVAILABLE',
+    )
   }
 })
 

@@ -95,7 +95,10 @@ describe.each([suites.standard, suites.gm])('a sealed value of suite $name', (su
   test('that was sealed with others opens alone, in any order', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 20 }), (texts) => {
-        const sealed = sealAll(key, texts.map((clear, row) => ({ bound: `row ${row}`, clear })))
+        const sealed = sealAll(
+          key,
+          texts.map((clear, row) => ({ bound: `row ${row}`, clear })),
+        )
         const opened = sealed.map((value, row) => open(keyOf(key), `row ${row}`, value))
         expect(opened).toEqual(texts)
       }),
@@ -103,7 +106,10 @@ describe.each([suites.standard, suites.gm])('a sealed value of suite $name', (su
   })
 
   test('never shares a block of key stream with another value of its page', () => {
-    const sealed = sealAll(key, Array.from({ length: 40 }, (_, row) => ({ bound, clear: 'x'.repeat(row * 3) })))
+    const sealed = sealAll(
+      key,
+      Array.from({ length: 40 }, (_, row) => ({ bound, clear: 'x'.repeat(row * 3) })),
+    )
     const blocks = sealed.flatMap((value) => {
       const count = Math.ceil((value.length - HEADER - TAG) / 16)
       const counter = value.subarray(4, HEADER)
@@ -114,13 +120,22 @@ describe.each([suites.standard, suites.gm])('a sealed value of suite $name', (su
 })
 
 describe('the counter of a page', () => {
-  const starts = ['00000000000000000000000000000000', '000000000000000000000000ffffffff', '0000000000000000ffffffffffffffff', 'ffffffffffffffffffffffffffffffff', 'fffffffffffffffffffffffffffffffe', '00ffffffffffffffffffffffffffffff']
+  const starts = [
+    '00000000000000000000000000000000',
+    '000000000000000000000000ffffffff',
+    '0000000000000000ffffffffffffffff',
+    'ffffffffffffffffffffffffffffffff',
+    'fffffffffffffffffffffffffffffffe',
+    '00ffffffffffffffffffffffffffffff',
+  ]
   const steps = [0, 1, 2, 255, 256, 257, 65_536]
 
   test.each([suites.standard, suites.gm])('counts as the cipher itself does over every carry ($name)', (suite) => {
     const { encryption } = createKey(suite)
     for (const start of starts) {
-      const stream = createCipheriv(suite.cipher, encryption, Buffer.from(start, 'hex')).update(Buffer.alloc(65_537 * 16))
+      const stream = createCipheriv(suite.cipher, encryption, Buffer.from(start, 'hex')).update(
+        Buffer.alloc(65_537 * 16),
+      )
       for (const blocks of steps) {
         const alone = createCipheriv(suite.cipher, encryption, advanceCounter(Buffer.from(start, 'hex'), blocks))
         const expected = stream.subarray(blocks * 16, blocks * 16 + 16)
@@ -146,7 +161,11 @@ test('the cipher text of the standard suite is AES-256-CTR as crypto-js has it',
     fc.property(fc.string({ unit: 'grapheme', maxLength: 100 }), (clear) => {
       const sealed = seal(key, bound, clear)
       const words = (bytes: Uint8Array) => CryptoJS.lib.WordArray.create(Buffer.from(bytes))
-      const options = { iv: words(sealed.subarray(4, HEADER)), mode: CryptoJS.mode.CTR, padding: CryptoJS.pad.NoPadding }
+      const options = {
+        iv: words(sealed.subarray(4, HEADER)),
+        mode: CryptoJS.mode.CTR,
+        padding: CryptoJS.pad.NoPadding,
+      }
       const expected = CryptoJS.AES.encrypt(words(Buffer.from(clear)), words(key.encryption), options).ciphertext
       expect(sealed.subarray(HEADER, -TAG).toString('hex')).toBe(expected.toString())
     }),

@@ -53,7 +53,10 @@ describe('published vectors', () => {
   })
 
   test('HMAC-SM3', () => {
-    const tag = hmac(prepareHmacKey('sm3', Buffer.from('key')), Buffer.from('The quick brown fox jumps over the lazy dog'))
+    const tag = hmac(
+      prepareHmacKey('sm3', Buffer.from('key')),
+      Buffer.from('The quick brown fox jumps over the lazy dog'),
+    )
     expect(hexOf(tag)).toBe('bd4a34077888162b210645b8ebf74b9af357303789357a27c7fc457244ebd398')
   })
 

@@ -33,7 +33,9 @@ test('another id, time, body or secret has another signature', () => {
 })
 
 test('what is signed is verified, whatever the body', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (body) => isWebhookSigned(secret, { ...message, body }, headerOf(body))))
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (body) => isWebhookSigned(secret, { ...message, body }, headerOf(body))),
+  )
 })
 
 test('a secret has 32 random bytes behind its prefix, and one without the prefix is refused', async () => {

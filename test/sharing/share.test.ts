@@ -47,10 +47,13 @@ test('a field without a form does not leave, and neither does one that is omitte
 
 test('a form that does not exist lets nothing leave, whatever its name', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.constantFrom('clear', 'MASK', '__proto__', 'constructor', 'toString', 'valueOf', '')), (form) => {
-      fc.pre(form !== 'mask')
-      expect(sharedOf({ name: form })?.record).toEqual({})
-    }),
+    fc.property(
+      fc.oneof(fc.string(), fc.constantFrom('clear', 'MASK', '__proto__', 'constructor', 'toString', 'valueOf', '')),
+      (form) => {
+        fc.pre(form !== 'mask')
+        expect(sharedOf({ name: form })?.record).toEqual({})
+      },
+    ),
   )
 })
 
@@ -68,7 +71,8 @@ test('the operator profile grants every field but those that the masked view sup
   for (const dataset of loadDatasets().values()) {
     const forms = formsOfProfile('operator', dataset)
     expect(Object.keys(forms)).toEqual(dataset.properties.map(({ name }) => name))
-    for (const { name, mask } of dataset.properties) expect([name, forms[name]]).toEqual([name, mask === 'SUPPRESS' ? 'omit' : 'mask'])
+    for (const { name, mask } of dataset.properties)
+      expect([name, forms[name]]).toEqual([name, mask === 'SUPPRESS' ? 'omit' : 'mask'])
   }
 })
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { FIRST_PLACE, readChanges, readChangesBetween, type ChangePlace } from '../../src/store/changes.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerFeed, residentRows, storeRows } from '../support/ledger.ts'
+import { registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
 
 let installation: TestInstallation
 let feed: Feed
@@ -36,7 +36,9 @@ async function commit(client: Client): Promise<void> {
   await client.end()
 }
 
-type Reader = (after: ChangePlace) => Promise<readonly { readonly recordId: string; readonly tx: string; readonly seq: number }[]>
+type Reader = (
+  after: ChangePlace,
+) => Promise<readonly { readonly recordId: string; readonly tx: string; readonly seq: number }[]>
 
 /** Polls as a consumer does: each time from the last place that was handed out. */
 function createPoller(read: Reader): () => Promise<readonly string[]> {
@@ -71,6 +73,7 @@ test('a transaction that began first and commits last is not lost to a reader th
   expect(await safe()).toEqual([])
   expect(await naive()).toEqual(['began-second'])
   await commit(first)
+  await settleChanges(installation)
   expect(await safe()).toEqual(['began-first', 'began-second'])
   // The proof that the fence is needed: the same reader without it has passed the place by for ever.
   expect(await naive()).toEqual(['began-second'])
@@ -82,6 +85,7 @@ test('what was rolled back never appears and holds nothing up', async () => {
   await commit(await insertWithoutCommit('kept'))
   await first.query('rollback')
   await first.end()
+  await settleChanges(installation)
   expect(await poll()).toEqual(['kept'])
 })
 
@@ -95,7 +99,10 @@ test('pages of one transaction go on where the last one ended, however small the
 
 test('a record is offered once, as its newest version, and a tombstone has no content', async () => {
   await storeRows(installation, feed, residentRows(1, 3))
-  await storeRows(installation, feed, [...residentRows(1, 1, { lxfs: '19900000002' }), ...residentRows(2, 2, { scbz: '1' })])
+  await storeRows(installation, feed, [
+    ...residentRows(1, 1, { lxfs: '19900000002' }),
+    ...residentRows(2, 2, { scbz: '1' }),
+  ])
   const changes = await readChanges(installation.database.query, feed.datasetId, FIRST_PLACE, 100)
   expect(changes.map(({ recordId, version, masked }) => [recordId, version, masked === null])).toEqual([
     ['R-3', 1, false],

@@ -11,7 +11,10 @@ beforeAll(async () => {
 })
 afterAll(() => installation.close())
 
-async function withConnections<Result>(connections: number, work: (database: Database) => Promise<Result>): Promise<Result> {
+async function withConnections<Result>(
+  connections: number,
+  work: (database: Database) => Promise<Result>,
+): Promise<Result> {
   const database = openDatabase({ url: installation.databaseUrl, processName: 'few', connections })
   try {
     return await work(database)
@@ -35,17 +38,20 @@ test('an entry and what it tells of stand or fall together', async () => {
       if (isBroken) throw new Error('broken')
     })
   const before = [await count('gridbridge.cron_fire'), await count('audit.entry')]
-  await expect(insert('first', true)).rejects.toThrow()
+  await expect(insert('first', true)).rejects.toThrow('Something broke inside')
   expect([await count('gridbridge.cron_fire'), await count('audit.entry')]).toEqual(before)
   await insert('second', false)
   expect([await count('gridbridge.cron_fire'), await count('audit.entry')]).toEqual(before.map((rows) => rows + 1))
 })
 
 test('an error tells the SQLSTATE and never the row that PostgreSQL names', async () => {
-  const work = installation.database.query('insert into agreement (consumer_id, dataset_id, forms, purpose, valid_to) values (-1, -1, $1, $2, now())', ['{}', '张测试'])
+  const work = installation.database.query(
+    'insert into agreement (consumer_id, dataset_id, forms, purpose, valid_to) values (-1, -1, $1, $2, now())',
+    ['{}', '张测试'],
+  )
   const error = await work.catch((caught: unknown) => caught as Error)
   expect(error).toMatchObject({ code: 'INTERNAL', detail: 'SQLSTATE 23503' })
-  expect(JSON.stringify(error) + String((error as Error).message)).not.toContain('张测试')
+  expect(`${JSON.stringify(error)} ${(error as Error).message}`).not.toContain('张测试')
 })
 
 test.each([
@@ -109,7 +115,9 @@ test('waiting for a connection and working on it share one deadline', async () =
     const busy = database.transaction(({ query }) => query('select pg_sleep(0.5)'))
     await wait(50)
     const startedAt = Date.now()
-    expect(await codeOf(() => database.transaction(({ query }) => query('select pg_sleep(2)'), 800))).toBe('DATABASE_UNAVAILABLE')
+    expect(await codeOf(() => database.transaction(({ query }) => query('select pg_sleep(2)'), 800))).toBe(
+      'DATABASE_UNAVAILABLE',
+    )
     expect(Date.now() - startedAt).toBeLessThan(1100)
     await busy
   })

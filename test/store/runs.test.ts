@@ -4,7 +4,15 @@ import { deferRun, finishRun, stopRun } from '../../src/store/finish-run.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { countRecords } from '../../src/store/records.ts'
 import { countRejections } from '../../src/store/rejections.ts'
-import { claimRun, findRun, keepRun, listIdleRuns, releaseRun, requestRun, type RunLease } from '../../src/store/runs.ts'
+import {
+  claimRun,
+  findRun,
+  keepRun,
+  listIdleRuns,
+  releaseRun,
+  requestRun,
+  type RunLease,
+} from '../../src/store/runs.ts'
 import { savePage } from '../../src/store/save-page.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
@@ -24,7 +32,10 @@ beforeEach(async () => {
 
 const query = () => installation.database.query
 const expire = (runId: number) =>
-  installation.asOwner(`update gridbridge.run set lease_until = clock_timestamp() - interval '1 ms' where run_id = $1`, [runId])
+  installation.asOwner(
+    `update gridbridge.run set lease_until = clock_timestamp() - interval '1 ms' where run_id = $1`,
+    [runId],
+  )
 
 test('a feed has one run alive, however many ask at once', async () => {
   const requests = await Promise.all(Array.from({ length: 20 }, () => requestRun(query(), feed.feedId)))
@@ -60,7 +71,10 @@ describe('a lease', () => {
   })
 
   test('that is kept stays with its holder', async () => {
-    await installation.asOwner(`update gridbridge.run set lease_until = clock_timestamp() + interval '1 s' where run_id = $1`, [lease.runId])
+    await installation.asOwner(
+      `update gridbridge.run set lease_until = clock_timestamp() + interval '1 s' where run_id = $1`,
+      [lease.runId],
+    )
     await keepRun(query(), lease)
     const [row] = await installation.asOwner<{ seconds: number }>(
       'select extract(epoch from lease_until - clock_timestamp())::float8 as seconds from gridbridge.run where run_id = $1',
@@ -79,10 +93,16 @@ describe('a lease', () => {
   test('of a run that was put off is taken when it is due and not before', async () => {
     const slow = new AppError('SOURCE_UNAVAILABLE')
     await deferRun(installation.database, feed, lease, slow, 60_000)
-    expect(await findRun(query(), lease.runId)).toMatchObject({ state: 'pending', reason: 'SOURCE_UNAVAILABLE', failures: 1 })
+    expect(await findRun(query(), lease.runId)).toMatchObject({
+      state: 'pending',
+      reason: 'SOURCE_UNAVAILABLE',
+      failures: 1,
+    })
     expect(await claimRun(query(), lease.runId)).toBeNull()
     expect((await listIdleRuns(query())).map(({ runId }) => runId)).not.toContain(lease.runId)
-    await installation.asOwner('update gridbridge.run set not_before = clock_timestamp() where run_id = $1', [lease.runId])
+    await installation.asOwner('update gridbridge.run set not_before = clock_timestamp() where run_id = $1', [
+      lease.runId,
+    ])
     expect((await listIdleRuns(query())).map(({ runId }) => runId)).toContain(lease.runId)
     expect(await claimRun(query(), lease.runId)).toEqual({ runId: lease.runId, epoch: 2 })
   })
@@ -90,7 +110,9 @@ describe('a lease', () => {
   test('of a run that is over is never taken, and the run is not put off back to life', async () => {
     await finishRun(installation.database, feed, lease)
     expect(await claimRun(query(), lease.runId)).toBeNull()
-    expect(await codeOf(() => deferRun(installation.database, feed, lease, new AppError('DATABASE_UNAVAILABLE'), 0))).toBe('LEASE_LOST')
+    expect(
+      await codeOf(() => deferRun(installation.database, feed, lease, new AppError('DATABASE_UNAVAILABLE'), 0)),
+    ).toBe('LEASE_LOST')
     expect(await codeOf(() => stopRun(installation.database, feed, lease, 'INTERNAL'))).toBe('LEASE_LOST')
     expect(await findRun(query(), lease.runId)).toMatchObject({ state: 'done', reason: null })
     expect(await requestRun(query(), feed.feedId)).toMatchObject({ fresh: true })
@@ -136,14 +158,19 @@ describe('a feed that is compared whole', () => {
   test('buries what a run did not see, tells so in the audit log, and forgets what it saw', async () => {
     expect(await runThatSees(residentRows(1, 16))).toBe('none')
     expect(await alive()).toBe(16)
-    const [entry] = await installation.asOwner(`select count from audit.entry where feed = $1 and event_type = 'records.removed'`, [whole.code])
+    const [entry] = await installation.asOwner(
+      `select count from audit.entry where feed = $1 and event_type = 'records.removed'`,
+      [whole.code],
+    )
     expect(entry).toEqual({ count: 4 })
     expect(await installation.asOwner('select from gridbridge.run_seen')).toEqual([])
     const tombstones = await installation.asOwner(
       'select version, sealed, subject, digest from gridbridge.record where feed_id = $1 and masked is null',
       [whole.feedId],
     )
-    expect(tombstones).toEqual(Array(4).fill({ version: 2, sealed: null, subject: null, digest: null }))
+    expect(tombstones).toEqual(
+      Array.from({ length: 4 }, () => ({ version: 2, sealed: null, subject: null, digest: null })),
+    )
   })
 
   test('buries nothing when more than the guard allows would vanish', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { compileMapping } from '../../src/ingest/map.ts'
 import { digestRecord, protect, protectRejections } from '../../src/ingest/protect.ts'
@@ -14,7 +15,11 @@ import type { TestInstallation } from './installation.ts'
 type Row = Readonly<Record<string, unknown>>
 
 /** Registers a feed of residents of its own; `change` replaces members of its manifest. */
-export async function registerFeed({ database, keys }: TestInstallation, code: string, change: Partial<Manifest> = {}): Promise<Feed> {
+export async function registerFeed(
+  { database, keys }: TestInstallation,
+  code: string,
+  change: Partial<Manifest> = {},
+): Promise<Feed> {
   const manifest = createManifest(change)
   const named = { ...manifest, feed: { ...manifest.feed, code } }
   const secrets = seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify({ residentToken: 'made-up-token' }))
@@ -24,18 +29,31 @@ export async function registerFeed({ database, keys }: TestInstallation, code: s
 
 /** Source rows of residents who do not exist, `R-<first>` to `R-<last>`. */
 export function residentRows(first: number, last: number, change: Row = {}): readonly Row[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => createResidentRow({ id: `R-${first + index}`, ...change }))
+  return Array.from({ length: last - first + 1 }, (_, index) =>
+    createResidentRow({ id: `R-${first + index}`, ...change }),
+  )
 }
 
 /** What the pipeline makes of source rows, ready to be saved. */
-export function makePage({ datasets, keys }: TestInstallation, feed: Feed, rows: readonly unknown[], cursor: Row = { page: 1 }): PageToSave {
+export function makePage(
+  { datasets, keys }: TestInstallation,
+  feed: Feed,
+  rows: readonly unknown[],
+  cursor: Row = { page: 1 },
+): PageToSave {
   const dataset = datasets.get(feed.dataset)
   if (dataset === undefined) throw new Error('wanted a dataset')
   const protection = { dataset, feed: feed.code, keys, today: new Date() }
   const mapRow = compileMapping(feed.manifest, dataset)
-  const { valid, rejected, warnings } = validate(rows.map((value, row) => mapRow({ row, value })), dataset)
+  const { valid, rejected, warnings } = validate(
+    rows.map((value, row) => mapRow({ row, value })),
+    dataset,
+  )
   return {
-    records: protect(valid.map((record) => digestRecord(record, protection)), protection),
+    records: protect(
+      valid.map((record) => digestRecord(record, protection)),
+      protection,
+    ),
     rejections: protectRejections(rejected, protection),
     seen: valid.map((record) => record.recordId),
     cursor,
@@ -54,11 +72,21 @@ export async function beginRun({ database }: TestInstallation, feed: Feed): Prom
   return lease
 }
 
+/**
+ * Waits until every change that was committed can be read. The feed stops below the oldest transaction of the whole server,
+ * and the test files share one server.
+ */
+export async function settleChanges({ asOwner }: TestInstallation): Promise<void> {
+  const unsettled = 'select from gridbridge.record where change_tx >= pg_snapshot_xmin(pg_current_snapshot()) limit 1'
+  while ((await asOwner(unsettled)).length > 0) await wait(20)
+}
+
 /** Saves source rows as one page of a run of its own that is over afterwards. */
 export async function storeRows(installation: TestInstallation, feed: Feed, rows: readonly unknown[]): Promise<void> {
   const lease = await beginRun(installation, feed)
   await savePage(installation.database, feed, lease, makePage(installation, feed, rows))
   await endRun(installation.database.query, lease, 'done', null)
+  await settleChanges(installation)
 }
 
 export interface ConsumerOptions {
@@ -93,6 +121,9 @@ export async function registerConsumer(
   const validTo = new Date(Date.now() + 86_400_000)
   const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
   const agreementId = await insertAgreement(database.query, agreement, webhookUrl !== undefined)
-  const [subscription] = await asOwner<{ id: number }>('select subscription_id as id from gridbridge.subscription where agreement_id = $1', [agreementId])
+  const [subscription] = await asOwner<{ id: number }>(
+    'select subscription_id as id from gridbridge.subscription where agreement_id = $1',
+    [agreementId],
+  )
   return { name, consumerId, clientSecret, webhookSecret, subscriptionId: subscription?.id ?? null }
 }

@@ -36,12 +36,13 @@ export async function startReceiver(): Promise<Receiver> {
   const received: Received[] = []
   let reactions: readonly Reaction[] = []
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
+    const react = (body: string): void => {
       const [reaction = answer(200), ...rest] = reactions
       reactions = rest
       received.push({ headers: request.headers, body })
       reaction(response, { headers: request.headers, body })
-    })
+    }
+    void text(request).then(react, () => undefined)
   })
   return {
     url: `http://127.0.0.1:${await listen(server)}/webhook`,

@@ -19,7 +19,18 @@ export const isRedisInstalled = (): boolean => spawnSync('redis-server', ['--ver
 export async function startRedisServer(): Promise<RedisServer> {
   const port = await freePort()
   const directory = mkdtempSync(path.join(tmpdir(), 'gridbridge-redis-'))
-  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
   const server = spawn('redis-server', [...settings, '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
   const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
   client.on('error', () => undefined)

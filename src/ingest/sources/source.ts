@@ -2,7 +2,8 @@ import type { SourceRow } from '../../record.ts'
 
 /**
  * Where reading stands, as plain JSON. Saved in the same transaction as the rows of the page it belongs to, so a crash
- * repeats a page and never skips one. Only the kind of source that wrote it reads it. Holds positions, never personal values.
+ * repeats a page and never skips one. Only the kind of source that wrote it reads it. Page tokens and record ids in it are the
+ * source's own words and may name a person, so it rests sealed (protectCursor).
  */
 export type Cursor = Readonly<Record<string, unknown>>
 

@@ -1,0 +1,119 @@
+import { formNames } from './taint-forms.ts'
+import { plantLeaks } from './taint-leaks.ts'
+import { judgeMutations, MUTATIONS, type MutationVerdict } from './taint-mutations.ts'
+import { openSealed, play, type Played } from './taint-play.ts'
+import { sinkKinds, type SinkKind } from './taint-capture.ts'
+import { openFinder } from './taint-search.ts'
+import { searchEverything, type Hit } from './taint-sinks.ts'
+import { openStage } from './taint-stage.ts'
+
+export interface TaintOptions {
+  /** People whose every value is searched for; what is needed beyond them for the rows that are bad comes on top. */
+  readonly canaries: number
+  /** How many changed products must turn red; all when not given. */
+  readonly mutations?: number
+}
+
+export interface TaintVerdict {
+  readonly ok: boolean
+  readonly canaries: number
+  readonly people: number
+  readonly forms: number
+  /** Kinds of place that were searched, and how many places. */
+  readonly sinks: number
+  readonly places: number
+  readonly bytesSearched: number
+  readonly searchSeconds: number
+  readonly hits: readonly Hit[]
+  /** Kinds of place where a planted leak was not found. */
+  readonly blind: readonly SinkKind[]
+  readonly mutations: readonly MutationVerdict[]
+  readonly played: Played
+  readonly redis: boolean
+  readonly seconds: number
+  readonly [figure: string]: unknown
+}
+
+/** Every rule that refuses a row of these sources; one that refused nothing was not proven. */
+const wantedRules = [
+  '001',
+  '003',
+  '004',
+  '005',
+  '010',
+  '011',
+  '012',
+  '013',
+  '020',
+  '030',
+  '032',
+  '040',
+  '070',
+  '092',
+].map((number) => `DQ-${number}`)
+
+/** What the play must have moved for the search to mean anything. */
+function findShortfalls(played: Played, canaries: number): readonly string[] {
+  const missing = wantedRules.filter((rule) => !played.rules.includes(rule)).map((rule) => `${rule} refused nothing`)
+  const few = Object.entries({
+    records: played.records,
+    delivered: played.delivered,
+    pulled: played.pulled,
+    opened: played.opened,
+  })
+  return [
+    ...played.faults,
+    ...missing,
+    ...few.filter(([, moved]) => moved < canaries).map(([what, moved]) => `${what}: only ${moved}`),
+  ]
+}
+
+const secondsSince = (startedAt: number): number => Math.round((performance.now() - startedAt) / 100) / 10
+
+type Search = Omit<TaintVerdict, 'ok' | 'mutations' | 'seconds'>
+
+/** Plays, searches, plants a leak in each kind of place, and searches again. */
+async function searchPlay(canaries: number): Promise<Search> {
+  const stage = await openStage({ withRedis: true })
+  try {
+    const played = await play(stage, { people: canaries, everything: true })
+    const finder = openFinder(stage.book.canaries())
+    const opened = await openSealed(stage, finder.find)
+    const startedAt = performance.now()
+    const clean = await searchEverything(stage, finder)
+    const searchSeconds = secondsSince(startedAt)
+    const findMissed = await plantLeaks(stage)
+    const planted = await searchEverything(stage, finder)
+    const whole = { ...played, opened }
+    return {
+      canaries: stage.book.canaries().length,
+      people: stage.book.people(),
+      forms: formNames.length,
+      sinks: Object.keys(planted.places).length,
+      places: Object.values(clean.places).reduce((sum, places) => sum + places, 0),
+      bytesSearched: clean.bytes,
+      searchSeconds,
+      hits: clean.hits,
+      blind: findMissed(planted.hits),
+      played: { ...whole, faults: findShortfalls(whole, canaries) },
+      redis: stage.queueServer !== null,
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
+/**
+ * That no clear personal value rests or leaves anywhere but in sealed columns: the product is played with values that exist
+ * nowhere else, and every place it writes to is searched for each of them in each form. The search proves itself on a
+ * planted leak for each kind of place and on products with one line changed. Hits name places and fields, never values.
+ */
+export async function proveTaint(options: TaintOptions): Promise<TaintVerdict> {
+  const startedAt = performance.now()
+  const search = await searchPlay(options.canaries)
+  const mutations = await judgeMutations(options.mutations ?? MUTATIONS)
+  const kinds = sinkKinds.length - (search.redis ? 0 : 1)
+  const seeing = search.blind.length === 0 && search.sinks === kinds && mutations.every(({ found }) => found)
+  const ok = search.hits.length === 0 && search.played.faults.length === 0 && seeing
+  return { ok, ...search, mutations, seconds: secondsSince(startedAt) }
+}
