@@ -60,9 +60,9 @@ export interface ProcessOptions {
   readonly environment: Readonly<Record<string, string>>
 }
 
-function launch({ root, script, environment }: ProcessOptions): ChildProcess {
+function launch({ root, script, environment }: ProcessOptions, timeout = 0): ChildProcess {
   const own = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment }
-  return spawn(process.execPath, [...script], { cwd: root, env: own, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, [...script], { cwd: root, env: own, stdio: ['ignore', 'pipe', 'pipe'], timeout })
 }
 
 export interface RunningProcess {
@@ -106,9 +106,12 @@ function readAddress(child: ChildProcess, name: string): Promise<string> {
   return promise
 }
 
+/** A command that has not ended by then is ended; what it did not do shows in the totals. */
+const MOST_COMMAND_MS = 90_000
+
 /** Runs a command of the product to its end and keeps what it printed. Returns its standard output. */
 export async function runCommand(name: string, capture: Capture, options: ProcessOptions): Promise<string> {
-  const child = launch(options)
+  const child = launch(options, MOST_COMMAND_MS)
   if (child.stdout === null || child.stderr === null) throw new Error(`${name} has no output`)
   const [output, errors] = await Promise.all([buffer(child.stdout), buffer(child.stderr)])
   capture.write('command output', name, Buffer.concat([output, Buffer.from('\n'), errors]))

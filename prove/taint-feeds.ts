@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { addFeed } from '../src/commands.ts'
@@ -194,32 +194,41 @@ function wrongManifests(stage: Stage): readonly unknown[] {
 
 /** Commands that must be refused, with canaries in everything they are given but the names of things. */
 export async function giveWrongCommands(stage: Stage): Promise<void> {
-  const { outside } = stage.directories
   const [person, other] = [stage.book.take(), stage.book.take()]
-  const files = [
+  const folder = path.join(stage.directories.outside, 'wrong')
+  mkdirSync(path.join(folder, 'somebody'), { recursive: true })
+  const texts = [
     ...wrongManifests(stage).map((manifest) => JSON.stringify(manifest)),
     `{"feed": "${person.name} ${person.certNumber}`,
   ]
-  const paths = files.map((_text, place) => path.join(outside, `wrong-${place}.json`))
-  for (const [place, text] of files.entries()) writeFileSync(paths[place] ?? '', text)
-  const add = (name: string, ...given: readonly string[]): Promise<string> =>
-    stage.command(name, ['src/cli.ts', 'feed', 'add', ...given])
-  await Promise.all(paths.map((file, place) => add(`wrong manifest ${place}`, file)))
+  const files = texts.map((_text, place) => path.join(folder, 'somebody', `${place}.json`))
+  for (const [place, text] of texts.entries()) writeFileSync(files[place] ?? '', text)
+  const run = (name: string, ...given: readonly string[]): Promise<string> =>
+    stage.command(name, ['src/cli.ts', ...given])
+  const consumer = [
+    'consumer',
+    'add',
+    'nobody',
+    '--datasets',
+    'resident',
+    '--purpose',
+    'LZ-QD-001',
+    '--webhook',
+  ] as const
   await Promise.all([
-    add('secret not needed', manifests.entity, '--secret', `token=${other.phone}`),
-    add('secret missing', manifests.resident, '--secret', `appKey=${other.certNumber}`),
-    add('wrong value', manifests.resident, '--set', `/source/baseUrl=${other.certNumber}`),
-    stage.command('wrong webhook', [
-      'src/cli.ts',
-      'consumer',
+    run('check wrong manifests', 'check', folder),
+    run('add wrong manifest', 'feed', 'add', files[0] ?? ''),
+    run(
+      'add with a wrong value',
+      'feed',
       'add',
-      'nobody',
-      '--datasets',
-      'resident',
-      '--purpose',
-      'LZ-QD-001',
-      '--webhook',
-      other.phone,
-    ]),
+      manifests.resident,
+      '--set',
+      `/source/baseUrl=${other.certNumber}`,
+      '--secret',
+      `appKey=${other.phone}`,
+    ),
+    run('add without a secret', 'feed', 'add', manifests.resident, '--secret', `appKey=${other.certNumber}`),
+    run('add with a wrong webhook', ...consumer, other.phone),
   ])
 }

@@ -93,8 +93,8 @@ const writers: Readonly<Record<string, Write>> = {
 
 const LAST = 8
 
-/** No shorter text is told from chance, and the search looks at this many bytes at a time. */
-export const SHORTEST_FORM = 8
+// No shorter text is told from chance, and the search looks at this many bytes at a time.
+const SHORTEST_FORM = 8
 
 export const formNames: readonly string[] = [...Object.keys(writers), 'last-8']
 

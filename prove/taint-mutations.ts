@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { projectRoot } from '../demo/processes.ts'
 import type { SinkKind } from './taint-capture.ts'
-import { play } from './taint-play.ts'
+import { playShort } from './taint-play.ts'
 import { openFinder } from './taint-search.ts'
 import { searchEverything } from './taint-sinks.ts'
 import { openStage } from './taint-stage.ts'
@@ -93,7 +93,7 @@ async function judge(mutation: Mutation): Promise<MutationVerdict> {
   const root = copyMutated(mutation)
   const stage = await openStage({ root, withRedis: false })
   try {
-    await play(stage, { people: PEOPLE, everything: false })
+    await playShort(stage, PEOPLE)
     const { hits } = await searchEverything(stage, openFinder(stage.book.canaries()))
     return { name: mutation.name, found: hits.some(({ sink }) => sink === mutation.sink), hits: hits.length }
   } finally {

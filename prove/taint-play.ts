@@ -17,7 +17,7 @@ import { askEverything, type Consumer } from './taint-questions.ts'
 import { captureEnvironment } from './taint-sinks.ts'
 import type { Stage } from './taint-stage.ts'
 
-export interface PlayOptions {
+interface PlayOptions {
   /** Good rows over all sources; the bad ones come on top. */
   readonly people: number
   /** Every source and every way of failing; otherwise residents alone. */
@@ -89,7 +89,7 @@ async function runThroughKill(stage: Stage, department: CanaryDepartment): Promi
     killed.resolve()
   })
   const running = runResidents(stage)
-  await killed.promise
+  await Promise.race([killed.promise, running])
   // The lease of a dead worker runs out after 15 seconds; what is searched does not depend on waiting for it.
   await stage.owner.query(
     `update gridbridge.run set lease_until = clock_timestamp() - interval '1 second' where state = 'running'`,
@@ -117,7 +117,7 @@ async function awaitDelivery({ owner }: Stage): Promise<boolean> {
 }
 
 /** Opens every sealed record and counts those that hold a canary: the values are inside, and only there. */
-async function openSealed(stage: Stage, find: (bytes: Uint8Array) => readonly unknown[]): Promise<number> {
+export async function openSealed(stage: Stage, find: (bytes: Uint8Array) => readonly unknown[]): Promise<number> {
   const { rows } = await stage.owner.query<{ dataset: string; feed: string; id: string; sealed: Buffer }>(
     `select dataset.name as dataset, feed.code as feed, source_record_id as id, sealed
        from gridbridge.record join gridbridge.feed using (feed_id) join gridbridge.dataset on dataset.dataset_id = record.dataset_id
@@ -158,7 +158,7 @@ async function playChanges(stage: Stage, department: CanaryDepartment, worker: R
   captureEnvironment(stage, 'worker', next.pid)
 }
 
-const looks = [['audit', 'verify'], ['doctor'], ['feed', 'list'], ['check']] as const
+const looks = [['audit', 'verify'], ['doctor'], ['feed', 'list']] as const
 
 async function lookAround(stage: Stage): Promise<void> {
   await Promise.all(looks.map((words) => stage.command(words.join(' '), ['src/cli.ts', ...words])))
@@ -174,11 +174,16 @@ async function planOthers(
     : []
 }
 
-/**
- * Plays the product with canaries in everything it is given: sources that are well and sources that fail, a worker that is
- * killed, a receiver that takes and one that refuses, questions and commands right and wrong.
- */
-export async function play(stage: Stage, options: PlayOptions): Promise<Omit<Played, 'opened'>> {
+interface Started {
+  readonly department: CanaryDepartment
+  readonly api: RunningProcess
+  readonly consumer: Consumer
+  readonly datasets: readonly string[]
+  readonly others: readonly PlannedFeed[]
+}
+
+/** Department, feeds, consumers, platform and API; no worker yet. */
+async function begin(stage: Stage, options: PlayOptions): Promise<Started> {
   const department = await openDepartment(stage.book, Math.ceil(options.people / (options.everything ? 2 : 1)))
   stage.onClose(department.close)
   const others = await planOthers(stage, department, options)
@@ -189,16 +194,31 @@ export async function play(stage: Stage, options: PlayOptions): Promise<Omit<Pla
   await startPlatform(stage, consumer.webhookSecret)
   const api = await stage.start('api', [...start, 'api'], true)
   stage.onClose(() => api.stop())
+  return { department, api, consumer, datasets, others }
+}
+
+/** Residents once, delivered and pulled: enough for a leak in the product itself to show. */
+export async function playShort(stage: Stage, people: number): Promise<void> {
+  const { api, consumer, datasets } = await begin(stage, { people, everything: false })
+  await startWorker(stage)
+  await runResidents(stage)
+  await awaitDelivery(stage)
+  await askEverything(stage, api.listening, consumer, datasets)
+}
+
+/**
+ * Plays the product with canaries in everything it is given: sources that are well and sources that fail, a worker that is
+ * killed, a receiver that takes and one that refuses, questions and commands right and wrong.
+ */
+export async function play(stage: Stage, people: number): Promise<Omit<Played, 'opened'>> {
+  const { department, api, consumer, datasets, others } = await begin(stage, { people, everything: true })
   const worker = await runThroughKill(stage, department)
   const faults = [...(await runAll(stage, others))]
   if (!(await awaitDelivery(stage))) faults.push('not everything was delivered')
   await playChanges(stage, department, worker)
   if (!(await awaitDelivery(stage))) faults.push('not every change was delivered')
   const pulled = await askEverything(stage, api.listening, consumer, datasets)
-  if (options.everything) await giveWrongCommands(stage)
-  await lookAround(stage)
+  await Promise.all([giveWrongCommands(stage), lookAround(stage)])
   captureEnvironment(stage, 'api', api.pid)
   return count(stage, pulled, faults)
 }
-
-export { openSealed }

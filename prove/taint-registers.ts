@@ -57,7 +57,8 @@ export async function openHouseTable(directory: string, book: CanaryBook, houses
 }
 
 const columns = [...entityColumns, 'czlx']
-const quoted = (value: unknown): string => `"${String(value ?? '').replaceAll('"', '""')}"`
+/** Every column is text or absent. */
+const quoted = (value: unknown): string => `"${(typeof value === 'string' ? value : '').replaceAll('"', '""')}"`
 const lineOf = (row: Row): string => columns.map((name) => quoted(row[name])).join(',')
 
 function dropFile(directory: string, name: string, bytes: Uint8Array, rows: number): void {

