@@ -42,7 +42,11 @@ async function load(
 ): Promise<LoaderAnswer> {
   const child = spawn(
     process.execPath,
-    [...(name.includes('floor') ? [] : (process.env['PFLAGS'] ?? '').split(' ').filter(Boolean)), ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []), script(name)],
+    [
+      ...(name.includes('floor') ? [] : (process.env['PFLAGS'] ?? '').split(' ').filter(Boolean)),
+      ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
+      script(name),
+    ],
     { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } },
   )
   child.stdin.end(JSON.stringify(task))

@@ -13,8 +13,8 @@ export interface Finder {
   readonly find: (bytes: Uint8Array) => readonly Finding[]
 }
 
-// The last eight bytes of a pattern are its fingerprint: numbers of one county begin alike and end differently.
-
+// A pattern is known by its last eight bytes, because numbers of one county begin alike and end differently. With the million
+// patterns of the full proof a filter of this size lets 1.5 % of all places through.
 const FILTER_BITS = 26
 const TABLE_BITS = 20
 

@@ -1,6 +1,6 @@
 import { formNames } from './taint-forms.ts'
 import { plantLeaks } from './taint-leaks.ts'
-import { judgeMutations, MUTATIONS, type MutationVerdict } from './taint-mutations.ts'
+import { judgeMutations, type MutationVerdict } from './taint-mutations.ts'
 import { openSealed, play, type Played } from './taint-play.ts'
 import { sinkKinds, type SinkKind } from './taint-capture.ts'
 import { openFinder } from './taint-search.ts'
@@ -110,11 +110,11 @@ async function searchPlay(canaries: number): Promise<Searched> {
  */
 export async function proveTaint(options: TaintOptions): Promise<TaintVerdict> {
   const startedAt = performance.now()
-  // Both wait for leases and deliveries most of the time, so they take no longer together.
-  const [search, mutations] = await Promise.all([
-    searchPlay(options.canaries),
-    judgeMutations(options.mutations ?? MUTATIONS),
-  ])
+  // Both wait for leases and deliveries most of the time, so together they take no longer. Each cleans up even if the other fails.
+  const searching = searchPlay(options.canaries)
+  const mutating = judgeMutations(options.mutations)
+  await Promise.allSettled([searching, mutating])
+  const [search, mutations] = [await searching, await mutating]
   const kinds = sinkKinds.length - (search.redis ? 0 : 1)
   const seeing = search.blind.length === 0 && search.sinks === kinds && mutations.every(({ found }) => found)
   const ok = search.hits.length === 0 && search.played.faults.length === 0 && seeing

@@ -37,7 +37,7 @@ const keyEncryptionKeyOf = (config: Config): Buffer =>
   loadKeyEncryptionKey(config.keyEncryptionKey, config.keyEncryptionKeyFile, config.databaseUrl === null)
 
 /** Brings the database to this version. With the embedded server this happens at every start. Returns what was applied. */
-export async function migrateInstallation(config: Config, serverUrl: string | null): Promise<readonly string[]> {
+async function migrateInstallation(config: Config, serverUrl: string | null): Promise<readonly string[]> {
   const url = config.ownerDatabaseUrl ?? config.databaseUrl ?? serverUrl
   if (url === null) throw new AppError('CONFIG_INVALID', 'set OWNER_DATABASE_URL or DATABASE_URL')
   const datasets = [...loadDatasets().keys()]

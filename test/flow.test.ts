@@ -29,16 +29,22 @@ async function play(
   return { code, result: JSON.parse(output.trim().split('\n').at(-1) ?? '{}') as DemoResult }
 }
 
-function expectEverythingToAddUp({ code, result }: Awaited<ReturnType<typeof play>>): void {
-  expect(result.differences).toEqual([])
-  expect({ ok: result.ok, code }).toEqual({ ok: true, code: 0 })
-  expect(result.first['resident']?.rejected).toBeGreaterThan(10)
-  expect(result.second['resident']?.deleted).toBeGreaterThan(0)
-  expect(result.audit).toMatchObject({ verified: true })
+/** What a run of the demo must show, besides the totals that it compares itself. */
+function findings({ code, result }: Awaited<ReturnType<typeof play>>) {
+  return {
+    code,
+    ok: result.ok,
+    differences: result.differences,
+    rejectsRows: (result.first['resident']?.rejected ?? 0) > 10,
+    carriesDeletes: (result.second['resident']?.deleted ?? 0) > 0,
+    verified: result.audit.verified,
+  }
 }
 
+const wellPlayed = { code: 0, ok: true, differences: [], rejectsRows: true, carriesDeletes: true, verified: true }
+
 test('every total of the demo adds up on PostgreSQL alone', { timeout: 90_000 }, async () => {
-  expectEverythingToAddUp(await play({ REDIS_URL: '' }))
+  expect(findings(await play({ REDIS_URL: '' }))).toEqual(wellPlayed)
 })
 
 test('a worker that is killed again and again changes no total', { timeout: 180_000 }, async () => {
@@ -52,7 +58,7 @@ describe.skipIf(!(await needService('redis-server', isRedisInstalled)))('with th
   test('every total of the demo adds up', { timeout: 90_000 }, async () => {
     const redis = await startRedisServer()
     try {
-      expectEverythingToAddUp(await play({ REDIS_URL: redis.url }))
+      expect(findings(await play({ REDIS_URL: redis.url }))).toEqual(wellPlayed)
     } finally {
       await redis.stop()
     }

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { isCitizenNumber, isMobile } from '../src/feeds/formats.ts'
 import { openCanaryBook, type Canary } from '../prove/taint-canaries.ts'
 import { formNames, formsOf, writeAs } from '../prove/taint-forms.ts'
+import { findStaleMutations } from '../prove/taint-mutations.ts'
 import { openFinder } from '../prove/taint-search.ts'
 import { proveTaint, type TaintVerdict } from '../prove/taint.ts'
 
@@ -61,6 +62,10 @@ describe('the search', () => {
     const masked = `${certNumber.slice(0, 6)}********${certNumber.slice(-4)} ${phone.slice(0, 3)}****${phone.slice(-4)} 9${certNumber.slice(-8)}`
     expect(finder.find(between(randomBytes(4_194_304), masked))).toEqual([])
   })
+})
+
+test('every mutation of the full proof still fits the product', () => {
+  expect(findStaleMutations()).toEqual([])
 })
 
 const CANARIES = 40

@@ -26,13 +26,13 @@ export function withUsccCheck(body: string): string {
 }
 
 /** 8 characters with their GB 11714 check character. */
-export function withOrganisationCheck(body: string): string {
+function withOrganisationCheck(body: string): string {
   const check = 11 - (weighted(body, ORGANISATION_WEIGHTS, ORGANISATION_ALPHABET) % 11)
   return body + (check === 10 ? 'X' : check === 11 ? '0' : String(check))
 }
 
 /** Eight characters that number an organisation of the synthetic city: MA9T is the series of the published fixtures. */
-export function organisationBody(index: number): string {
+function organisationBody(index: number): string {
   let rest = index
   let body = ''
   for (let place = 0; place < 5; place += 1) {

@@ -82,7 +82,7 @@ function divisionName(code: string): string {
 }
 
 /** Community number `index` of the city. */
-export function communityAt(city: City, index: number): Community {
+function communityAt(city: City, index: number): Community {
   const round = Math.floor(index / towns.length)
   if (round >= COMMUNITIES_PER_TOWN)
     throw new RangeError('residents: the towns of the division table cannot hold so many')
@@ -103,7 +103,7 @@ export function communityAt(city: City, index: number): Community {
 }
 
 /** The comprehensive grid a building stands in; the buildings of pass two stand in the last one. */
-export function gridOfBuilding(city: City, building: number): number {
+function gridOfBuilding(city: City, building: number): number {
   return Math.min(Math.floor(building / BUILDINGS_PER_GRID), city.grids - 1)
 }
 

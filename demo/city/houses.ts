@@ -37,6 +37,6 @@ export function houseAt(city: City, index: number): House {
 }
 
 /** The number of a house in the house register. */
-export function houseIdAt(index: number): string {
+function houseIdAt(index: number): string {
   return `LZFW${String(index).padStart(9, '0')}`
 }

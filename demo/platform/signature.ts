@@ -20,7 +20,7 @@ export function readSecret(text: string): Buffer {
 }
 
 /** The `v1` signature of Standard Webhooks over id, timestamp (seconds) and the raw body. */
-export function signWebhook(secret: Buffer, id: string, timestamp: string, body: Uint8Array): string {
+function signWebhook(secret: Buffer, id: string, timestamp: string, body: Uint8Array): string {
   const mac = createHmac('sha256', secret).update(`${id}.${timestamp}.`).update(body).digest('base64')
   return `v1,${mac}`
 }

@@ -11,7 +11,6 @@ import {
   type Level,
   type PropertySchema,
 } from './dataset-rules.ts'
-import { jsonMember, type JsonMember } from './flat-json.ts'
 import type { MaskId } from './mask-rules.ts'
 import { createCheck, createSchemaCompiler } from './schema-check.ts'
 
@@ -48,8 +47,8 @@ export interface Dataset {
   readonly properties: readonly Property[]
   /** Names of all properties, in schema order. */
   readonly names: readonly string[]
-  /** The sealed properties, in schema order. */
-  readonly sealed: readonly JsonMember[]
+  /** Names of the sealed properties, in schema order. */
+  readonly sealed: readonly string[]
   /** Properties that hold certificate type and number of the person a record is about; null where it names no person. */
   readonly subject: { readonly type: string; readonly number: string } | null
   /** County and town codes that a record may lie in. */
@@ -138,7 +137,7 @@ export function createDataset(file: string, schema: Readonly<Record<string, unkn
     version: schema['x-gb-version'],
     properties,
     names: properties.map((property) => property.name),
-    sealed: properties.filter((property) => property.sealed).map((property) => jsonMember(property.name)),
+    sealed: properties.filter((property) => property.sealed).map((property) => property.name),
     subject: subjectOf(schema),
     divisions: divisionsOf(tables),
     schema,

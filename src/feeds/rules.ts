@@ -195,8 +195,6 @@ export const qualityRules = {
   },
 } as const satisfies Record<string, QualityRule>
 
-export type RuleId = keyof typeof qualityRules
-
 const rulesById: ReadonlyMap<string, QualityRule> = new Map(Object.entries(qualityRules))
 
 /** What the rule of this id does to a record; an unknown id rejects. */

@@ -53,7 +53,7 @@ function urlOf(name: string, login: string | null): string {
   return url.href
 }
 
-export const keyEncryptionKey = (): Buffer => Buffer.from(inject('keyEncryptionKey'), 'base64')
+const keyEncryptionKey = (): Buffer => Buffer.from(inject('keyEncryptionKey'), 'base64')
 
 export async function openTestInstallation(processName = 'test', connections = 8): Promise<TestInstallation> {
   const name = `gridbridge_${randomBytes(6).toString('hex')}`
