@@ -19,16 +19,9 @@ const { runId } = await requestRun(database.query, feed.feedId)
 const lease = await claimRun(database.query, runId)
 if (lease === null) throw new Error('the run is taken')
 const source = await openSource(manifest, task.feed.secrets, createEgressGuard(['loopback']))
-if (process.env['MEM'])
-  setInterval(
-    () =>
-      process.stderr.write(JSON.stringify(Object.values(process.memoryUsage()).map((v) => Math.round(v / 1e6))) + '\n'),
-    400,
-  ).unref()
 const startedAt = performance.now()
 await runFeed({ database, feed, dataset, source, keys, lease, sliceEndsAt: Number.POSITIVE_INFINITY })
 const run = await findRun(database.query, runId)
 answer(run.inserted, startedAt)
 await source.close()
 await installation.close()
-if (process.env['MEM']) process.stderr.write(JSON.stringify(process.memoryUsage()) + '\n')

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { FeedFacts } from '../demo/departments/department.ts'
-import { startPart } from '../demo/processes.ts'
+import { memoryLimits, startPart } from '../demo/processes.ts'
 import { loadConfig } from '../src/config.ts'
 import { openInstallation } from '../src/installation.ts'
 
@@ -34,21 +34,22 @@ export interface IngestResult {
 
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
+/** The floor runs as Node is; the product as `gridbridge start` runs it, within its memory limits. */
+const loaders = {
+  floor: [script('ingest-floor.ts')],
+  product: [...memoryLimits, script('ingest-product.ts')],
+} as const
+
 /** Runs a loader in a process of its own, so that its memory and its warm-up are its own. */
 async function load(
-  name: string,
+  name: keyof typeof loaders,
   task: IngestTask,
   environment: Readonly<Record<string, string>>,
 ): Promise<LoaderAnswer> {
-  const child = spawn(
-    process.execPath,
-    [
-      ...(name.includes('floor') ? [] : (process.env['PFLAGS'] ?? '').split(' ').filter(Boolean)),
-      ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
-      script(name),
-    ],
-    { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } },
-  )
+  const child = spawn(process.execPath, loaders[name], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...environment },
+  })
   child.stdin.end(JSON.stringify(task))
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -93,13 +94,13 @@ export async function benchIngest(records: number, rounds: number): Promise<Inge
     if (feed === undefined) throw new Error('the source offers no residents')
     const task: IngestTask = { databaseUrl: installation.databaseUrl, feed, records }
     await emptyTables(task.databaseUrl)
-    await load('ingest-floor.ts', task, environment)
+    await load('floor', task, environment)
     const measured = []
     for (let round = 0; round < rounds; round++) {
       await emptyTables(task.databaseUrl)
-      const floor = await load('ingest-floor.ts', task, environment)
+      const floor = await load('floor', task, environment)
       await emptyTables(task.databaseUrl)
-      const product = await load('ingest-product.ts', task, environment)
+      const product = await load('product', task, environment)
       measured.push({
         rate: records / product.seconds,
         floorRate: records / floor.seconds,

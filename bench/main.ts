@@ -8,7 +8,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
-    records: { type: 'string', default: '60000' },
+    records: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '3' },
   },
 })

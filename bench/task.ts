@@ -27,11 +27,5 @@ export function readManifest(task: IngestTask): { readonly manifest: Manifest; r
 export function answer(records: number, startedAt: number): void {
   const seconds = (performance.now() - startedAt) / 1000
   const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024)
-  if (process.env['MEM']) {
-    const c = process.cpuUsage()
-    process.stderr.write(
-      `cpu us/rec ${((c.user + c.system) / records).toFixed(1)} wall ${((seconds * 1e6) / records).toFixed(1)}\n`,
-    )
-  }
   process.stdout.write(JSON.stringify({ records, seconds, peakRssMb }))
 }

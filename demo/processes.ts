@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
 
+/** How `gridbridge start` is run: see "Memory" in docs/operations.md. */
+export const memoryLimits = ['--max-semi-space-size=32', '--max-old-space-size=1024'] as const
+
 /** A process of the demo. `facts` is its first line of output. */
 export interface Part<Facts> {
   readonly name: string
@@ -29,8 +32,7 @@ export interface PartOptions {
 
 function launch({ name, script, environment, logs }: PartOptions): ChildProcess {
   mkdirSync(logs, { recursive: true })
-  // The same V8 limits as the demo itself: see "Memory" in docs/operations.md.
-  const child = spawn(process.execPath, [...process.execArgv, ...script], {
+  const child = spawn(process.execPath, [...memoryLimits, ...script], {
     cwd: projectRoot,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { projectRoot } from '../demo/processes.ts'
+import { memoryLimits, projectRoot } from '../demo/processes.ts'
 import type { DemoResult } from '../demo/totals.ts'
 
 export interface KillOptions {
@@ -59,7 +59,7 @@ function playDemo(
   const slow = ['--platform-slow', '150']
   const child = spawn(
     process.execPath,
-    [...process.execArgv, 'src/cli.ts', 'demo', '--json', '--exit', ...residents, ...slow],
+    [...memoryLimits, 'src/cli.ts', 'demo', '--json', '--exit', ...residents, ...slow],
     {
       cwd: projectRoot,
       env: { ...process.env, REDIS_URL: options.redisUrl ?? '' },

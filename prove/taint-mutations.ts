@@ -37,7 +37,8 @@ const mutations: readonly Mutation[] = [
     file: 'src/ingest/protect.ts',
     find: /\{ sealed: seal\(/g,
     replace: '{ ...cursor, sealed: seal(',
-    sink: 'product tables',
+    // The next page's cursor takes its place in the row; the old row stays in the file.
+    sink: 'data files',
   },
   {
     name: 'a rejected row is not sealed',

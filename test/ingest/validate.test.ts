@@ -173,6 +173,15 @@ describe('rows that are kept with a warning', () => {
     expect(record?.fields).toHaveProperty('name', '张测试')
   })
 
+  test('DQ-093 a number of a person in a field that is shown as it is', () => {
+    const { valid, warnings } = judgePlain('address', { ...address, streetNo: '找19900000001' })
+    expect(warnings).toEqual({ 'DQ-093': 1 })
+    expect(valid[0]?.fields).not.toHaveProperty('streetNo')
+    expect(judgePlain('address', { ...address, fullAddress: '找19900000001' }).rejected[0]?.reasons).toEqual([
+      { rule: 'DQ-093', field: 'fullAddress' },
+    ])
+  })
+
   test('DQ-090 a remark with a number', () => {
     expect(judgeHouse({ remark: '找19900000001' }).warnings).toEqual({ 'DQ-090': 1 })
   })
@@ -253,6 +262,7 @@ test('junk rows never throw, and reasons never hold a value or a key of the row'
 })
 
 test('every rule of the table that judges records is proved by a row above', () => {
-  const proved = '001 002 003 004 005 010 011 012 013 014 015 016 020 021 030 031 032 033 040 050 060 070 090 091 092'
+  const proved =
+    '001 002 003 004 005 010 011 012 013 014 015 016 020 021 030 031 032 033 040 050 060 070 090 091 092 093'
   expect(Object.keys(qualityRules)).toEqual(proved.split(' ').map((number) => `DQ-${number}`))
 })
