@@ -7,7 +7,7 @@ import { entityColumns } from '../demo/city/entity-source.ts'
 import { houseColumns } from '../demo/departments/house-register.ts'
 import { openEmbeddedServer } from '../src/store/embedded-server.ts'
 import type { CanaryBook, CanaryPerson } from './taint-canaries.ts'
-import { entityRow, housingRow, oddEntities, refusedHouses, spoil } from './taint-rows.ts'
+import { entityRow, housingRow, oddEntities, refusedHouses, slippedHouse, spoil } from './taint-rows.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -37,7 +37,7 @@ async function fillTable(url: string, rows: readonly Row[]): Promise<void> {
 export async function openHouseTable(directory: string, book: CanaryBook, houses: number): Promise<HouseTable> {
   const people = Array.from({ length: houses }, () => book.take())
   const otherOf = (place: number): CanaryPerson => people[(place + 1) % people.length] ?? book.take()
-  const good = people.map((person, place) => housingRow(person, otherOf(place)))
+  const good = [...people.map((person, place) => housingRow(person, otherOf(place))), slippedHouse(book)]
   const server = await openEmbeddedServer(directory)
   await fillTable(server.url, [...good, ...(spoil(book, refusedHouses, housingRow) as readonly Row[])])
   const { hostname, port, username, password, pathname } = new URL(server.url)

@@ -1,4 +1,5 @@
 import { usccOf, withCitizenCheck } from '../demo/city/certificates.ts'
+import { isCreditCode } from '../src/feeds/formats.ts'
 import type { CanaryBook, CanaryPerson } from './taint-canaries.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -174,9 +175,16 @@ export const refusedHouses: readonly BadRow[] = [
   bad('DQ-005', (_row, person) => ({ mj: person.phone })),
   bad('DQ-005', (_row, person) => ({ yt: person.phone })),
   bad('DQ-013', (_row, person) => ({ cqrzjhm: wrongCheck(person.certNumber) })),
-  bad('DQ-020', (_row, person) => ({ cqrxydm: person.certNumber })),
+  bad('DQ-020', () => ({ cqrlx: '2', cqrxydm: '91510599MA9000000Q' })),
   bad('DQ-030', () => ({ wgbm: UNKNOWN_GRID })),
 ]
+
+/** A house whose owner's number stands in the column of credit codes, where one number in 31 has the right check character. */
+export function slippedHouse(book: CanaryBook): Fields {
+  let person = book.take()
+  while (!isCreditCode(person.certNumber)) person = book.take()
+  return { ...housingRow(person, book.take()), cqrxydm: person.certNumber }
+}
 
 /** Rows of a business register with numbers of persons in the columns that anybody may see. */
 export const oddEntities: readonly BadRow[] = [

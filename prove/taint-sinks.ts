@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { setImmediate as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Sink, SinkKind } from './taint-capture.ts'
 import type { Finder, Finding } from './taint-search.ts'
@@ -130,6 +131,8 @@ export async function searchEverything(stage: Stage, finder: Finder): Promise<Se
   const places: Partial<Record<SinkKind, number>> = {}
   let bytes = 0
   for await (const sink of readSinks(stage)) {
+    // Another play may be running in this process; a search that never paused would let its connections time out.
+    await pause()
     bytes += sink.bytes.length
     places[sink.kind] = (places[sink.kind] ?? 0) + 1
     hits.push(...finder.find(sink.bytes).map((finding) => ({ sink: sink.kind, place: sink.place, ...finding })))

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -188,7 +188,6 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
       ...closing,
     }
   } catch (error) {
-    process.stderr.write(String(readFileSync(path.join(directories.product, 'postgresql.log'))).slice(-1500))
     await closing.close()
     throw error
   }

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Client } from 'pg'
@@ -13,6 +13,8 @@ const residents = path.join(projectRoot, 'connectors/public-security/resident.js
 beforeAll(async () => {
   installation = await openTestInstallation('cli')
   directory = mkdtempSync(path.join(tmpdir(), 'gridbridge-cli-'))
+  // Root's embedded server runs as another user, who must be able to walk to its data.
+  chmodSync(directory, 0o711)
 })
 afterAll(async () => {
   rmSync(directory, { recursive: true })
@@ -70,6 +72,15 @@ describe('a setting that is wrong ends with 2 and one line', () => {
     expect([migrated.code, JSON.parse(migrated.output)]).toEqual([0, { applied }])
     expect((await runCommand(['feed', 'list', '--json'], environment)).output).toBe('[]\n')
   })
+})
+
+test('on the embedded database an exit code is what it is anywhere else, and nothing is left running', async () => {
+  const data = path.join(directory, 'embedded')
+  const ended = await runCommand(['feed', 'run', 'LZ-GA-RK-001'], { GRIDBRIDGE_DATA: data })
+  expect([ended.code, ended.output, ended.errors]).toEqual([2, '', expect.stringMatching(/^FEED_UNKNOWN: [^\n]*\n$/)])
+  const { port } = JSON.parse(readFileSync(path.join(data, 'postgresql.json'), 'utf8')) as { readonly port: number }
+  const client = new Client({ host: '127.0.0.1', port, user: 'gridbridge', database: 'gridbridge' })
+  await expect(client.connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
 })
 
 describe('check', () => {

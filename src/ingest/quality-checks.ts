@@ -1,5 +1,5 @@
 import type { Dataset, Property } from '../feeds/datasets.ts'
-import { holdsPersonalNumber, isOrganisationCode } from '../feeds/formats.ts'
+import { citizenNumberFault, holdsPersonalNumber, isOrganisationCode } from '../feeds/formats.ts'
 import { RECORD_ID } from '../feeds/manifest-rules.ts'
 import type { Fields, Reason } from '../record.ts'
 import { contradicts, findNumberFault, isDamaged } from './certificate-checks.ts'
@@ -60,6 +60,16 @@ function checkShownFields({ fields, dataset }: Subject, reasons: Reason[]): void
     if ((isText(value) || typeof value === 'number') && holdsPersonalNumber(String(value))) {
       reasons.push({ rule: 'DQ-093', field })
     }
+  }
+}
+
+const creditCodes = ['uscc', 'ownerUscc']
+
+/** One citizen number in 31 is a well-formed credit code too, and credit codes are shown as they are. */
+function checkCreditCodes({ fields, today }: Subject, reasons: Reason[]): void {
+  for (const field of creditCodes) {
+    const code = fields[field]
+    if (isText(code) && citizenNumberFault(code, today) === null) reasons.push({ rule: 'DQ-093', field })
   }
 }
 
@@ -147,6 +157,7 @@ function checkDates({ fields, today }: Subject, reasons: Reason[]): void {
 const qualityChecks: readonly QualityCheck[] = [
   { needs: [RECORD_ID], check: checkRecordId },
   { needs: [], check: checkShownFields },
+  { needs: [], check: checkCreditCodes },
   { needs: [], check: checkCertificate },
   { needs: [], check: checkUntypedNumbers },
   { needs: ['uscc'], check: checkOrganisationBody },

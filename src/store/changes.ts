@@ -16,6 +16,12 @@ export interface Change extends ChangePlace {
 
 export const FIRST_PLACE: ChangePlace = { tx: '0', seq: 0 }
 
+/** $1 dataset, ($2, $3) the place after which to read. */
+const CHANGES_AFTER = `
+  select feed.code as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
+    from record join feed using (feed_id)
+   where record.dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3)`
+
 /**
  * Changes of a dataset after a place, in commit order, at most `limit`. Only transactions below the oldest one still running
  * are read: a later commit can then never appear before a place that was already handed out, which a bare sequence allows.
@@ -27,11 +33,7 @@ export async function readChanges(
   limit: number,
 ): Promise<readonly Change[]> {
   return query<Change>(
-    `select feed.code as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
-       from record join feed using (feed_id)
-      where record.dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3)
-        and change_tx < pg_snapshot_xmin(pg_current_snapshot())
-      order by change_tx, change_seq limit $4`,
+    `${CHANGES_AFTER} and change_tx < pg_snapshot_xmin(pg_current_snapshot()) order by change_tx, change_seq limit $4`,
     [datasetId, after.tx, after.seq, limit],
   )
 }
@@ -44,10 +46,7 @@ export async function readChangesBetween(
   upTo: ChangePlace,
 ): Promise<readonly Change[]> {
   return query<Change>(
-    `select feed.code as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
-       from record join feed using (feed_id)
-      where record.dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3) and (change_tx, change_seq) <= ($4::xid8, $5)
-      order by change_tx, change_seq`,
+    `${CHANGES_AFTER} and (change_tx, change_seq) <= ($4::xid8, $5) order by change_tx, change_seq`,
     [datasetId, after.tx, after.seq, upTo.tx, upTo.seq],
   )
 }

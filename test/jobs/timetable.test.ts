@@ -9,7 +9,7 @@ import { fireSlot, startTimetable } from '../../src/jobs/timetable.ts'
 import { findFeed, type Feed } from '../../src/store/feeds.ts'
 import { finishRun } from '../../src/store/finish-run.ts'
 import { claimRun } from '../../src/store/runs.ts'
-import { listSchedules, type LastSlot } from '../../src/store/slots.ts'
+import { claimFire, forgetOldFires, listSchedules, type LastSlot } from '../../src/store/slots.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerFeed } from '../support/ledger.ts'
 
@@ -99,6 +99,16 @@ test('three replicas fire each due second once', { timeout: 30_000 }, async () =
   expect(slots).toEqual(slots.map((_, index) => (slots[0] ?? 0) + index))
   expect(lines.filter((line) => line.startsWith('run'))).toHaveLength(slots.length)
   expect(await readRuns()).toHaveLength(1)
+})
+
+test('of twenty that ask who fires, one does, and what was fired is remembered for a day', async () => {
+  const { database, asOwner } = installation
+  const claims = await Promise.all(Array.from({ length: 20 }, () => claimFire(database.query, 'one')))
+  expect(claims.filter((claimed) => claimed)).toHaveLength(1)
+  await claimFire(database.query, 'other')
+  await asOwner(`update gridbridge.cron_fire set fired_at = now() - interval '25 hours' where key = 'one'`)
+  await forgetOldFires(database.query)
+  expect([await claimFire(database.query, 'one'), await claimFire(database.query, 'other')]).toEqual([true, false])
 })
 
 test('a slot fired by twenty at once is one slot, one run and one audit entry', async () => {

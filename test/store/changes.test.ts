@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { FIRST_PLACE, readChanges, readChangesBetween, type ChangePlace } from '../../src/store/changes.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
@@ -22,6 +22,7 @@ beforeEach(async () => {
 async function insertWithoutCommit(id: string): Promise<Client> {
   const client = new Client({ connectionString: installation.ownerUrl })
   await client.connect()
+  onTestFinished(() => client.end())
   await client.query('begin')
   await client.query(
     `insert into gridbridge.record (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, masked)
@@ -31,10 +32,7 @@ async function insertWithoutCommit(id: string): Promise<Client> {
   return client
 }
 
-async function commit(client: Client): Promise<void> {
-  await client.query('commit')
-  await client.end()
-}
+const commit = (client: Client): Promise<unknown> => client.query('commit')
 
 type Reader = (
   after: ChangePlace,
@@ -84,7 +82,6 @@ test('what was rolled back never appears and holds nothing up', async () => {
   const first = await insertWithoutCommit('rolled-back')
   await commit(await insertWithoutCommit('kept'))
   await first.query('rollback')
-  await first.end()
   await settleChanges(installation)
   expect(await poll()).toEqual(['kept'])
 })

