@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { memoryLimits, projectRoot } from '../demo/processes.ts'
 import type { DemoResult } from '../demo/totals.ts'
+import { createRandom, type Random } from './random.ts'
 
 export interface KillOptions {
   readonly residents: number
@@ -23,17 +24,6 @@ export interface KillVerdict {
   readonly duplicateEffects: number
   readonly seconds: number
   readonly differences: readonly string[]
-}
-
-/** Numbers in [0, 1) from a seed (mulberry32), so that a failed schedule of kills can be played again. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 /** The worker process of a demo: a child of it that was started with the worker's role. */
@@ -82,10 +72,10 @@ const SHORTEST_WAIT_MS = 600
 const LONGEST_WAIT_MS = 2600
 
 /** Kills the demo's worker again and again, until it was done often enough or the demo has ended. Returns how often. */
-async function killWorkers(demo: ChildProcess, most: number, random: () => number): Promise<number> {
+async function killWorkers(demo: ChildProcess, most: number, random: Random): Promise<number> {
   let kills = 0
   while (kills < most && demo.exitCode === null) {
-    await wait(SHORTEST_WAIT_MS + random() * (LONGEST_WAIT_MS - SHORTEST_WAIT_MS))
+    await wait(SHORTEST_WAIT_MS + random(LONGEST_WAIT_MS - SHORTEST_WAIT_MS))
     const worker = demo.pid === undefined ? null : findWorker(demo.pid)
     if (worker === null) continue
     process.kill(worker, 'SIGKILL')
@@ -100,7 +90,7 @@ async function killWorkers(demo: ChildProcess, most: number, random: () => numbe
  */
 export async function proveKill(options: KillOptions): Promise<KillVerdict> {
   const data = mkdtempSync(path.join(tmpdir(), 'gridbridge-kill-'))
-  const random = seededRandom(options.seed)
+  const random = createRandom(options.seed)
   const { child, result } = playDemo(options, data)
   try {
     const kills = await killWorkers(child, options.kills, random)

@@ -9,7 +9,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   taint: () => proveTaint({ canaries: 2000 }),
-  tamper: () => proveTamper({ mutations: 1000, seed: Date.now() % 100_000 }),
+  tamper: () => proveTamper({ tamperings: 1000, seed: Date.now() % 100_000 }),
 }
 
 const names = process.argv.slice(2)

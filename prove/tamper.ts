@@ -2,157 +2,26 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
-import { leafHash } from '../src/audit/entry.ts'
 import { verifyLanes, type Verdict } from '../src/audit/verify.ts'
 import { loadConfig } from '../src/config.ts'
 import { openInstallation } from '../src/installation.ts'
 import { auditSnapshotOn } from '../src/store/audit-log.ts'
-import { seededRandom } from './kill.ts'
+import type { Database, Query } from '../src/store/database.ts'
+import { createRandom, type Random } from './random.ts'
+import { placeOf, tamperings, type Lying, type Tampering } from './tamperings.ts'
 
 export interface TamperVerdict {
   readonly ok: boolean
   readonly seed: number
-  readonly mutations: number
+  readonly tamperings: number
   readonly found: number
   readonly named: number
   readonly falseAlarms: number
-  /** Kinds of mutation that were not found or not named, with how often. */
+  /** Kinds of tampering that were not found or not named, with how often. */
   readonly missed: Readonly<Record<string, number>>
 }
 
-interface Place {
-  readonly laneId: string
-  readonly laneSeq: number
-}
-
-interface Target extends Place {
-  readonly body: Buffer
-  /** Last entry of its lane. */
-  readonly last: boolean
-}
-
-/** What a superuser might do to one entry. `names` is the place that the verifier must name, or null where any of the lane will do. */
-interface Mutation {
-  readonly kind: string
-  readonly apply: (client: pg.Client, target: Target, random: () => number) => Promise<boolean>
-  readonly names: (target: Target) => number
-}
-
-const here = 'lane_id = $1 and lane_seq = $2'
-const place = (target: Place): readonly unknown[] => [target.laneId, target.laneSeq]
-
-async function change(client: pg.Client, text: string, values: readonly unknown[]): Promise<boolean> {
-  const { rowCount } = await client.query(text, [...values])
-  return (rowCount ?? 0) > 0
-}
-
-function flipBit(bytes: Buffer, random: () => number): Buffer {
-  const flipped = Buffer.from(bytes)
-  const at = Math.floor(random() * bytes.length)
-  flipped[at] = (flipped[at] ?? 0) ^ (1 << Math.floor(random() * 8))
-  return flipped
-}
-
-/** Another count in the body, as somebody would who wants to hide how much was seen; still good JSON. */
-const forge = (body: Buffer): Buffer => Buffer.from(body.toString('utf8').replace(/"outcome":"ok"/, '"outcome":"no"'))
-
-const column = (name: string, value: string): Mutation => ({
-  kind: `column ${name}`,
-  apply: (client, target) => change(client, `update audit.entry set ${name} = ${value} where ${here}`, place(target)),
-  names: (target) => target.laneSeq,
-})
-
-const mutations: readonly Mutation[] = [
-  {
-    kind: 'bit of the body',
-    apply: (client, target, random) =>
-      change(client, `update audit.entry set body = $3 where ${here}`, [
-        ...place(target),
-        flipBit(target.body, random),
-      ]),
-    names: (target) => target.laneSeq,
-  },
-  {
-    kind: 'body and its leaf hash',
-    apply: (client, target) =>
-      change(client, `update audit.entry set body = $3, leaf = $4, outcome = 'no' where ${here}`, [
-        ...place(target),
-        forge(target.body),
-        leafHash(forge(target.body)),
-      ]),
-    // The entry is consistent with itself; the one behind it no longer follows, or the lane's end no longer fits.
-    names: (target) => (target.last ? target.laneSeq : target.laneSeq + 1),
-  },
-  {
-    kind: 'delete',
-    apply: (client, target) => change(client, `delete from audit.entry where ${here}`, place(target)),
-    names: (target) => target.laneSeq,
-  },
-  {
-    kind: 'swap with the next',
-    apply: async (client, target) => {
-      if (target.last) return false
-      await client.query(`update audit.entry set lane_seq = -1 where ${here}`, [...place(target)])
-      await client.query(`update audit.entry set lane_seq = $2 where lane_id = $1 and lane_seq = $2 + 1`, [
-        ...place(target),
-      ])
-      return change(
-        client,
-        'update audit.entry set lane_seq = $2 + 1 where lane_id = $1 and lane_seq = -1',
-        place(target),
-      )
-    },
-    names: (target) => target.laneSeq,
-  },
-  {
-    kind: 'lane cut short',
-    apply: async (client, target) => {
-      if (!target.last) return false
-      await client.query(`delete from audit.entry where ${here}`, [...place(target)])
-      return change(client, 'update audit.lane set last_seq = $2 - 1 where lane_id = $1', place(target))
-    },
-    names: (target) => target.laneSeq - 1,
-  },
-  column('actor', `'consumer:nobody'`),
-  column('count', 'coalesce(count, 0) + 1'),
-  column('event_type', `'page.read'`),
-  column('recorded_at', `recorded_at + interval '1 second'`),
-  column('leaf', `sha256('other')`),
-]
-
-async function readTargets(client: pg.Client): Promise<readonly Target[]> {
-  const { rows } = await client.query<Target>(
-    `select lane_id as "laneId", lane_seq::int as "laneSeq", body, lane_seq = last_seq as last
-       from audit.entry join audit.lane using (lane_id) order by lane_id, lane_seq`,
-  )
-  return rows
-}
-
-async function verify(client: pg.Client): Promise<Verdict> {
-  const snapshot = await auditSnapshotOn(client)
-  return verifyLanes(snapshot.lanes, snapshot.entries)
-}
-
-/** A real log: three connections' lanes, with transactions that rolled back between. */
-async function writeLog(
-  database: Awaited<ReturnType<typeof openInstallation>>['database'],
-  entries: number,
-): Promise<void> {
-  const write = async (index: number): Promise<void> => {
-    const work = database.transaction(async ({ audit }) => {
-      await audit({
-        type: 'changes.pulled',
-        actor: `consumer:platform-${index % 3}`,
-        outcome: 'ok',
-        dataset: 'resident',
-        count: index,
-      })
-      if (index % 7 === 0) throw new Error('rolled back')
-    })
-    await work.catch(() => undefined)
-  }
-  for (let done = 0; done < entries; done += 3) await Promise.all([write(done), write(done + 1), write(done + 2)])
-}
+type Lane = readonly Lying[]
 
 interface Attempt {
   readonly kind: string
@@ -160,50 +29,71 @@ interface Attempt {
   readonly named: boolean
 }
 
-async function attack(client: pg.Client, targets: readonly Target[], random: () => number): Promise<Attempt | null> {
-  const mutation = mutations[Math.floor(random() * mutations.length)]
-  const target = targets[Math.floor(random() * targets.length)]
-  if (mutation === undefined || target === undefined) return null
-  await client.query('savepoint whole')
-  const applied = await mutation.apply(client, target, random)
-  const verdict = applied ? await verify(client) : null
-  await client.query('rollback to savepoint whole')
-  if (verdict === null) return null
-  const found = verdict.state === 'tampered'
-  const named = found && verdict.lane === target.laneId && verdict.seq === mutation.names(target)
-  return { kind: mutation.kind, found, named }
+/** A real log: several connections' lanes, two entries a transaction, with one in seven rolled back. */
+export async function writeLog(database: Database, transactions: number): Promise<void> {
+  const write = (count: number): Promise<void> =>
+    database.transaction(async ({ audit, query }) => {
+      // Held open a moment, so that the pool has to use every connection.
+      await query('select pg_sleep(0.002)')
+      const entry = { actor: 'system:worker', outcome: 'ok', dataset: 'resident' } as const
+      await audit({ ...entry, type: 'page.saved', feed: 'LZ-GA-RK-001', count })
+      await audit({ ...entry, type: 'changes.pulled', actor: 'consumer:platform', count })
+      if (count % 7 === 3) throw new Error('rolled back')
+    })
+  await Promise.allSettled(Array.from({ length: transactions }, (_, count) => write(count)))
 }
 
-/**
- * Single mutations of a real log by a superuser, each rolled back after: every one must be found and the entry named, and the
- * untouched log must verify before and after.
- */
-export async function proveTamper(options: {
-  readonly mutations: number
-  readonly seed: number
-}): Promise<TamperVerdict> {
-  const data = mkdtempSync(path.join(tmpdir(), 'gridbridge-tamper-'))
-  const installation = await openInstallation(loadConfig({ GRIDBRIDGE_DATA: data }), 'tamper', 3)
-  const client = new pg.Client({ connectionString: installation.databaseUrl })
+async function readLanes(query: Query): Promise<readonly Lane[]> {
+  const entries = await query<Lying>(
+    'select lane_id as "laneId", lane_seq::int as "laneSeq", body, leaf from audit.entry order by lane_id, lane_seq',
+  )
+  return [...Map.groupBy(entries, (entry) => entry.laneId).values()].filter((lane) => lane.length >= 4)
+}
+
+async function verify(client: pg.Client): Promise<Verdict> {
+  const snapshot = await auditSnapshotOn(client)
+  return verifyLanes(snapshot.lanes, snapshot.entries)
+}
+
+/** Each kind in turn, on a lane and at a place that chance picks. */
+function planTampering(lanes: readonly Lane[], number: number, random: Random): Tampering {
+  const tampering = tamperings[number % tamperings.length]?.(lanes[random(lanes.length)] ?? [], random)
+  if (tampering === undefined) throw new Error('wanted a tampering')
+  return tampering
+}
+
+async function attack(client: pg.Client, query: Query, { kind, work, places }: Tampering): Promise<Attempt> {
+  await client.query('savepoint whole')
+  await work(query)
+  const verdict = await verify(client)
+  await client.query('rollback to savepoint whole')
+  const found = verdict.state === 'tampered'
+  return { kind, found, named: found && places.includes(placeOf(verdict.lane, verdict.seq)) }
+}
+
+/** Runs `work` as a superuser in one transaction that is never committed. */
+async function asSuperuser<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
   try {
-    await writeLog(installation.database, 60)
-    await client.connect()
     await client.query('begin')
-    const random = seededRandom(options.seed)
-    const targets = await readTargets(client)
-    const before = await verify(client)
-    const attempts: Attempt[] = []
-    while (attempts.length < options.mutations) {
-      const attempt = await attack(client, targets, random)
-      if (attempt !== null) attempts.push(attempt)
-    }
-    const after = await verify(client)
-    return judge(options.seed, attempts, [before, after])
+    return await work(client)
   } finally {
     await client.end()
-    await installation.close()
-    rmSync(data, { recursive: true, force: true })
   }
+}
+
+async function attackLog(client: pg.Client, count: number, seed: number): Promise<TamperVerdict> {
+  const query: Query = async <Row>(text: string, values: readonly unknown[] = []) =>
+    (await client.query(text, [...values])).rows as Row[]
+  const random = createRandom(seed)
+  const lanes = await readLanes(query)
+  const before = await verify(client)
+  const attempts: Attempt[] = []
+  for (let number = 0; number < count; number++) {
+    attempts.push(await attack(client, query, planTampering(lanes, number, random)))
+  }
+  return judge(seed, attempts, [before, await verify(client)])
 }
 
 function judge(seed: number, attempts: readonly Attempt[], clean: readonly Verdict[]): TamperVerdict {
@@ -213,10 +103,29 @@ function judge(seed: number, attempts: readonly Attempt[], clean: readonly Verdi
   return {
     ok: missed.length === 0 && falseAlarms === 0,
     seed,
-    mutations: attempts.length,
+    tamperings: attempts.length,
     found: attempts.filter((attempt) => attempt.found).length,
     named: attempts.filter((attempt) => attempt.named).length,
     falseAlarms,
     missed: Object.fromEntries(Object.entries(counted).map(([kind, of]) => [kind, of?.length ?? 0])),
+  }
+}
+
+/**
+ * Single tamperings with a real log by a superuser, each rolled back after: every one must be found and its first bad entry
+ * named, and the untouched log must verify before and after.
+ */
+export async function proveTamper(options: {
+  readonly tamperings: number
+  readonly seed: number
+}): Promise<TamperVerdict> {
+  const data = mkdtempSync(path.join(tmpdir(), 'gridbridge-tamper-'))
+  const installation = await openInstallation(loadConfig({ GRIDBRIDGE_DATA: data }), 'tamper', 3)
+  try {
+    await writeLog(installation.database, 60)
+    return await asSuperuser(installation.databaseUrl, (client) => attackLog(client, options.tamperings, options.seed))
+  } finally {
+    await installation.close()
+    rmSync(data, { recursive: true, force: true })
   }
 }

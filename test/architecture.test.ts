@@ -118,9 +118,8 @@ describe('the rules of the layout bite', () => {
   const tree = mkdtempSync(path.join(tmpdir(), 'gridbridge-layout-'))
 
   beforeAll(() => {
-    for (const folder of ['src', 'demo', 'schemas'])
-      cpSync(path.join(root, folder), path.join(tree, folder), { recursive: true })
-    cpSync(path.join(root, 'package.json'), path.join(tree, 'package.json'))
+    for (const copied of ['src', 'demo', 'schemas', 'package.json', 'tools/openapi-types/openapi.d.ts'])
+      cpSync(path.join(root, copied), path.join(tree, copied), { recursive: true })
     symlinkSync(path.join(root, 'node_modules'), path.join(tree, 'node_modules'))
     for (const [, file, source] of [...planted, ...unpunished]) {
       mkdirSync(path.join(tree, path.dirname(file)), { recursive: true })

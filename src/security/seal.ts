@@ -62,22 +62,23 @@ function layOut(inputs: readonly SealInput[]): Laid {
   return { bytes: bytes.subarray(0, at), places }
 }
 
-const sealedBytes = (place: Laid['places'][number]): number => HEADER_BYTES + place.length + TAG_BYTES
+/** The ciphertext of a page, and the counter block that it starts at. */
+interface Stream {
+  readonly start: Buffer
+  readonly text: Buffer
+}
+
+type Place = Laid['places'][number]
+
+const sealedBytes = (place: Place): number => HEADER_BYTES + place.length + TAG_BYTES
 
 /** Writes header and ciphertext of one value with its tag behind into `sealed`, which is exactly as long. */
-function assemble(
-  sealed: Buffer,
-  key: SealKey,
-  start: Buffer,
-  text: Buffer,
-  place: Laid['places'][number],
-  bound: string,
-): Buffer {
+function assemble(sealed: Buffer, key: SealKey, stream: Stream, place: Place, bound: string): Buffer {
   sealed.writeUInt8(FORMAT, 0)
   sealed.writeUInt8(key.suite.id, 1)
   sealed.writeUInt16BE(key.id, 2)
-  writeCounter(sealed, 4, start, place.at / BLOCK_BYTES)
-  text.copy(sealed, HEADER_BYTES, place.at, place.at + place.length)
+  writeCounter(sealed, 4, stream.start, place.at / BLOCK_BYTES)
+  stream.text.copy(sealed, HEADER_BYTES, place.at, place.at + place.length)
   const end = HEADER_BYTES + place.length
   sealed.write(tag(key, bound, sealed.subarray(0, end)), end, 'latin1')
   return sealed
@@ -97,7 +98,7 @@ export function sealAll(key: SealKey, inputs: readonly SealInput[]): readonly Bu
   let at = 0
   return places.map((place, index) => {
     const own = sealed.subarray(at, (at += sealedBytes(place)))
-    return assemble(own, key, start, text, place, inputs[index]?.bound ?? '')
+    return assemble(own, key, { start, text }, place, inputs[index]?.bound ?? '')
   })
 }
 

@@ -9,7 +9,7 @@ import type { Feed } from '../../src/store/feeds.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
-import { createRandom } from '../support/random.ts'
+import { createRandom } from '../../prove/random.ts'
 
 let installation: TestInstallation
 let feed: Feed

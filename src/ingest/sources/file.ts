@@ -52,16 +52,35 @@ const beginning: FilePosition = { kind: 'file', state: 'reading', file: null, sm
  * SOURCE_REFUSED. Names must rise from batch to batch: a file that sorts before a finished one is not read.
  */
 export function openFileSource(options: FileSourceOptions): Source {
-  const { manifest, limits } = options
-  let current: OpenFile | null = null
+  const hand = openHand(options)
+  return {
+    readPage: async (cursor) => {
+      try {
+        return await readPage(options, hand, findPosition(cursor))
+      } catch (error) {
+        await hand.close()
+        throw error
+      }
+    },
+    close: hand.close,
+  }
+}
 
+/** The one file that is open between two pages, so that the next page need not skip what was read. */
+interface Hand {
+  readonly openAt: (name: string, position: FilePosition) => Promise<OpenFile>
+  readonly moveTo: (row: number) => void
+  readonly close: () => Promise<void>
+}
+
+function openHand(options: FileSourceOptions): Hand {
+  let current: OpenFile | null = null
   const close = async (): Promise<void> => {
     const closing = current
     current = null
     await closing?.rows.return()
     await closing?.file.handle.close()
   }
-
   const openAt = async (name: string, position: FilePosition): Promise<OpenFile> => {
     if (current?.file.name === name && current.row === position.row && current.sm3 === position.sm3) return current
     await close()
@@ -69,35 +88,28 @@ export function openFileSource(options: FileSourceOptions): Source {
     await skipTo(current, position)
     return current
   }
-
-  const readPage = async (position: FilePosition): Promise<SourcePage> => {
-    const name = position.file ?? (await findNextFile(manifest, position.done))
-    if (name === null) return { rows: [], cursor: { ...position, state: 'done' }, done: true }
-    const opened = await openAt(name, position)
-    const values = await takeRows(opened, manifest.pageSize, limits.pageBytes)
-    const row = position.row + values.length
-    if (values.length === 0) {
-      await close()
-      return { rows: [], cursor: { ...position, file: null, sm3: null, row: 0, done: name }, done: false }
-    }
-    const pages = position.pages + 1
-    assertPageCount(pages, limits)
-    current = { ...opened, row }
-    const rows = values.map((value, place) => ({ row: place, value }))
-    return { rows, cursor: { ...position, file: name, sm3: opened.sm3, row, pages }, done: false }
+  const moveTo = (row: number): void => {
+    current = current === null ? null : { ...current, row }
   }
+  return { openAt, moveTo, close }
+}
 
-  return {
-    readPage: async (cursor) => {
-      try {
-        return await readPage(findPosition(cursor))
-      } catch (error) {
-        await close()
-        throw error
-      }
-    },
-    close,
+async function readPage(options: FileSourceOptions, hand: Hand, position: FilePosition): Promise<SourcePage> {
+  const { manifest, limits } = options
+  const name = position.file ?? (await findNextFile(manifest, position.done))
+  if (name === null) return { rows: [], cursor: { ...position, state: 'done' }, done: true }
+  const opened = await hand.openAt(name, position)
+  const values = await takeRows(opened, manifest.pageSize, limits.pageBytes)
+  if (values.length === 0) {
+    await hand.close()
+    return { rows: [], cursor: { ...position, file: null, sm3: null, row: 0, done: name }, done: false }
   }
+  const pages = position.pages + 1
+  assertPageCount(pages, limits)
+  const row = position.row + values.length
+  hand.moveTo(row)
+  const rows = values.map((value, place) => ({ row: place, value }))
+  return { rows, cursor: { ...position, file: name, sm3: opened.sm3, row, pages }, done: false }
 }
 
 function findPosition(cursor: Cursor | null): FilePosition {

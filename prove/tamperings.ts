@@ -1,5 +1,6 @@
-import { canonicalJson, EMPTY_HEAD, leafHash, makeEntry } from '../../src/audit/entry.ts'
-import type { Query } from '../../src/store/database.ts'
+import { canonicalJson, EMPTY_HEAD, leafHash, makeEntry } from '../src/audit/entry.ts'
+import type { Query } from '../src/store/database.ts'
+import type { Random } from './random.ts'
 
 /** An entry as it lies in the log, by what a tamperer would look at. */
 export interface Lying {
@@ -15,8 +16,6 @@ export interface Tampering {
   readonly work: (query: Query) => Promise<unknown>
   readonly places: readonly string[]
 }
-
-type Pick = (most: number) => number
 
 export const placeOf = (lane: string, seq: number): string => `${lane}#${seq}`
 
@@ -41,7 +40,7 @@ const columnValues: readonly (readonly [column: string, value: string])[] = [
   ['lane_seq', 'lane_seq + 1000'],
 ]
 
-function changeBody(entry: Lying, pick: Pick): Tampering {
+function changeBody(entry: Lying, pick: Random): Tampering {
   const body = Buffer.from(entry.body)
   const place = pick(body.length)
   body[place] = (body[place] ?? 0) ^ (1 << pick(8))
@@ -62,7 +61,7 @@ function changeBodyAndLeaf(entry: Lying): Tampering {
   }
 }
 
-function changeColumn(entry: Lying, pick: Pick): Tampering {
+function changeColumn(entry: Lying, pick: Random): Tampering {
   const [column, value] = columnValues[pick(columnValues.length)] ?? ['actor', `'x'`]
   return {
     kind: `the column ${column}`,
@@ -146,7 +145,7 @@ const laneChanges = [
   { what: 'head = sha256(head)', offset: 0 },
 ] as const
 
-function changeLane(last: Lying, pick: Pick): Tampering {
+function changeLane(last: Lying, pick: Random): Tampering {
   const { what, offset } = laneChanges[pick(laneChanges.length)] ?? laneChanges[0]
   return {
     kind: `the lane's row: ${what}`,
@@ -185,7 +184,7 @@ function moveToFront(entries: readonly Lying[]): Tampering {
 }
 
 /** Each kind of tampering with one lane's entries, in order of their places. `pick` chooses within the kind. */
-export const tamperings: readonly ((entries: readonly Lying[], pick: Pick) => Tampering)[] = [
+export const tamperings: readonly ((entries: readonly Lying[], pick: Random) => Tampering)[] = [
   (entries, pick) => changeBody(any(entries, pick), pick),
   (entries, pick) => changeBodyAndLeaf(any(entries, pick)),
   (entries, pick) => changeColumn(any(entries, pick), pick),
@@ -210,7 +209,7 @@ export const tamperings: readonly ((entries: readonly Lying[], pick: Pick) => Ta
   (entries) => moveToFront(entries),
 ]
 
-function any(entries: readonly Lying[], pick: Pick): Lying {
+function any(entries: readonly Lying[], pick: Random): Lying {
   const entry = entries[pick(entries.length)]
   if (entry === undefined) throw new Error('wanted an entry')
   return entry

@@ -1,5 +1,8 @@
-/** Numbers from 0 to below `most`, the same for the same seed (mulberry32). */
-export function createRandom(seed: number): (most: number) => number {
+/** The next whole number from 0 to below `most`. */
+export type Random = (most: number) => number
+
+/** Numbers that are the same for the same seed (mulberry32), so that what failed can be played again. */
+export function createRandom(seed: number): Random {
   let state = seed
   return (most) => {
     state = (state + 0x6d2b79f5) | 0
