@@ -1,5 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
@@ -9,6 +8,7 @@ import { loadCodeTables } from '../../src/feeds/code-tables.ts'
 import { createDataset, loadDatasets, type Dataset } from '../../src/feeds/datasets.ts'
 import { findFormat } from '../../src/feeds/formats.ts'
 import { actionOf, qualityRules } from '../../src/feeds/rules.ts'
+import { makeFolder } from '../support/folder.ts'
 
 const SCHEMAS = fileURLToPath(new URL('../../schemas/', import.meta.url))
 const datasets = loadDatasets()
@@ -41,7 +41,7 @@ const withProperty = (name: string, members: Readonly<Record<string, unknown>>) 
 }
 
 function copySchemas(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'schemas-'))
+  const directory = makeFolder('schemas-')
   cpSync(SCHEMAS, directory, { recursive: true })
   return directory
 }

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -8,6 +7,7 @@ import { loadDatasets } from '../../src/feeds/datasets.ts'
 import { findDeniedTopic, holdsDeniedText } from '../../src/feeds/deny-list.ts'
 import { listConnectors, parseManifest, readManifest } from '../../src/feeds/manifest.ts'
 import type { Manifest, SqlSourceManifest } from '../../src/feeds/manifest-types.ts'
+import { makeFolder } from '../support/folder.ts'
 import { createHousingManifest, createManifest } from './sample-manifest.ts'
 
 const datasets = loadDatasets()
@@ -195,7 +195,7 @@ describe('the deny list', () => {
 })
 
 test('connectors are found by folder, samples are left out', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'connectors-'))
+  const directory = makeFolder('connectors-')
   for (const department of ['public-security', 'civil-affairs']) mkdirSync(join(directory, department))
   writeFileSync(join(directory, 'README.md'), '')
   writeFileSync(join(directory, 'public-security', 'resident.json'), JSON.stringify(manifest))
