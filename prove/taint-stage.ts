@@ -1,14 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import pg from 'pg'
 import { projectRoot } from '../demo/processes.ts'
 import { loadConfig } from '../src/config.ts'
 import { openInstallation, type Installation } from '../src/installation.ts'
+import { isRedisInstalled, startRedisServer, type RedisServer } from './redis-server.ts'
 import { openCanaryBook, type CanaryBook } from './taint-canaries.ts'
 import {
   openCapture,
@@ -20,24 +17,18 @@ import {
   type RunningProcess,
 } from './taint-capture.ts'
 
-/** A Redis whose every command is captured and whose append-only file is searched. */
-export interface QueueServer {
-  readonly url: string
-  readonly directory: string
-  readonly client: Redis
-}
-
 /** A real installation, a receiver and everything they print, in a temporary directory. */
 export interface Stage {
   /** The source tree that runs. */
   readonly root: string
-  readonly directories: Readonly<Record<'product' | 'temporary' | 'platform' | 'outside' | 'queue', string>>
+  readonly directories: Readonly<Record<'product' | 'temporary' | 'platform' | 'outside', string>>
   readonly capture: Capture
   readonly book: CanaryBook
   readonly installation: Installation
   /** A superuser, for looking behind the product's back. */
   readonly owner: pg.Client
-  readonly queueServer: QueueServer | null
+  /** A Redis whose every command is captured and whose append-only file is searched. */
+  readonly queueServer: RedisServer | null
   readonly receiver: Receiver
   readonly command: (
     name: string,
@@ -70,60 +61,20 @@ function makeDirectories(): Stage['directories'] & { readonly base: string } {
     temporary: inside('temporary'),
     platform: inside('platform'),
     outside: inside('outside'),
-    queue: inside('queue'),
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-async function connectRedis(port: number): Promise<Redis> {
-  const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
-  client.on('error', () => undefined)
-  for (let attempt = 0; client.status !== 'ready' && attempt < 100; attempt++) {
-    await wait(50)
-    await client.connect().catch(() => undefined)
-  }
-  return client
-}
-
-async function openQueueServer(
-  directory: string,
-  capture: Capture,
-  onClose: Stage['onClose'],
-): Promise<QueueServer | null> {
-  if (spawnSync('redis-server', ['--version']).status !== 0) return null
-  const port = await freePort()
-  const settings = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--dir',
-    directory,
-    '--appendonly',
-    'yes',
-    '--maxmemory-policy',
-    'noeviction',
-  ]
-  const server = spawn('redis-server', settings, { stdio: 'ignore' })
-  onClose(() => void server.kill('SIGKILL'))
-  const client = await connectRedis(port)
-  const monitor = await client.monitor()
+async function openQueueServer(capture: Capture, onClose: Stage['onClose']): Promise<RedisServer | null> {
+  if (!isRedisInstalled()) return null
+  const server = await startRedisServer({ keep: true })
+  onClose(server.stop)
+  const monitor = await server.client.monitor()
   monitor.on('monitor', (_time: string, words: readonly string[]) =>
     capture.write('queue server', 'commands', `${words.join(' ')}\n`),
   )
   monitor.on('error', () => undefined)
-  onClose(() => {
-    monitor.disconnect()
-    client.disconnect()
-  })
-  return { url: `redis://127.0.0.1:${port}`, directory, client }
+  onClose(() => monitor.disconnect())
+  return server
 }
 
 /** Everything that must be ended, in the reverse order of its beginning; one that fails does not keep the others. */
@@ -162,7 +113,7 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
     const owner = new pg.Client({ connectionString: installation.databaseUrl })
     await owner.connect()
     closing.onClose(() => owner.end())
-    const queueServer = withRedis ? await openQueueServer(directories.queue, capture, closing.onClose) : null
+    const queueServer = withRedis ? await openQueueServer(capture, closing.onClose) : null
     let platform = ''
     const refused = book.take()
     const receiver = await openReceiver(

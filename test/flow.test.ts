@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { DemoResult } from '../demo/totals.ts'
 import { projectRoot } from '../demo/processes.ts'
 import { proveKill } from '../prove/kill.ts'
-import { isRedisInstalled, startRedisServer } from './support/redis-server.ts'
+import { isRedisInstalled, startRedisServer } from '../prove/redis-server.ts'
 import { needService } from './support/services.ts'
 
 /** Plays the README's demo as a process and returns its last line and exit code. */

@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { assertRedisKeepsJobs, openQueues, type JobQueues } from '../../src/jobs/queues.ts'
+import { freePort } from '../../prove/free-port.ts'
+import { isRedisInstalled, startRedisServer, type RedisServer } from '../../prove/redis-server.ts'
+import { assertRedisKeepsJobs, openQueues, type JobHandlers, type JobQueues } from '../../src/jobs/queues.ts'
 import { reconcile, startReconciler } from '../../src/jobs/reconciler.ts'
 import { makeHandlers, type WorkerEvent } from '../../src/jobs/workers.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
@@ -8,11 +10,9 @@ import { requestRun } from '../../src/store/runs.ts'
 import { verifyLog } from '../support/audit-log.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { startDepartment, type Department } from '../support/department.ts'
-import { freePort } from '../support/embedded-database.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, registerFeed, residentRows, type RegisteredConsumer } from '../support/ledger.ts'
 import { startReceiver, type Receiver } from '../support/receiver.ts'
-import { isRedisInstalled, startRedisServer, type RedisServer } from '../support/redis-server.ts'
 import { needService } from '../support/services.ts'
 
 const FEEDS = 5
@@ -85,6 +85,13 @@ describe.each(backends)('the queues on $name', ({ name, url, read, wipe }) => {
   const events: WorkerEvent[] = []
   const isThere = name === 'PostgreSQL' || hasRedis
 
+  const handlersInside = (range: string): JobHandlers => {
+    const { database, datasets, keys } = installation
+    const report = (event: WorkerEvent): number => events.push(event)
+    const egress = createEgressGuard([range])
+    return makeHandlers({ database, datasets, keys, egress, queues, auditDeadlineMs: 2000, report })
+  }
+
   beforeAll(async () => {
     if (!isThere) return
     installation = await openTestInstallation('jobs', 12)
@@ -118,19 +125,10 @@ describe.each(backends)('the queues on $name', ({ name, url, read, wipe }) => {
     'may be wiped at any time: every run ends, and everything is delivered once',
     { timeout: 40_000 },
     async () => {
-      const { database, datasets, keys, asOwner } = installation
-      const egress = createEgressGuard(['loopback'])
-      const handlers = makeHandlers({
-        database,
-        datasets,
-        keys,
-        egress,
-        queues,
-        auditDeadlineMs: 2000,
-        report: (event) => events.push(event),
-      })
+      const { asOwner } = installation
+      const handlers = handlersInside('loopback')
       const workers = queues.openWorkers(handlers)
-      const stopReconciler = startReconciler(database, queues, () => undefined, 200)
+      const stopReconciler = startReconciler(installation.database, queues, () => undefined, 200)
       for (let turn = 0; turn < 4; turn++) {
         await wait(180)
         await wipe(installation)
@@ -162,19 +160,10 @@ describe.each(backends)('the queues on $name', ({ name, url, read, wipe }) => {
   )
 
   test.runIf(isThere)('tell a failed job by its code only, and leave the retry to the ledger', async () => {
-    const { database, datasets, keys, asOwner } = installation
-    const egress = createEgressGuard(['10.20.0.0/16'])
-    const handlers = makeHandlers({
-      database,
-      datasets,
-      keys,
-      egress,
-      queues,
-      auditDeadlineMs: 2000,
-      report: (event) => events.push(event),
-    })
+    const { asOwner } = installation
+    const handlers = handlersInside('10.20.0.0/16')
     const [feed] = await asOwner<{ id: number }>('select feed_id as id from gridbridge.feed limit 1')
-    const { runId } = await requestRun(database.query, feed?.id ?? -1)
+    const { runId } = await requestRun(installation.database.query, feed?.id ?? -1)
     await handlers.ingest({ runId })
     expect(events.at(-1)).toEqual({ event: 'run.failed', object: `run/${runId}`, outcome: 'EGRESS_FORBIDDEN' })
     expect(await asOwner('select state, reason from gridbridge.run where run_id = $1', [runId])).toEqual([
@@ -211,7 +200,7 @@ describe('a run whose source fails', () => {
       auditDeadlineMs: 2000,
       report: () => undefined,
     })
-    const { runId } = await requestRun(database.query, feed.feedId)
+    const { runId } = await requestRun(installation.database.query, feed.feedId)
     const comeDue = () => asOwner('update gridbridge.run set not_before = null where run_id = $1', [runId])
     for (let failure = 0; failure < 4; failure++) {
       await handlers.ingest({ runId })

@@ -1,10 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Client } from 'pg'
+import { freePort } from '../../prove/free-port.ts'
 import { loadEmbeddedPostgres } from '../../src/store/embedded-server.ts'
-import { listen } from './listen.ts'
 
 export interface EmbeddedDatabase {
   readonly host: string
@@ -57,12 +56,4 @@ export async function startEmbeddedDatabase(): Promise<EmbeddedDatabase> {
   }
 }
 
-/** A port of this machine that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  return port
-}
+export { freePort }
