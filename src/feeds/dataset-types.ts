@@ -107,6 +107,58 @@ export interface Housing {
   lat?: number
   remark?: string
 }
+export interface LifeEvent {
+  sourceRecordId: string
+  eventKind: 'BIRTH' | 'DEATH'
+  eventDate: string
+  certType?: string
+  certNumber?: string
+  name?: string
+  sex?: string
+  birthDate: string
+  divisionCode: string
+  gridCode?: string
+}
+export interface Matter {
+  sourceRecordId: string
+  matterNo: string
+  matterKind: string
+  topic: string
+  place?: string
+  divisionCode: string
+  gridCode?: string
+  isUrgent?: boolean
+  stage: 'REPORTED' | 'ACCEPTED' | 'NOT_ACCEPTED' | 'DISPATCHED' | 'HANDLING' | 'DONE' | 'FEEDBACK' | 'WITHDRAWN'
+  receivedDate: string
+  deadline?: string
+  closedDate?: string
+  handlingUnit?: string
+  result?: string
+}
+export interface OrganisationLicence {
+  sourceRecordId: string
+  uscc: string
+  unitName: string
+  licenceKind: string
+  licenceNo: string
+  validFrom?: string
+  validTo?: string
+  status: 'VALID' | 'EXPIRED' | 'SUSPENDED' | 'REVOKED' | 'CANCELLED'
+  issuingAuthority?: string
+  gridCode?: string
+}
+export interface PersonStatus {
+  sourceRecordId: string
+  certType: string
+  certNumber: string
+  name: string
+  statusKind: string
+  status: 'YES' | 'NO' | 'SUSPENDED' | 'ENDED'
+  validFrom?: string
+  validTo?: string
+  divisionCode: string
+  gridCode?: string
+}
 export interface Resident {
   sourceRecordId: string
   certType: string
@@ -138,4 +190,19 @@ export interface Resident {
   maritalStatus?: string
   politicalStatus?: string
   lifeStatus: 'ALIVE' | 'DECEASED' | 'MOVED_OUT' | 'CANCELLED'
+}
+export interface Site {
+  sourceRecordId: string
+  siteKind: string
+  name: string
+  uscc?: string
+  unitName?: string
+  address: string
+  gridCode: string
+  lon?: number
+  lat?: number
+  crs?: 'CGCS2000' | 'WGS84' | 'GCJ02' | 'BD09'
+  level?: string
+  deadline?: string
+  status: 'ACTIVE' | 'HAZARD_FOUND' | 'RECTIFYING' | 'RECTIFIED' | 'CLOSED'
 }

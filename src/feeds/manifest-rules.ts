@@ -1,5 +1,6 @@
 import type { Dataset, Property } from './datasets.ts'
 import { findDeniedTopic } from './deny-list.ts'
+import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
 import type { Manifest, Mapping } from './manifest-types.ts'
 
@@ -148,6 +149,16 @@ function findSecrets(manifest: Manifest): readonly ManifestFault[] {
   return texts
     .filter(([pointer, text]) => !text.startsWith('/') && isSecretLiteral(pointer, text))
     .map(([pointer, text]) => ({ pointer, given: `a text of ${text.length}`, wanted: SECRET_WANTED }))
+}
+
+/** Only a department of the registry may own a feed; the list is data, so that another one is added without a program. */
+export function findDepartmentFaults(
+  { feed }: Manifest,
+  departments: ReadonlyMap<string, Department>,
+): readonly ManifestFault[] {
+  if (departments.has(feed.department)) return []
+  const wanted = `a department of schemas/departments.json: ${[...departments.keys()].join(', ')}`
+  return [{ pointer: '/feed/department', given: describe(feed.department), wanted }]
 }
 
 /** Everything wrong with a manifest that fits its schema, seen together with the datasets. */

@@ -6,8 +6,9 @@ import addFormats from 'ajv-formats'
 import { AppError } from '../errors.ts'
 import { isObject, readJsonObject } from './code-tables.ts'
 import type { Dataset } from './datasets.ts'
+import { registeredDepartments, type Department } from './departments.ts'
 import { toManifestFaults, valueAt, type ManifestFault } from './manifest-errors.ts'
-import { findManifestFaults } from './manifest-rules.ts'
+import { findDepartmentFaults, findManifestFaults } from './manifest-rules.ts'
 import type { Manifest } from './manifest-types.ts'
 import { linearPattern } from './schema-check.ts'
 
@@ -61,13 +62,18 @@ function refuse(faults: readonly ManifestFault[]): AppError {
 }
 
 /**
- * Any value as a manifest: it fits `schemas/manifest.schema.json`, and its mapping fits the dataset it names. Throws
- * AppError MANIFEST_INVALID whose detail has one line "JSON pointer: given …, wanted …" per fault, at most 20.
+ * Any value as a manifest: it fits `schemas/manifest.schema.json`, its department is registered, and its mapping fits the
+ * dataset it names. Throws AppError MANIFEST_INVALID whose detail has one line "JSON pointer: given …, wanted …" per fault,
+ * at most 20.
  */
-export function parseManifest(value: unknown, datasets: ReadonlyMap<string, Dataset>): Manifest {
+export function parseManifest(
+  value: unknown,
+  datasets: ReadonlyMap<string, Dataset>,
+  departments: ReadonlyMap<string, Department> = registeredDepartments(),
+): Manifest {
   const validate = manifestSchema()
   if (!validate(value)) throw refuse(toManifestFaults(validate.errors ?? [], value))
-  const faults = findManifestFaults(value, datasets)
+  const faults = [...findDepartmentFaults(value, departments), ...findManifestFaults(value, datasets)]
   if (faults.length > 0) throw refuse(faults)
   return value
 }

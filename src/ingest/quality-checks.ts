@@ -136,10 +136,13 @@ function checkCoordinates({ fields }: Subject, reasons: Reason[]): void {
 }
 
 /** Dates that cannot lie in the future, and pairs of which the first cannot be after the second. */
-const pastFields = ['residenceSince', 'establishDate']
+const pastFields = ['residenceSince', 'establishDate', 'eventDate', 'receivedDate', 'closedDate']
 const orderedFields = [
   ['residenceSince', 'permitExpiry'],
   ['validFrom', 'validTo'],
+  ['birthDate', 'eventDate'],
+  ['receivedDate', 'deadline'],
+  ['receivedDate', 'closedDate'],
 ] as const
 
 function checkDates({ fields, today }: Subject, reasons: Reason[]): void {

@@ -60,8 +60,10 @@ const person = {
 }
 
 describe('the schemas of the repository', () => {
-  test('the five datasets are there', () => {
-    expect([...datasets.keys()]).toEqual(['address', 'entity', 'grid', 'housing', 'resident'])
+  test('the four base sets, the grid and the five general sets are there', () => {
+    const base = ['address', 'entity', 'grid', 'housing', 'resident']
+    const general = ['life-event', 'matter', 'organisation-licence', 'person-status', 'site']
+    expect([...datasets.keys()].toSorted()).toEqual([...base, ...general].toSorted())
   })
 
   test('every property has a known format, where it names one', () => {
@@ -79,10 +81,11 @@ describe('the schemas of the repository', () => {
     expect(datasetOf('grid').sealed).toEqual([])
   })
 
-  test('a person is named by resident and housing', () => {
-    expect(resident.subject).toEqual({ type: 'certType', number: 'certNumber' })
+  test('a person is named by resident and housing, by a status and by a birth or death', () => {
+    for (const name of ['resident', 'person-status', 'life-event'])
+      expect(datasetOf(name).subject).toEqual({ type: 'certType', number: 'certNumber' })
     expect(datasetOf('housing').subject).toEqual({ type: 'ownerCertType', number: 'ownerCertNumber' })
-    expect(datasetOf('entity').subject).toBeNull()
+    for (const name of ['entity', 'site', 'matter', 'organisation-licence']) expect(datasetOf(name).subject).toBeNull()
   })
 
   test('the divisions are the 7 counties and 126 towns of Luzhou', () => {
@@ -93,7 +96,7 @@ describe('the schemas of the repository', () => {
   })
 
   test('every code table tells its edition and source', () => {
-    expect(tables.size).toBe(15)
+    expect(tables.size).toBe(22)
     expect([...tables.values()].filter((table) => table.edition === '' || table.source === '')).toEqual([])
   })
 })

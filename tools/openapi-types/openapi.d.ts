@@ -175,7 +175,7 @@ export interface operations {
             readonly header?: never;
             readonly path: {
                 /** @description Name of the dataset */
-                readonly dataset: "address" | "entity" | "grid" | "housing" | "resident";
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person-status" | "resident" | "site";
             };
             readonly cookie?: never;
         };
