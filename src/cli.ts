@@ -1,37 +1,13 @@
 #!/usr/bin/env -S node --max-semi-space-size=32 --max-old-space-size=1024
 import closeWithGrace from 'close-with-grace'
-import Table from 'cli-table3'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
+import { addAccountCommands } from './cli-accounts.ts'
+import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
 import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
-import { loadConfig, type Config } from './config.ts'
 import { examine } from './doctor.ts'
-import { toAppError } from './errors.ts'
 import { migrateOnly, version } from './installation.ts'
 import { roles, start, type Role } from './main.ts'
-
-/** Exit codes: 0 done, 1 the answer is no, 2 used or set wrongly or cannot decide. */
-const NO = 1
-const WRONG = 2
-
-interface JsonOption {
-  readonly json?: boolean
-}
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`)
-const config = (): Config => loadConfig(process.env)
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
-
-function tell(value: object, options: JsonOption, plain: () => string): void {
-  print(options.json === true ? JSON.stringify(value) : plain())
-}
-
-/** Rows as an aligned table; cli-table3 counts Chinese characters as two columns. */
-function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const drawn = new Table({ head: [...head], style: { head: [], border: [] } })
-  drawn.push(...rows.map((row) => row.map(String)))
-  return drawn.toString()
-}
 
 function parseRole(value: string): Role {
   const role = roles.find((one) => one === value)
@@ -43,20 +19,6 @@ function wholeDays(value: string): number {
   const days = Number(value)
   if (Number.isInteger(days) && days >= 1 && days <= 1096) return days
   throw new InvalidArgumentError('give whole days from 1 to 1096')
-}
-
-/** A command whose coded failure becomes one line on standard error and exit code 2. */
-function guarded<Arguments extends readonly unknown[]>(work: (...given: Arguments) => Promise<void> | void) {
-  return async (...given: Arguments): Promise<void> => {
-    try {
-      await work(...given)
-    } catch (error) {
-      const coded = toAppError(error)
-      const cause = coded.code === 'INTERNAL' && coded.cause instanceof Error ? ` (${coded.cause.name})` : ''
-      process.stderr.write(`${coded.code}: ${coded.message}${cause}\n`)
-      process.exitCode = WRONG
-    }
-  }
 }
 
 const program = new Command('gridbridge')
@@ -211,6 +173,8 @@ program
       },
     ),
   )
+
+addAccountCommands(program)
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
 const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const

@@ -20,10 +20,14 @@ import { insertAgreement, insertConsumer } from './store/consumers.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
 import { findRun, requestRun, type Run } from './store/runs.ts'
 
-const operator = (): string => `operator:${userInfo().username}`
+/** The person at the command line, for the audit log. */
+export const operator = (): string => `operator:${userInfo().username}`
 
 /** Opens the installation for one command and closes it after, whatever happens. */
-async function within<Result>(config: Config, work: (installation: Installation) => Promise<Result>): Promise<Result> {
+export async function within<Result>(
+  config: Config,
+  work: (installation: Installation) => Promise<Result>,
+): Promise<Result> {
   const installation = await openInstallation(config, 'cli', 3)
   try {
     return await work(installation)
@@ -181,10 +185,15 @@ function checkWebhook(webhook: string | null): void {
   throw new AppError('USAGE_INVALID', '--webhook needs an http or https URL')
 }
 
-/** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
-export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
+/** Consumers and accounts get their tokens at one endpoint, so their names have one shape. Throws USAGE_INVALID. */
+export function checkClientName(name: string): void {
   if (!/^[a-z][a-z0-9-]{1,39}$/.test(name))
     throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
+}
+
+/** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
+export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
+  checkClientName(name)
   checkWebhook(options.webhook)
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)

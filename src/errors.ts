@@ -30,6 +30,13 @@ export const errorTable = {
     en: 'A consumer with this name exists already',
     zh: '该名称的使用方已存在',
   },
+  ACCOUNT_UNKNOWN: { status: 404, retry: false, en: 'No account has this name', zh: '没有此名称的账号' },
+  ACCOUNT_EXISTS: {
+    status: 409,
+    retry: false,
+    en: 'An account or a consumer with this name exists already',
+    zh: '该名称已被账号或使用方占用',
+  },
   AGREEMENT_INVALID: { status: 422, retry: false, en: 'The agreement is not acceptable', zh: '共享协议不可接受' },
   SOURCE_UNAVAILABLE: { status: 502, retry: true, en: 'The department system did not answer', zh: '数源系统无响应' },
   SOURCE_REFUSED: {
@@ -121,6 +128,12 @@ export const errorTable = {
     zh: '访问令牌无效或已过期',
   },
   AGREEMENT_MISSING: { status: 403, retry: false, en: 'No agreement grants this', zh: '没有相应的共享协议' },
+  FORBIDDEN: {
+    status: 403,
+    retry: false,
+    en: 'The role of this account does not allow this',
+    zh: '该账号的角色无权执行此操作',
+  },
   CURSOR_INVALID: { status: 400, retry: false, en: 'The cursor is not one this service gave', zh: '游标无效' },
   REQUEST_INVALID: {
     status: 400,

@@ -21,6 +21,8 @@ export const auditEvents = {
   'run.postponed': { personal: false, en: 'A run waits and tries again', zh: '同步批次延后重试' },
   'run.stopped': { personal: false, en: 'A run stopped with a reason', zh: '同步批次因故停止' },
   'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
+  'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
+  'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },
   'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },
   'token.issued': { personal: false, en: 'An access token was issued', zh: '签发访问令牌' },
   'access.denied': { personal: false, en: 'A request was refused', zh: '拒绝访问' },
@@ -35,7 +37,7 @@ export type AuditEventType = keyof typeof auditEvents
 /** One fact of access, as the caller states it. Ids, counts and codes only: no names, no numbers, no record values. */
 export interface AuditEvent {
   readonly type: AuditEventType
-  /** Who: `system:worker`, `operator:<login>`, `consumer:<name>`, or `unknown` for a client that was not recognised. */
+  /** Who: `system:worker`, `operator:<login>`, `consumer:<name>`, `account:<name>`, or `unknown` for a client that was not recognised. */
   readonly actor: string
   readonly outcome: 'ok' | 'denied' | 'failed'
   readonly feed?: string

@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { findConsumer, findConsumerOfToken, insertToken } from '../store/consumers.ts'
+import { findConsumerOfToken, findTokenHolder, insertToken, type TokenHolder } from '../store/access-tokens.ts'
 import type { Database } from '../store/database.ts'
 
 export interface ClientContext {
@@ -23,8 +23,8 @@ interface Credentials {
   readonly secret: string
 }
 
-/** What a consumer can be called; anything else is not looked up. */
-const CONSUMER_NAME = /^[a-z][a-z0-9-]{1,39}$/
+/** What a consumer or an account can be called; anything else is not looked up. */
+const CLIENT_NAME = /^[a-z][a-z0-9-]{1,39}$/
 
 /** client_secret_basic of RFC 6749 §2.3.1: both parts are form-encoded inside the Base64. */
 function readBasicCredentials(header: string | undefined): Credentials {
@@ -40,31 +40,27 @@ function readBasicCredentials(header: string | undefined): Credentials {
   }
 }
 
-async function authenticate({ database, keys }: ClientContext, { name, secret }: Credentials): Promise<number> {
-  if (!CONSUMER_NAME.test(name)) throw new AppError('CLIENT_UNAUTHENTICATED')
+async function authenticate({ database, keys }: ClientContext, { name, secret }: Credentials): Promise<TokenHolder> {
+  if (!CLIENT_NAME.test(name)) throw new AppError('CLIENT_UNAUTHENTICATED')
   const given = keys.token('credential', secret)
-  const consumer = await findConsumer(database.query, name).catch((error: unknown) => {
-    throw error instanceof AppError && error.code === 'CONSUMER_UNKNOWN'
-      ? new AppError('CLIENT_UNAUTHENTICATED')
-      : error
-  })
-  if (!timingSafeEqual(Buffer.from(given), Buffer.from(consumer.secretHash)))
+  const holder = await findTokenHolder(database.query, name)
+  if (holder === null || !timingSafeEqual(Buffer.from(given), Buffer.from(holder.secretHash)))
     throw new AppError('CLIENT_UNAUTHENTICATED')
-  return consumer.consumerId
+  return holder
 }
 
 /** The client-credentials grant of RFC 6749 §4.4. The refusal is audited too. Throws CLIENT_UNAUTHENTICATED, AUDIT_UNAVAILABLE. */
 export async function issueToken(context: ClientContext, authorization: string | undefined): Promise<IssuedToken> {
   const { database, keys, tokenSeconds, auditDeadlineMs } = context
   const credentials = readBasicCredentials(authorization)
-  const consumerId = await authenticate(context, credentials).catch(async (error: unknown) => {
+  const holder = await authenticate(context, credentials).catch(async (error: unknown) => {
     await auditDenial(context, 'unknown', 'CLIENT_UNAUTHENTICATED')
     throw error
   })
   const token = randomBytes(32).toString('base64url')
   await auditBeforeAnswer(database, 'token', auditDeadlineMs, async ({ query, audit }) => {
-    await insertToken(query, keys.token('credential', token), consumerId, tokenSeconds)
-    await audit({ type: 'token.issued', actor: `consumer:${credentials.name}`, outcome: 'ok' })
+    await insertToken(query, keys.token('credential', token), holder, tokenSeconds)
+    await audit({ type: 'token.issued', actor: `${holder.kind}:${credentials.name}`, outcome: 'ok' })
   })
   return { access_token: token, token_type: 'Bearer', expires_in: tokenSeconds }
 }
@@ -82,12 +78,17 @@ export async function auditDenial(
   )
 }
 
+/** The keyed hash of the bearer token in a request. Throws TOKEN_INVALID where there is none of that shape. */
+export function readTokenHash(keys: KeyRing, authorization: string | undefined): string {
+  const token = /^Bearer ([A-Za-z0-9_-]{20,200})$/i.exec(authorization ?? '')?.[1]
+  if (token === undefined) throw new AppError('TOKEN_INVALID', 'give a bearer token from /oauth/token')
+  return keys.token('credential', token)
+}
+
 /** The consumer behind a bearer token. Throws TOKEN_INVALID. */
 export async function recogniseClient(
   { database, keys }: ClientContext,
   authorization: string | undefined,
 ): Promise<{ readonly consumerId: number; readonly name: string }> {
-  const token = /^Bearer ([A-Za-z0-9_-]{20,200})$/i.exec(authorization ?? '')?.[1]
-  if (token === undefined) throw new AppError('TOKEN_INVALID', 'give a bearer token from /oauth/token')
-  return findConsumerOfToken(database.query, keys.token('credential', token))
+  return findConsumerOfToken(database.query, readTokenHash(keys, authorization))
 }

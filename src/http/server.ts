@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
+import { accountRoute } from './account-route.ts'
 import { changesRoute } from './changes-route.ts'
 import type { ClientContext } from './clients.ts'
 import { operationsRoutes } from './operations-routes.ts'
@@ -31,12 +32,17 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   servers: [{ url: '/' }],
   tags: [
     { name: 'sharing', description: '共享 / Receiving data under an agreement' },
+    { name: 'management', description: '管理 / Registering, reviewing and watching feeds, by account and role' },
     { name: 'operations', description: '运行 / Watching the service' },
   ],
   components: {
     securitySchemes: {
       token: { type: 'http', scheme: 'bearer', description: '来自 /oauth/token / From /oauth/token' },
-      client: { type: 'http', scheme: 'basic', description: '使用方名称与密钥 / Consumer name and client secret' },
+      client: {
+        type: 'http',
+        scheme: 'basic',
+        description: '使用方或账号的名称与密钥 / Name and secret of a consumer or an account',
+      },
     },
   },
 })
@@ -68,6 +74,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
+  await server.register(accountRoute, context)
   await server.register(operationsRoutes, context)
   return server
 }

@@ -104,26 +104,3 @@ export async function findAgreementOfSubscription(
   if (agreement === undefined) throw new AppError('AGREEMENT_MISSING', `subscription ${subscriptionId}`)
   return agreement
 }
-
-/** Keeps the keyed hash of an access token until it runs out. */
-export async function insertToken(query: Query, tokenHash: string, consumerId: number, seconds: number): Promise<void> {
-  await query('delete from access_token where expires_at < clock_timestamp()')
-  await query(
-    `insert into access_token (token_hash, consumer_id, expires_at) values (decode($1, 'hex'), $2, clock_timestamp() + make_interval(secs => $3))`,
-    [tokenHash, consumerId, seconds],
-  )
-}
-
-/** The consumer a living token belongs to. Throws TOKEN_INVALID. */
-export async function findConsumerOfToken(
-  query: Query,
-  tokenHash: string,
-): Promise<{ readonly consumerId: number; readonly name: string }> {
-  const [row] = await query<{ consumerId: number; name: string }>(
-    `select consumer_id as "consumerId", name from access_token join consumer using (consumer_id)
-      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp()`,
-    [tokenHash],
-  )
-  if (row === undefined) throw new AppError('TOKEN_INVALID')
-  return row
-}

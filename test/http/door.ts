@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { buildServer } from '../../src/http/server.ts'
 import { openLog } from '../../src/log.ts'
 import type { TestInstallation } from '../support/installation.ts'
-import type { RegisteredConsumer } from '../support/ledger.ts'
 
 export interface DoorOptions {
   readonly tokenSeconds?: number
@@ -30,11 +29,14 @@ export const basic = (name: string, secret: string): string =>
 
 export const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' } as const
 
-/** Asks for a token as a consumer does. */
-export const requestToken = (
-  server: FastifyInstance,
-  { name, clientSecret }: Pick<RegisteredConsumer, 'name' | 'clientSecret'>,
-) =>
+/** Whoever has a name and a secret: a consumer or an account. */
+export interface Client {
+  readonly name: string
+  readonly clientSecret: string
+}
+
+/** Asks for a token as a client does. */
+export const requestToken = (server: FastifyInstance, { name, clientSecret }: Client) =>
   server.inject({
     method: 'POST',
     url: '/oauth/token',
@@ -42,7 +44,7 @@ export const requestToken = (
     payload: 'grant_type=client_credentials',
   })
 
-export async function bearerOf(server: FastifyInstance, consumer: RegisteredConsumer): Promise<string> {
-  const response = await requestToken(server, consumer)
+export async function bearerOf(server: FastifyInstance, client: Client): Promise<string> {
+  const response = await requestToken(server, client)
   return `Bearer ${response.json<{ access_token: string }>().access_token}`
 }

@@ -5,10 +5,12 @@ import { digestRecord, protect, protectRejections } from '../../src/ingest/prote
 import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
 import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
+import { insertAccount } from '../../src/store/accounts.ts'
 import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
 import { savePage, type PageToSave } from '../../src/store/save-page.ts'
+import type { Role } from '../../src/security/permissions.ts'
 import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
 import type { TestInstallation } from './installation.ts'
 
@@ -126,4 +128,22 @@ export async function registerConsumer(
     [agreementId],
   )
   return { name, consumerId, clientSecret, webhookSecret, subscriptionId: subscription?.id ?? null }
+}
+
+export interface RegisteredAccount {
+  readonly name: string
+  readonly clientSecret: string
+  readonly accountId: number
+}
+
+/** Registers an account; `department` for the roles of a department. */
+export async function registerAccount(
+  { database, keys }: TestInstallation,
+  name: string,
+  role: Role,
+  department: string | null = null,
+): Promise<RegisteredAccount> {
+  const clientSecret = `secret-of-${name}`
+  const secretHash = keys.token('credential', clientSecret)
+  return { name, clientSecret, accountId: await insertAccount(database.query, { name, role, department, secretHash }) }
 }

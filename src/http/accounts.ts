@@ -1,0 +1,51 @@
+import { AppError } from '../errors.ts'
+import { isPermitted, type Action } from '../security/permissions.ts'
+import { findAccountOfToken } from '../store/access-tokens.ts'
+import type { Account } from '../store/accounts.ts'
+import { auditBeforeAnswer } from '../store/audit-log.ts'
+import { readTokenHash, type ClientContext } from './clients.ts'
+
+/** How the audit log names an account. */
+export const actorOf = ({ name }: Pick<Account, 'name'>): string => `account:${name}`
+
+/** The account behind a bearer token. Throws TOKEN_INVALID, also for the token of a consumer. */
+export async function recogniseAccount(
+  { database, keys }: ClientContext,
+  authorization: string | undefined,
+): Promise<Account> {
+  return findAccountOfToken(database.query, readTokenHash(keys, authorization))
+}
+
+/**
+ * Lets the account do the action with something of `department` (null: of the whole city), or audits the refusal and throws
+ * FORBIDDEN. Throws AUDIT_UNAVAILABLE.
+ */
+export async function assertPermitted(
+  { database, auditDeadlineMs }: ClientContext,
+  account: Account,
+  action: Action,
+  department: string | null,
+): Promise<void> {
+  if (isPermitted(account, action, department)) return
+  const details = { reason: 'FORBIDDEN', action, department }
+  await auditBeforeAnswer(database, 'access.denied', auditDeadlineMs, ({ audit }) =>
+    audit({ type: 'access.denied', actor: actorOf(account), outcome: 'denied', details }),
+  )
+  const owner = department === null ? 'the whole city' : `department ${department}`
+  throw new AppError('FORBIDDEN', `${account.role} may not ${action} for ${owner}; ask an account whose role may`)
+}
+
+/**
+ * Turns a request into the account that makes it and asserts that it may do the action. Where the department is only known from
+ * the thing itself, recognise the account first, then find the thing, then assert. Throws TOKEN_INVALID, FORBIDDEN.
+ */
+export async function admit(
+  context: ClientContext,
+  authorization: string | undefined,
+  action: Action,
+  department: string | null = null,
+): Promise<Account> {
+  const account = await recogniseAccount(context, authorization)
+  await assertPermitted(context, account, action, department)
+  return account
+}

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { environmentOf, runCommand } from './support/command-line.ts'
+import { openTestInstallation, type TestInstallation } from './support/installation.ts'
+import { refusalByCommand } from './support/refusals.ts'
+
+let installation: TestInstallation
+
+beforeAll(async () => {
+  installation = await openTestInstallation('cli')
+})
+afterAll(() => installation.close())
+
+const add = (...given: readonly string[]) =>
+  runCommand(['account', 'add', ...given, '--json'], environmentOf(installation))
+
+test('account add prints the secret once and keeps a keyed hash of it', async () => {
+  const ended = await add('civil-editor', '--role', 'department-editor', '--department', 'civil-affairs')
+  expect(ended.code).toBe(0)
+  const added = JSON.parse(ended.output) as { readonly secret: string }
+  expect(added).toEqual({
+    account: 'civil-editor',
+    role: 'department-editor',
+    department: 'civil-affairs',
+    secret: expect.stringMatching(/^[\w-]{43}$/),
+  })
+  const [row] = await installation.asOwner<{ hash: Buffer }>('select secret_hash as hash from gridbridge.account')
+  expect(row?.hash.toString('hex')).toBe(installation.keys.token('credential', added.secret))
+  const disabled = await runCommand(['account', 'disable', 'civil-editor'], environmentOf(installation))
+  expect([disabled.code, disabled.output]).toEqual([0, 'civil-editor is disabled\n'])
+})
+
+test.each([
+  ['a role that does not exist', ['someone', '--role', 'king'], 'USAGE_INVALID'],
+  ['a department role without a department', ['someone', '--role', 'department-editor'], 'USAGE_INVALID'],
+  ['a city role with a department', ['someone', '--role', 'auditor', '--department', 'civil-affairs'], 'USAGE_INVALID'],
+  ['a name that is no name', ['Some One', '--role', 'auditor'], 'USAGE_INVALID'],
+])('account add refuses %s and changes nothing', async (_what, given, code) => {
+  const refusal = await refusalByCommand(installation, ['account', 'add', ...given])
+  expect([refusal.exit, refusal.code, refusal.changed]).toEqual([2, code, false])
+})
+
+test('account disable refuses a name that nobody has', async () => {
+  const refusal = await refusalByCommand(installation, ['account', 'disable', 'nobody'])
+  expect([refusal.code, refusal.changed]).toEqual(['ACCOUNT_UNKNOWN', false])
+})

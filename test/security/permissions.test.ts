@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest'
+import { isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
+
+const editor = { role: 'department-editor', department: 'civil-affairs' } as const
+const reviewer = { role: 'department-reviewer', department: 'civil-affairs' } as const
+const officer = { role: 'security-officer', department: null } as const
+
+test('a role of a department reaches its own department only, and never the whole city', () => {
+  expect(isPermitted(editor, 'feed.edit', 'civil-affairs')).toBe(true)
+  expect(isPermitted(editor, 'feed.edit', 'public-security')).toBe(false)
+  expect(isPermitted(editor, 'feed.edit', null)).toBe(false)
+})
+
+test('what is not in the table is refused', () => {
+  expect(isPermitted(officer, 'feed.edit', 'civil-affairs')).toBe(false)
+  expect(isPermitted({ role: 'auditor', department: null }, 'feed.suspend', 'civil-affairs')).toBe(false)
+  const made = { role: 'made-up' as 'auditor', department: null }
+  expect(isPermitted(made, 'feed.read', 'civil-affairs')).toBe(false)
+})
+
+describe('duties that no role holds together', () => {
+  test.each<readonly [Action, Action]>([
+    ['feed.submit', 'feed.review'],
+    ['feed.submit', 'feed.approve'],
+    ['feed.review', 'feed.approve'],
+    ['rejection.read', 'feed.approve'],
+    ['endpoint.approve', 'feed.edit'],
+  ])('%s and %s', (one, other) => {
+    const both = roles.filter((role) => one in permissionsOf(role) && other in permissionsOf(role))
+    expect(both).toEqual([])
+  })
+})
+
+test('rejected rows are seen by their own department alone', () => {
+  const seeing = roles.filter((role) => 'rejection.read' in permissionsOf(role))
+  expect(seeing).toEqual(['department-editor', 'department-reviewer'])
+  expect(isPermitted(reviewer, 'rejection.read', 'public-security')).toBe(false)
+})
+
+test('an auditor reads and does nothing', () => {
+  const actions = Object.keys(permissionsOf('auditor'))
+  expect(actions.filter((action) => !action.endsWith('.read'))).toEqual([])
+  expect(actions.length).toBeGreaterThan(4)
+})
