@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util'
 import { benchIngest } from './ingest.ts'
+import { benchMapping } from './mapping.ts'
+import { benchResync } from './resync.ts'
+import { benchSources } from './sources.ts'
 
 /** `npm run bench -- <name> [--json] [--records N] [--rounds N]`: a speed is a ratio to a floor measured in the same run. */
-const benches = { ingest: benchIngest } as const
+const benches = { ingest: benchIngest, sources: benchSources, resync: benchResync, mapping: benchMapping } as const
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,9 +23,5 @@ for (const name of wanted) {
     process.exit(2)
   }
   const result = await benches[name as keyof typeof benches](Number(values.records), Number(values.rounds))
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
-  else
-    process.stdout.write(
-      `${name}: ${result.rate} records/s, floor ${result.floorRate}, ratio ${result.ratio}, ${result.peakRssMb} MiB\n`,
-    )
+  process.stdout.write(`${values.json ? '' : `${name} `}${JSON.stringify(result)}\n`)
 }

@@ -13,7 +13,7 @@ const task = readTask()
 const { manifest } = readManifest(task)
 if (manifest.source.kind !== 'http') throw new Error('the floor reads HTTP')
 const { source } = manifest
-const authenticate = openAuth(source.auth, task.feed.secrets)
+const authenticate = openAuth(source.auth, task.secrets)
 const dispatcher = createEgressGuard(['loopback']).agent(3000)
 const pool = new pg.Pool({ connectionString: task.databaseUrl, max: 2 })
 
