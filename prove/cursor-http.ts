@@ -1,0 +1,144 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { HttpSourceManifest, Paging, ReadWindow } from '../src/feeds/manifest-types.ts'
+import { manifestAround } from './cursor-manifest.ts'
+import type { Product } from './cursor-product.ts'
+import type { World } from './cursor-world.ts'
+import { countWrites, planWrites, type Commit, type Version, type WritePlan } from './cursor-writes.ts'
+import type { Random } from './random.ts'
+
+export type HttpKind = 'token' | 'offset'
+
+interface Answered {
+  readonly rows: readonly Version[]
+  readonly next: string | null
+}
+
+/** How one kind of paging is asked for, and how a department's server answers it from the rows of the window in order. */
+interface PagingKind {
+  readonly paging: (size: number) => Paging
+  readonly query: Readonly<Record<string, string>>
+  readonly answer: (inside: readonly Version[], asked: URLSearchParams, size: number) => Answered
+}
+
+const isAfter = (row: Version, place: string): boolean => {
+  const [at = '', id = ''] = place.split('~')
+  return row.at > Number(at) || (row.at === Number(at) && row.id > id)
+}
+
+const placeOf = (row: Version | undefined): string => (row === undefined ? '' : `${row.at}~${row.id}`)
+
+const afterPlace = (inside: readonly Version[], place: string | null, size: number): Answered => {
+  const rest = place === null ? inside : inside.filter((row) => isAfter(row, place))
+  const rows = rest.slice(0, size)
+  return { rows, next: rest.length > size ? placeOf(rows.at(-1)) : null }
+}
+
+export const httpKinds: Readonly<Record<HttpKind, PagingKind>> = {
+  token: {
+    paging: (size) => ({ kind: 'token', size, next: '/next' }),
+    query: { token: '{page.token}' },
+    answer: (inside, asked, size) => afterPlace(inside, asked.get('token'), size),
+  },
+  offset: {
+    paging: (size) => ({ kind: 'offset', size, total: '/total' }),
+    query: { offset: '{page.offset}' },
+    answer: (inside, asked, size) => {
+      const from = Number(asked.get('offset'))
+      return { rows: inside.slice(from, from + size), next: null }
+    },
+  },
+}
+
+export interface HttpWorldOptions {
+  readonly kind: HttpKind
+  readonly product: Product
+  readonly random: Random
+  readonly change: Partial<ReadWindow>
+}
+
+const START = Date.UTC(2026, 0, 1)
+const SETTLE_S = 30
+const LOOKBACK_S = 60
+
+const planOf = (random: Random): WritePlan => ({
+  transactions: 80,
+  spanMs: 400_000,
+  settleMs: SETTLE_S * 1000,
+  lookbackMs: LOOKBACK_S * 1000,
+  grainMs: 1000 * (1 + random(4)),
+  bulk: 6,
+})
+
+/** The table as it can be seen now. Commits become visible as the clock passes them. */
+interface Table {
+  readonly rows: Map<string, Version>
+  readonly commits: readonly Commit[]
+  clock: number
+  visible: number
+}
+
+function moveTo(table: Table, clock: number): void {
+  table.clock = clock
+  for (; (table.commits[table.visible]?.committedAt ?? Infinity) <= clock; table.visible++) {
+    for (const version of table.commits[table.visible]?.versions ?? []) table.rows.set(version.id, version)
+  }
+}
+
+function answerFrom(table: Table, kind: PagingKind, asked: URLSearchParams, response: ServerResponse): void {
+  const from = Date.parse(asked.get('from') ?? '')
+  const to = Date.parse(asked.get('to') ?? '')
+  const inside = [...table.rows.values()]
+    .filter(({ at }) => at >= from && at < to)
+    .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+  const { rows, next } = kind.answer(inside, asked, Number(asked.get('size')))
+  const items = rows.map(({ id, version, at }) => ({ id, v: version, at: new Date(at).toISOString() }))
+  response
+    .setHeader('content-type', 'application/json')
+    .end(JSON.stringify({ items, next, total: inside.length }))
+}
+
+function manifestOf(port: number, kind: PagingKind, size: number, change: Partial<ReadWindow>): HttpSourceManifest {
+  const window = { settleSeconds: SETTLE_S, lookbackSeconds: LOOKBACK_S, start: new Date(START).toISOString() }
+  return {
+    kind: 'http',
+    baseUrl: `http://127.0.0.1:${port}`,
+    auth: { kind: 'none' },
+    request: {
+      method: 'GET',
+      path: '/rows',
+      query: { from: '{window.from}', to: '{window.to}', size: '{page.size}', ...kind.query },
+    },
+    records: '/items',
+    paging: kind.paging(size),
+    incremental: { window: { ...window, ...change }, tieBreaker: '/id' },
+    timeouts: { connectMs: 5000, totalMs: 20_000 },
+  }
+}
+
+/** A department's API on a real socket whose table follows a schedule of late commits, in simulated time. */
+export async function openHttpWorld({ kind, product, random, change }: HttpWorldOptions): Promise<World> {
+  const plan = planOf(random)
+  const table: Table = { rows: new Map(), commits: planWrites(plan, START, random), clock: START, visible: 0 }
+  const paging = httpKinds[kind]
+  const server = createServer((message, response) => {
+    answerFrom(table, paging, new URL(message.url ?? '/', 'http://department.invalid').searchParams, response)
+  })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const manifest = manifestAround(manifestOf(port, paging, 3 + random(4), change))
+  const egress = product.createEgressGuard(['loopback'])
+  const overAt = Math.max(...table.commits.map((commit) => commit.committedAt)) + plan.settleMs + plan.grainMs
+  return {
+    open: () => product.openSource(manifest, {}, egress),
+    now: () => new Date(table.clock),
+    pass: async (ms) => moveTo(table, table.clock + ms),
+    isOver: () => table.clock > overAt,
+    newest: async () => new Map([...table.rows.values()].map(({ id, version }) => [id, version])),
+    counts: () => countWrites(table.commits),
+    close: async () => void server.close().closeAllConnections(),
+    pauseMs: 20_000,
+  }
+}
