@@ -51,9 +51,7 @@ function planSteps(directory: string, file: number, rows: readonly Version[], ra
 export async function openFileWorld(product: Product, random: Random): Promise<World> {
   const directory = mkdtempSync(path.join(tmpdir(), 'gridbridge-drop-'))
   const files = planFiles(random)
-  const steps = files
-    .flatMap((rows, file) => planSteps(directory, file, rows, random))
-    .sort((a, b) => a.at - b.at)
+  const steps = files.flatMap((rows, file) => planSteps(directory, file, rows, random)).sort((a, b) => a.at - b.at)
   const manifest = manifestAround({
     kind: 'file',
     directory,

@@ -7,7 +7,7 @@ import type { World } from './cursor-world.ts'
 import { countWrites, planWrites, type Commit, type Version, type WritePlan } from './cursor-writes.ts'
 import type { Random } from './random.ts'
 
-export type HttpKind = 'token' | 'offset'
+export type HttpKind = 'token'
 
 interface Answered {
   readonly rows: readonly Version[]
@@ -39,14 +39,6 @@ export const httpKinds: Readonly<Record<HttpKind, PagingKind>> = {
     paging: (size) => ({ kind: 'token', size, next: '/next' }),
     query: { token: '{page.token}' },
     answer: (inside, asked, size) => afterPlace(inside, asked.get('token'), size),
-  },
-  offset: {
-    paging: (size) => ({ kind: 'offset', size, total: '/total' }),
-    query: { offset: '{page.offset}' },
-    answer: (inside, asked, size) => {
-      const from = Number(asked.get('offset'))
-      return { rows: inside.slice(from, from + size), next: null }
-    },
   },
 }
 
@@ -93,9 +85,7 @@ function answerFrom(table: Table, kind: PagingKind, asked: URLSearchParams, resp
     .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
   const { rows, next } = kind.answer(inside, asked, Number(asked.get('size')))
   const items = rows.map(({ id, version, at }) => ({ id, v: version, at: new Date(at).toISOString() }))
-  response
-    .setHeader('content-type', 'application/json')
-    .end(JSON.stringify({ items, next, total: inside.length }))
+  response.setHeader('content-type', 'application/json').end(JSON.stringify({ items, next, total: inside.length }))
 }
 
 function manifestOf(port: number, kind: PagingKind, size: number, change: Partial<ReadWindow>): HttpSourceManifest {
@@ -138,7 +128,7 @@ export async function openHttpWorld({ kind, product, random, change }: HttpWorld
     isOver: () => table.clock > overAt,
     newest: async () => new Map([...table.rows.values()].map(({ id, version }) => [id, version])),
     counts: () => countWrites(table.commits),
-    close: async () => void server.close().closeAllConnections(),
+    close: async () => server.close().closeAllConnections(),
     pauseMs: 20_000,
   }
 }

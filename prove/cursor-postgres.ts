@@ -1,10 +1,12 @@
+import pg from 'pg'
 import { startEmbeddedDatabase } from '../test/support/embedded-database.ts'
 import type { SqlServer } from './cursor-sql.ts'
 
 /** A department's PostgreSQL on a free port, with an account that may only read. */
 export async function startPostgres(): Promise<SqlServer> {
   const server = await startEmbeddedDatabase()
-  const setup = await server.connect()
+  // Several schedules are set up side by side.
+  const setup = new pg.Pool({ connectionString: server.url, max: 4 })
   await setup.query(`create role reader login password 'reader-word'`)
   await setup.query('alter default privileges in schema public grant select on tables to reader')
   const openWriter: SqlServer['openWriter'] = async () => {

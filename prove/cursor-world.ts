@@ -91,7 +91,17 @@ async function readRun(desk: Desk): Promise<boolean> {
 /** Runs the feed again and again while its department writes, and once more after everything has settled. */
 export async function readToTheEnd(world: World, random: Random): Promise<Reading> {
   const source = await world.open()
-  const desk: Desk = { world, random, handed: new Set(), stopped: [], source, cursor: null, runs: 0, pages: 0, crashes: 0 }
+  const desk: Desk = {
+    world,
+    random,
+    handed: new Set(),
+    stopped: [],
+    source,
+    cursor: null,
+    runs: 0,
+    pages: 0,
+    crashes: 0,
+  }
   while (!world.isOver()) {
     await readRun(desk)
     await world.pass(random(world.pauseMs))

@@ -1,85 +1,30 @@
-import { openFileWorld } from './cursor-file.ts'
-import { httpKinds, openHttpWorld, type HttpKind } from './cursor-http.ts'
-import { product as unchanged, type Product } from './cursor-product.ts'
-import { keyOf, readToTheEnd, type World } from './cursor-world.ts'
-import type { ReadWindow } from '../src/feeds/manifest-types.ts'
-import { createRandom, type Random } from './random.ts'
+import { kinds } from './cursor-kinds.ts'
+import { proveKind, type KindVerdict } from './cursor-play.ts'
+import { judgeRemovals, type RemovalVerdict } from './cursor-removals.ts'
 
-export interface KindVerdict {
-  readonly kind: string
+export interface CursorsVerdict {
+  readonly ok: boolean
+  readonly seed: number
+  readonly kinds: readonly KindVerdict[]
+  readonly removals: readonly RemovalVerdict[]
+}
+
+/**
+ * Reads simulated departments that commit late, out of order and with equal times, with crashes between the pages: every
+ * row's newest version must be handed out, and rows must be lost as soon as settle window, look-back or tie-breaker is gone.
+ */
+export async function proveCursors(options: {
   readonly schedules: number
-  readonly rows: number
-  readonly versions: number
-  readonly lateCommits: number
-  readonly ties: number
-  readonly runs: number
-  readonly pages: number
-  readonly crashes: number
-  /** Runs that ended with a code and were gone on with, by code. */
-  readonly stopped: Readonly<Record<string, number>>
-  /** Rows whose newest version was never handed out; must be 0. */
-  readonly lost: number
-  /** The first schedule that lost a row, to play it again. */
-  readonly lostSeed: number | null
+  readonly seed: number
+}): Promise<CursorsVerdict> {
+  const verdicts: KindVerdict[] = []
+  for (const kind of Object.keys(kinds)) verdicts.push(await proveKind(kind, options.schedules, options.seed))
+  const removals = await judgeRemovals(Object.keys(kinds), SCHEDULES_OF_A_REMOVAL, options.seed)
+  const isProven = (verdict: KindVerdict): boolean =>
+    verdict.lost === 0 && verdict.lateCommits > 0 && verdict.ties > 0 && verdict.crashes > 0
+  const ok = verdicts.every(isProven) && removals.every(({ noticed }) => noticed)
+  return { ok, seed: options.seed, kinds: verdicts, removals }
 }
 
-/** What is changed to see whether the kit notices. */
-export interface Change {
-  readonly product?: Product
-  readonly window?: Partial<ReadWindow>
-}
-
-type OpenWorld = (random: Random, change: Change) => Promise<World>
-
-const httpWorlds = Object.fromEntries(
-  Object.keys(httpKinds).map((kind): readonly [string, OpenWorld] => [
-    `http ${kind}`,
-    (random, { product = unchanged, window = {} }) =>
-      openHttpWorld({ kind: kind as HttpKind, product, random, change: window }),
-  ]),
-)
-
-/** Every kind of reading, by the name that the verdict gives it. */
-export const worlds: Readonly<Record<string, OpenWorld>> = {
-  ...httpWorlds,
-  file: (random, { product = unchanged }) => openFileWorld(product, random),
-}
-
-async function playSchedule(open: OpenWorld, seed: number, change: Change) {
-  const random = createRandom(seed)
-  const world = await open(random, change)
-  try {
-    const reading = await readToTheEnd(world, random)
-    const newest = await world.newest()
-    const lost = [...newest].filter(([id, version]) => !reading.handed.has(keyOf(id, version))).length
-    return { ...world.counts(), ...reading, lost, seed }
-  } finally {
-    await world.close()
-  }
-}
-
-const sum = <Name extends string>(all: readonly Readonly<Record<Name, number>>[], name: Name): number =>
-  all.reduce((total, one) => total + one[name], 0)
-
-/** Plays `schedules` seeded schedules of one kind of reading and counts what was lost. */
-export async function proveKind(kind: string, schedules: number, seed: number, change: Change = {}): Promise<KindVerdict> {
-  const open = worlds[kind]
-  if (open === undefined) throw new Error(`no kind of reading is called ${kind}`)
-  const played = []
-  for (let number = 0; number < schedules; number++) played.push(await playSchedule(open, seed + number, change))
-  const stopped = Object.groupBy(played.flatMap((one) => one.stopped), (code) => code)
-  return {
-    kind,
-    schedules,
-    rows: sum(played, 'rows'),
-    versions: sum(played, 'versions'),
-    lateCommits: sum(played, 'lateCommits'),
-    ties: sum(played, 'ties'),
-    runs: sum(played, 'runs'),
-    pages: sum(played, 'pages'),
-    crashes: sum(played, 'crashes'),
-    stopped: Object.fromEntries(Object.entries(stopped).map(([code, all]) => [code, all?.length ?? 0])),
-    lost: sum(played, 'lost'),
-    lostSeed: played.find((one) => one.lost > 0)?.seed ?? null,
-  }
-}
+/** Each of them lost rows within three in every trial; more cost seconds. */
+const SCHEDULES_OF_A_REMOVAL = 8

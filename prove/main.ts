@@ -1,3 +1,4 @@
+import { proveCursors } from './cursors.ts'
 import { proveKill } from './kill.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
@@ -6,6 +7,7 @@ import { proveTamper } from './tamper.ts'
 type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
+  cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   taint: () => proveTaint({ canaries: 2000 }),

@@ -1,0 +1,62 @@
+import type { ReadWindow } from '../src/feeds/manifest-types.ts'
+import { openFileWorld } from './cursor-file.ts'
+import { httpKinds, openHttpWorld, type HttpKind } from './cursor-http.ts'
+import { startPostgres } from './cursor-postgres.ts'
+import type { Product } from './cursor-product.ts'
+import { openSqlWorld, type SqlServer } from './cursor-sql.ts'
+import type { World } from './cursor-world.ts'
+import type { Random } from './random.ts'
+
+/** What is played: the product as it is or changed, with the manifest's window as it should be or changed. */
+export interface Cast {
+  readonly product: Product
+  readonly window: Partial<ReadWindow>
+}
+
+export interface Stage {
+  readonly openWorld: (random: Random, cast: Cast) => Promise<World>
+  readonly close: () => Promise<void>
+}
+
+/** One kind of reading: what it needs once for all schedules, and how many are played side by side. */
+export interface Kind {
+  readonly openStage: () => Promise<Stage>
+  /** Schedules in simulated time keep one core busy; those in real time mostly wait. */
+  readonly sideBySide: number
+}
+
+const httpKind = (kind: HttpKind): Kind => ({
+  openStage: async () => ({
+    openWorld: (random, { product, window }) => openHttpWorld({ kind, product, random, change: window }),
+    close: async () => undefined,
+  }),
+  sideBySide: 1,
+})
+
+const sqlKind = (start: () => Promise<SqlServer>): Kind => ({
+  openStage: async () => {
+    const server = await start()
+    return {
+      openWorld: (random, { product, window }) => openSqlWorld({ server, product, random, change: window }),
+      close: server.close,
+    }
+  },
+  sideBySide: 8,
+})
+
+const fileKind: Kind = {
+  openStage: async () => ({
+    openWorld: (random, { product }) => openFileWorld(product, random),
+    close: async () => undefined,
+  }),
+  sideBySide: 1,
+}
+
+/** Every kind of reading, by the name that the verdict gives it. */
+export const kinds: Readonly<Record<string, Kind>> = {
+  ...Object.fromEntries(
+    (Object.keys(httpKinds) as HttpKind[]).map((kind): readonly [string, Kind] => [`http ${kind}`, httpKind(kind)]),
+  ),
+  'sql keyset, PostgreSQL': sqlKind(startPostgres),
+  file: fileKind,
+}

@@ -1,0 +1,76 @@
+import type { ReadWindow } from '../src/feeds/manifest-types.ts'
+import { changeFile, product, withChangedProduct, type CodeChange } from './cursor-product.ts'
+import { proveKind } from './cursor-play.ts'
+
+/** One thing taken away that no feed can do without: a setting of the manifest or a place of the code. */
+interface Removal {
+  readonly name: string
+  readonly kind: string
+  readonly window?: Partial<ReadWindow>
+  readonly code?: CodeChange
+}
+
+const windowRemovals = (kind: string): readonly Removal[] => [
+  { name: 'no settle window', kind, window: { settleSeconds: 0 } },
+  { name: 'no look-back', kind, window: { lookbackSeconds: 0 } },
+]
+
+const removals: readonly Removal[] = [
+  {
+    name: 'no tie-breaker',
+    kind: 'sql keyset, PostgreSQL',
+    code: {
+      file: 'src/ingest/sources/sql-queries.ts',
+      find: /\(\$\{at\}, \$\{id\}\) > \(\$4::\$\{time\}, \$5::\$\{key\}\)/,
+      replace: '${at} > $4::${time} and $5::${key} is not null',
+    },
+  },
+  {
+    name: 'an unmarked file is overtaken',
+    kind: 'file',
+    code: {
+      file: 'src/ingest/sources/file-drop.ts',
+      find: /if \(first === marked\) return marked/,
+      replace: 'return marked',
+    },
+  },
+  ...windowRemovals('http token'),
+  ...windowRemovals('sql keyset, PostgreSQL'),
+]
+
+export interface RemovalVerdict {
+  readonly name: string
+  readonly kind: string
+  readonly lost: number
+  /** True when the kit saw rows being lost, as it must. */
+  readonly noticed: boolean
+}
+
+async function judge(
+  { name, kind, window = {}, code }: Removal,
+  schedules: number,
+  seed: number,
+): Promise<RemovalVerdict> {
+  const prove = (cast: typeof product) => proveKind(kind, schedules, seed, { product: cast, window })
+  const { lost } = code === undefined ? await prove(product) : await withChangedProduct(code, prove)
+  return { name, kind, lost, noticed: lost > 0 }
+}
+
+/** Names of the removals whose place is no longer in the product: they must be written anew. */
+export const findStaleRemovals = (): readonly string[] =>
+  removals
+    .filter(({ code }) => code !== undefined && changeFile(code) === null)
+    .map(({ name, kind }) => `${kind}: ${name}`)
+
+/** Takes one thing away after the other, for the kinds that `wanted` names. A kit that loses nothing then is blind. */
+export async function judgeRemovals(
+  wanted: readonly string[],
+  schedules: number,
+  seed: number,
+): Promise<readonly RemovalVerdict[]> {
+  const verdicts: RemovalVerdict[] = []
+  for (const removal of removals.filter(({ kind }) => wanted.includes(kind))) {
+    verdicts.push(await judge(removal, schedules, seed))
+  }
+  return verdicts
+}
