@@ -124,18 +124,20 @@ function findPropertyFaults(name: string, property: unknown, wanted: readonly Wa
   return [...findFaults(at, property, wanted), ...findClearIdentifiers(at, property)]
 }
 
+/** A date that tells about the person: the birth date itself, or the day of a birth under another name. */
+const isPersonalDate = (property: JsonObject): boolean =>
+  property['format'] === 'date' && property['x-gb-class'] === 'quasi'
+
 /** The masks of one variant of a record: the variant's own where it has one, else the ordinary one. */
 function findRecoverable(properties: JsonObject, key: string): readonly SchemaFault[] {
-  const maskOf = (property: unknown): string =>
-    isObject(property) ? String(property[key] ?? property['x-gb-mask']) : 'NONE'
-  const birth = properties['birthDate']
-  if (birth === undefined) return []
+  const maskOf = (property: JsonObject): string => String(property[key] ?? property['x-gb-mask'])
+  const all = Object.entries(properties).filter((entry): entry is [string, JsonObject] => isObject(entry[1]))
+  const numbers = all.filter(([, property]) => property['format'] === 'cn-certificate')
   const wanted = 'a rule that does not give the masked number away: BIRTH_BAND or SUPPRESS beside ID_6_4'
-  return Object.entries(properties)
-    .filter(([, property]) => isObject(property) && property['format'] === 'cn-certificate')
-    .filter(([, property]) => isRecoverable(maskOf(property), maskOf(birth)))
-    .slice(0, 1)
-    .map(() => ({ pointer: `/properties/birthDate/${key}`, wanted }))
+  return all
+    .filter(([, date]) => isPersonalDate(date))
+    .filter(([, date]) => numbers.some(([, number]) => isRecoverable(maskOf(number), maskOf(date))))
+    .map(([name]) => ({ pointer: `/properties/${name}/${key}`, wanted }))
 }
 
 function findSubjectFaults(schema: JsonObject, properties: JsonObject): readonly SchemaFault[] {

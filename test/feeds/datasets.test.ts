@@ -159,6 +159,11 @@ describe('a schema that cannot protect is refused', () => {
     ],
     ['a clear birth date', withProperty('birthDate', { 'x-gb-mask': 'NONE' }), '/properties/birthDate/x-gb-mask'],
     ['a birth year', withProperty('birthDate', { 'x-gb-mask': 'BIRTH_YEAR' }), '/properties/birthDate/x-gb-mask'],
+    [
+      'the month of a birth under another name',
+      withProperty('residenceSince', { 'x-gb-class': 'quasi', 'x-gb-mask': 'BIRTH_MONTH' }),
+      '/properties/residenceSince/x-gb-mask',
+    ],
     ['an unknown type', withProperty('sex', { type: ['string', 'null'] }), '/properties/sex/type'],
     ['no Chinese title', withProperty('sex', { title: '' }), '/properties/sex/title'],
     ['a property named like a built-in', withProperty('constructor', {}), '/properties/constructor'],
