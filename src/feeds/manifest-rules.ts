@@ -103,6 +103,14 @@ function findDeletesFaults({ deletes, source }: Manifest): readonly ManifestFaul
   return [{ pointer: '/deletes/kind', given: describe(deletes.kind), wanted }]
 }
 
+/** A run that reads everything compares by itself, and a dropped file holds what it holds. */
+function findCompareFaults({ compare, source }: Manifest): readonly ManifestFault[] {
+  const isIncremental = source.kind === 'sql' || (source.kind === 'http' && source.incremental !== undefined)
+  if (compare === undefined || isIncremental) return []
+  const wanted = 'no compare: it is for sources that are read by windows of time'
+  return [{ pointer: '/compare', given: describe(compare), wanted }]
+}
+
 function isTimezone(name: string): boolean {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
@@ -172,6 +180,7 @@ export function findManifestFaults(
     findPrototypeNames,
     findKeysetFaults,
     findDeletesFaults,
+    findCompareFaults,
     findScheduleFaults,
     findSecrets,
   ].flatMap((find) => find(manifest))

@@ -74,6 +74,13 @@ export type Deletes =
   | { readonly kind: 'flag'; readonly pointer: Pointer; readonly values: readonly (string | number | boolean)[] }
   | { readonly kind: 'missing'; readonly guardRatio: number }
 
+/** How an incremental feed is compared with its source from time to time. */
+export interface Compare {
+  readonly everyDays: number
+  /** The share of the living records that one compare may remove. */
+  readonly guardRatio: number
+}
+
 export interface Manifest {
   readonly manifestVersion: 1
   readonly feed: {
@@ -88,6 +95,7 @@ export interface Manifest {
   readonly record: { readonly id: Pointer; readonly updatedAt?: Pointer }
   readonly map: readonly Mapping[]
   readonly deletes: Deletes
+  readonly compare?: Compare
   readonly quality: { readonly errorBudget: { readonly records: number; readonly ratio: number } }
   readonly limits: { readonly pageBytes: number; readonly pages: number }
   readonly schedule: { readonly cron: string; readonly timezone: string }

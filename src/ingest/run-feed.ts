@@ -136,7 +136,7 @@ async function leaveOutUnchanged(
   protection: Protection,
 ): Promise<readonly DigestedRecord[]> {
   const digested = await inTurn(() => records.map((record) => digestRecord(record, protection)))
-  if (run.feed.cursor === null) return digested
+  if (run.feed.cursor === null && !run.feed.comparing) return digested
   const known = await readDigests(
     run.database.query,
     run.feed,

@@ -1,12 +1,14 @@
 import { UnrecoverableError } from 'bullmq'
 import type { Dataset } from '../feeds/datasets.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { readingEverything } from '../ingest/compare.ts'
 import { runFeed } from '../ingest/run-feed.ts'
 import { openSource } from '../ingest/sources/open.ts'
 import type { EgressGuard } from '../security/egress.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open } from '../security/seal.ts'
 import { pushChanges } from '../sharing/push.ts'
+import { beginDueCompare } from '../store/compare.ts'
 import type { Database } from '../store/database.ts'
 import { listSubscriptionsOfDataset } from '../store/deliveries.ts'
 import { findFeedOfRun, type Feed } from '../store/feeds.ts'
@@ -57,7 +59,8 @@ function datasetOf(feed: Feed, datasets: WorkerContext['datasets']): Dataset {
 
 async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
   const { database, datasets, keys, egress } = context
-  const source = await openSource(feed.manifest, secretsOf(feed, keys), egress)
+  const manifest = feed.comparing ? readingEverything(feed.manifest) : feed.manifest
+  const source = await openSource(manifest, secretsOf(feed, keys), egress)
   try {
     return await runFeed({
       database,
@@ -93,6 +96,7 @@ async function wakeSubscriptions(context: WorkerContext, dataset: string): Promi
 async function ingest(context: WorkerContext, { runId }: IngestJob): Promise<void> {
   const lease = await claimRun(context.database.query, runId)
   if (lease === null) return
+  await beginDueCompare(context.database.query, runId)
   const feed = await findFeedOfRun(context.database.query, runId)
   try {
     const outcome = await readFeed(context, feed, lease)

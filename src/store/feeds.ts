@@ -13,10 +13,14 @@ export interface Feed {
   readonly secrets: Uint8Array
   readonly state: 'active' | 'suspended' | 'retired'
   readonly cursor: Readonly<Record<string, unknown>> | null
+  /** True for a run that reads an incremental feed whole; `cursor` is then that reading's own place. */
+  readonly comparing: boolean
 }
 
-const FEED_COLUMNS = `feed.feed_id as "feedId", code, department, dataset_id as "datasetId", dataset.name as dataset, manifest,
-  secrets, feed.state, cursor`
+const FEED_FACTS = `feed.feed_id as "feedId", code, department, dataset_id as "datasetId", dataset.name as dataset, manifest,
+  secrets, feed.state`
+
+const FEED_COLUMNS = `${FEED_FACTS}, cursor, false as comparing`
 
 /** Registers a feed. Throws FEED_EXISTS when the code is taken; nothing is changed then. */
 export async function insertFeed(query: Query, manifest: Manifest, secrets: Uint8Array): Promise<number> {
@@ -44,10 +48,11 @@ export async function findFeed(query: Query, code: string): Promise<Feed> {
   return feed
 }
 
-/** Throws FEED_UNKNOWN. */
+/** The feed as its run sees it. Throws FEED_UNKNOWN. */
 export async function findFeedOfRun(query: Query, runId: number): Promise<Feed> {
   const [feed] = await query<Feed>(
-    `select ${FEED_COLUMNS} from feed join dataset using (dataset_id) join run using (feed_id) where run_id = $1`,
+    `select ${FEED_FACTS}, case when compare then compare_cursor else cursor end as cursor, compare as comparing
+       from feed join dataset using (dataset_id) join run using (feed_id) where run_id = $1`,
     [runId],
   )
   if (feed === undefined) throw new AppError('FEED_UNKNOWN', `run ${runId}`)

@@ -1,4 +1,5 @@
 import type { AppError, ErrorCode } from '../errors.ts'
+import { forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
 import { countRemoved, removeUnseen } from './records.ts'
@@ -14,11 +15,13 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
       dataset: feed.dataset,
       object: `run/${lease.runId}`,
     } as const
-    if (feed.manifest.deletes.kind === 'missing') {
-      const removed = await removeUnseen(query, feed, lease.runId, feed.manifest.deletes.guardRatio)
+    const guardRatio = guardRatioOf(feed)
+    if (guardRatio !== null) {
+      const removed = await removeUnseen(query, feed, lease.runId, guardRatio)
       await countRemoved(query, lease.runId, removed)
       if (removed > 0) await audit({ ...fact, type: 'records.removed', count: removed })
     }
+    if (feed.comparing) await forgetCompare(query, feed.feedId)
     await endRun(query, lease, 'done', null)
     await audit({ ...fact, type: 'run.finished' })
   })
@@ -38,6 +41,7 @@ export async function stopRun(database: Database, feed: Feed, lease: RunLease, r
   await database.transaction(async ({ query, audit }) => {
     await endRun(query, lease, 'stopped', reason)
     if (readsEverything(feed)) await forgetCursor(query, feed.feedId)
+    if (feed.comparing) await forgetCompare(query, feed.feedId)
     await audit({
       type: 'run.stopped',
       actor: 'system:worker',

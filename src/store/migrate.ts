@@ -9,12 +9,14 @@ import * as ledger from './migrations/0001-ledger.ts'
 import * as audit from './migrations/0002-audit.ts'
 import * as applicationRole from './migrations/0003-application-role.ts'
 import * as accounts from './migrations/0004-accounts.ts'
+import * as compare from './migrations/0007-compare.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
   '0002-audit': audit,
   '0003-application-role': applicationRole,
   '0004-accounts': accounts,
+  '0007-compare': compare,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

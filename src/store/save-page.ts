@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { ProtectedRecord, ProtectedRejection } from '../record.ts'
+import { guardRatioOf } from './compare.ts'
 import type { Database, Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
 import type { RunLease } from './runs.ts'
@@ -123,7 +124,7 @@ async function insertRejections(
 }
 
 async function markSeen(query: Query, feed: Feed, lease: RunLease, seen: readonly string[]): Promise<void> {
-  if (feed.manifest.deletes.kind !== 'missing') return
+  if (guardRatioOf(feed) === null) return
   await query('insert into run_seen (run_id, source_record_id) select $1, unnest($2::text[]) on conflict do nothing', [
     lease.runId,
     seen,
@@ -148,8 +149,11 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
                             group by key) as sums),
               lease_until = clock_timestamp() + interval '15 seconds'
         where run_id = $1 and lease_epoch = $2 and state = 'running'
-        returning feed_id, pulled, rejected),
-     moved as (update feed set cursor = $12 from run where feed.feed_id = run.feed_id)
+        returning feed_id, pulled, rejected, compare),
+     moved as (
+       update feed set cursor = case when compare then cursor else $12 end,
+              compare_cursor = case when compare then $12 else compare_cursor end
+         from run where feed.feed_id = run.feed_id)
      select pulled, rejected from run`,
     [
       lease.runId,

@@ -1,0 +1,34 @@
+import type { Query } from './database.ts'
+import type { Feed } from './feeds.ts'
+
+/**
+ * Makes a run that has not begun a full compare when one is due: the manifest asks for it every so many days, less an hour,
+ * so that a daily run is not too early by a second. It counts from its beginning, so that a compare that was stopped does not
+ * keep the daily changes out.
+ */
+export async function beginDueCompare(query: Query, runId: number): Promise<void> {
+  await query(
+    `with due as (
+       update run set compare = true from feed
+        where run_id = $1 and feed.feed_id = run.feed_id and run.pages = 0 and not run.compare and feed.cursor is not null
+          and coalesce(feed.compared_at, feed.created_at) + interval '1 day' * (manifest->'compare'->>'everyDays')::int
+              < clock_timestamp() + interval '1 hour'
+        returning run.feed_id)
+     update feed set compared_at = clock_timestamp(), compare_cursor = null from due where feed.feed_id = due.feed_id`,
+    [runId],
+  )
+}
+
+/** The compare is over, well or not: the next one begins at the beginning. */
+export async function forgetCompare(query: Query, feedId: number): Promise<void> {
+  await query('update feed set compare_cursor = null where feed_id = $1', [feedId])
+}
+
+/**
+ * The share of a feed's living records that may vanish because a run did not see them; null where absence says nothing,
+ * because the run did not read everything.
+ */
+export function guardRatioOf({ manifest, comparing }: Pick<Feed, 'manifest' | 'comparing'>): number | null {
+  if (manifest.deletes.kind === 'missing') return manifest.deletes.guardRatio
+  return comparing ? (manifest.compare?.guardRatio ?? null) : null
+}
