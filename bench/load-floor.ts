@@ -13,8 +13,10 @@ const task = readTask()
 const { manifest } = readManifest(task)
 if (manifest.source.kind !== 'http') throw new Error('the floor reads HTTP')
 const { source } = manifest
-const authenticate = openAuth(source.auth, task.secrets)
-const dispatcher = createEgressGuard(['loopback']).agent(3000)
+const egress = createEgressGuard(['loopback'])
+const dispatcher = egress.agent(3000)
+const door = { egress, agent: dispatcher, timeouts: source.timeouts }
+const authenticator = openAuth(source.auth, task.secrets, door)
 const pool = new pg.Pool({ connectionString: task.databaseUrl, max: 2 })
 
 interface Page {
@@ -29,7 +31,9 @@ async function fetchPage(token: string | null): Promise<Page> {
     ['size', String(source.paging.size)],
   ] as unknown as readonly (readonly [string, string])[]
   const url = `${source.baseUrl}${source.request.path}?${canonicalQuery(query)}`
-  const response = await request(url, { dispatcher, headers: authenticate(source.request.path, query) })
+  const { path } = source.request
+  const { headers } = await authenticator.prove({ method: 'GET', path, query, body: '', form: null })
+  const response = await request(url, { dispatcher, headers })
   return JSON.parse(await response.body.text()) as Page
 }
 

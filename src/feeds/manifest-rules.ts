@@ -2,6 +2,7 @@ import type { Dataset, Property } from './datasets.ts'
 import { findDeniedTopic } from './deny-list.ts'
 import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
+import { findHttpFaults } from './manifest-http-rules.ts'
 import type { Manifest, Mapping } from './manifest-types.ts'
 
 /** The record id fills this property, so no mapping may. */
@@ -135,6 +136,7 @@ function findScheduleFaults({ schedule }: Manifest): readonly ManifestFault[] {
 }
 
 const SECRET_NAME = /secret|token|passw|pwd|api-?_?key|app-?_?key|signature|credential/i
+const SENT_TEXT = /^\/source\/request\/(?:query|body\/fields|body\/parameters)\//
 const VARIABLE = /^\{[a-z.]+\}$/
 const USER_IN_URL = /^https?:\/\/[^/]*@/
 const SECRET_WANTED = 'no secret in the manifest: name it, and give its value when the feed is registered'
@@ -146,14 +148,20 @@ function textsOf(value: unknown, pointer: string): readonly (readonly [string, s
 }
 
 function isSecretLiteral(pointer: string, text: string): boolean {
-  const isQuery = pointer.startsWith('/source/request/query/')
   const name = pointer.slice(pointer.lastIndexOf('/') + 1)
-  if (isQuery && SECRET_NAME.test(name) && text !== '' && !VARIABLE.test(text)) return true
+  if (SENT_TEXT.test(pointer) && SECRET_NAME.test(name) && text !== '' && !VARIABLE.test(text)) return true
   return looksSecret(text) || USER_IN_URL.test(text)
 }
 
+/** The parameters of a SOAP request are a list; here each stands under its name, as those of a query do. */
+function soapTexts({ source }: Manifest): readonly (readonly [string, string])[] {
+  const body = source.kind === 'http' ? source.request.body : undefined
+  if (body?.kind !== 'soap') return []
+  return body.parameters.map(({ name, value }) => [`/source/request/body/parameters/${name}`, value] as const)
+}
+
 function findSecrets(manifest: Manifest): readonly ManifestFault[] {
-  const texts = [...textsOf(manifest.source, '/source'), ...textsOf(manifest.map, '/map')]
+  const texts = [...textsOf(manifest.source, '/source'), ...soapTexts(manifest), ...textsOf(manifest.map, '/map')]
   return texts
     .filter(([pointer, text]) => !text.startsWith('/') && isSecretLiteral(pointer, text))
     .map(([pointer, text]) => ({ pointer, given: `a text of ${text.length}`, wanted: SECRET_WANTED }))
@@ -179,6 +187,7 @@ export function findManifestFaults(
     findDenied,
     findPrototypeNames,
     findKeysetFaults,
+    findHttpFaults,
     findDeletesFaults,
     findCompareFaults,
     findScheduleFaults,

@@ -1,8 +1,25 @@
-import type { SourceManifest } from './manifest-types.ts'
+import type { HttpAuth, HttpSourceManifest, SourceManifest } from './manifest-types.ts'
+
+/** The members of each kind of authentication that name secrets. */
+const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = {
+  none: [],
+  basic: ['user', 'password'],
+  bearer: ['token'],
+  'api-key': ['key'],
+  oauth2: ['clientId', 'clientSecret'],
+  'hmac-sm3': ['appKey', 'appSecret'],
+  'sorted-parameters': ['appKey', 'secret'],
+  'national-platform': ['requester', 'service', 'secret'],
+  tif: ['paasId', 'token'],
+}
+
+function httpSecretNames({ auth, tls = {} }: HttpSourceManifest): readonly string[] {
+  const members = new Map<string, unknown>(Object.entries(auth))
+  return [...authMembers[auth.kind].map((member) => String(members.get(member))), ...Object.values(tls)]
+}
 
 /** The names of the secrets that a manifest's source refers to. The secrets themselves are never in a manifest. */
 export function secretNames(source: SourceManifest): readonly string[] {
   if (source.kind === 'sql') return [source.password]
-  if (source.kind === 'file' || source.auth.kind === 'none') return []
-  return source.auth.kind === 'bearer' ? [source.auth.token] : [source.auth.appKey, source.auth.appSecret]
+  return source.kind === 'http' ? [...new Set(httpSecretNames(source))] : []
 }

@@ -10,21 +10,127 @@ export interface ReadWindow {
 
 export type HttpAuth =
   | { readonly kind: 'none' }
+  | { readonly kind: 'basic'; readonly user: string; readonly password: string }
   | { readonly kind: 'bearer'; readonly token: string }
+  | { readonly kind: 'api-key'; readonly in: 'header' | 'query'; readonly name: string; readonly key: string }
+  | OAuth2Auth
   | { readonly kind: 'hmac-sm3'; readonly appKey: string; readonly appSecret: string }
+  | SortedParametersAuth
+  | {
+      readonly kind: 'national-platform'
+      readonly requester: string
+      readonly service: string
+      readonly secret: string
+    }
+  | { readonly kind: 'tif'; readonly paasId: string; readonly token: string; readonly letters: 'lower' | 'upper' }
+
+export interface OAuth2Auth {
+  readonly kind: 'oauth2'
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly clientIn?: 'header' | 'body'
+  readonly scope?: string
+}
+
+export interface SortedParametersAuth {
+  readonly kind: 'sorted-parameters'
+  readonly appKey: string
+  readonly secret: string
+  readonly digest: 'md5' | 'sha256' | 'hmac-sm3'
+  readonly letters: 'lower' | 'upper'
+  readonly in: 'query' | 'header'
+  readonly names: {
+    readonly appKey: string
+    readonly timestamp: string
+    readonly nonce: string
+    readonly signature: string
+    /** Name under which the digest of a body that is no form takes part. */
+    readonly body?: string
+  }
+  readonly timestamp: 'epoch-seconds' | 'epoch-milliseconds' | 'yyyyMMddHHmmss'
+}
 
 export type Paging =
-  | { readonly kind: 'token'; readonly size: number; readonly next: Pointer }
+  | { readonly kind: 'token'; readonly size: number; readonly next: Pointer; readonly total?: Pointer }
   | { readonly kind: 'offset'; readonly size: number; readonly total?: Pointer }
+  | PagePaging
+  | KeysetPaging
+  | { readonly kind: 'link'; readonly size: number; readonly total?: Pointer }
+
+export interface PagePaging {
+  readonly kind: 'page'
+  readonly size: number
+  readonly first: 0 | 1
+  readonly total?: Pointer
+  readonly pageCount?: Pointer
+}
+
+export interface KeysetPaging {
+  readonly kind: 'keyset'
+  readonly size: number
+  /** Where the key is in a row. */
+  readonly key: Pointer
+  readonly start?: string | number
+  readonly total?: Pointer
+}
+
+/** A literal or one variable of the fixed list. */
+export type HttpValue = string | number | boolean
+
+export interface SoapBody {
+  readonly kind: 'soap'
+  readonly version: '1.1' | '1.2'
+  readonly namespace: string
+  readonly operation: string
+  readonly action?: string
+  readonly qualified?: boolean
+  readonly parameters: readonly { readonly name: string; readonly value: string }[]
+}
+
+export type HttpRequestBody =
+  | {
+      readonly kind: 'json'
+      readonly fields: Readonly<Record<string, HttpValue | readonly HttpValue[] | Readonly<Record<string, HttpValue>>>>
+    }
+  | { readonly kind: 'form'; readonly fields: Readonly<Record<string, string>> }
+  | SoapBody
+
+export type HttpAnswerFormat =
+  | { readonly kind: 'json' }
+  | { readonly kind: 'ndjson' }
+  | { readonly kind: 'xml'; readonly embedded?: { readonly at: Pointer; readonly kind: 'json' | 'xml' } }
+
+export type TimeFormatName =
+  | 'rfc3339'
+  | 'yyyy-MM-dd HH:mm:ss'
+  | 'yyyyMMddHHmmss'
+  | 'epoch-seconds'
+  | 'epoch-milliseconds'
+
+export interface SourceTime {
+  readonly format: TimeFormatName
+  readonly zone?: 'Asia/Shanghai' | 'UTC'
+}
 
 export interface HttpSourceManifest {
   readonly kind: 'http'
   readonly baseUrl: string
   readonly auth: HttpAuth
-  readonly request: { readonly method: 'GET'; readonly path: string; readonly query: Readonly<Record<string, string>> }
+  /** Names of secrets that hold PEM text. */
+  readonly tls?: { readonly certificate?: string; readonly key?: string; readonly authority?: string }
+  readonly request: {
+    readonly method: 'GET' | 'POST'
+    readonly path: string
+    readonly query: Readonly<Record<string, string>>
+    readonly body?: HttpRequestBody
+  }
+  readonly answer?: HttpAnswerFormat
+  readonly success?: { readonly pointer: Pointer; readonly values: readonly (string | number | boolean)[] }
+  /** Empty where the whole answer is the list. */
   readonly records: Pointer
   readonly paging: Paging
-  readonly incremental?: { readonly window: ReadWindow; readonly tieBreaker: Pointer }
+  readonly incremental?: { readonly window: ReadWindow; readonly tieBreaker: Pointer; readonly time?: SourceTime }
   readonly timeouts: { readonly connectMs: number; readonly totalMs: number }
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from '../feeds/code-tables.ts'
 import { findDeniedTopic } from '../feeds/deny-list.ts'
-import type { Manifest } from '../feeds/manifest-types.ts'
+import type { Manifest, Paging } from '../feeds/manifest-types.ts'
 import { warn, type Findings } from './normalise.ts'
 
 /** The steps of a JSON pointer (RFC 6901). */
@@ -40,12 +40,16 @@ function growTree(paths: readonly Path[]): KnownFields {
   return { children: new Map(children) }
 }
 
+function keyOf(paging: Paging): string | undefined {
+  return paging.kind === 'keyset' ? paging.key : undefined
+}
+
 function namedPointers(manifest: Manifest): readonly string[] {
   const { deletes, map, record, source } = manifest
-  const tieBreaker = source.kind === 'http' ? source.incremental?.tieBreaker : undefined
+  const http = source.kind === 'http' ? [source.incremental?.tieBreaker, keyOf(source.paging)] : []
   const keyset = source.kind === 'sql' ? [`/${source.keyset.updatedAt}`, `/${source.keyset.id}`] : []
   const flag = deletes.kind === 'flag' ? deletes.pointer : undefined
-  const pointers = [record.id, record.updatedAt, flag, tieBreaker, ...keyset, ...map.map((mapping) => mapping.from)]
+  const pointers = [record.id, record.updatedAt, flag, ...http, ...keyset, ...map.map((mapping) => mapping.from)]
   return pointers.filter((pointer) => pointer !== undefined)
 }
 

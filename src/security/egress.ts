@@ -7,13 +7,20 @@ import { AppError } from '../errors.ts'
 /** All addresses of a host name. Rejects when the name is unknown. */
 export type Lookup = (host: string) => Promise<readonly string[]>
 
+/** What one side of mTLS holds, as PEM text: the client's certificate and key, and whom to trust instead of the public authorities. */
+export interface ClientTls {
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  readonly ca?: string | undefined
+}
+
 /** Decides which addresses this installation may call. Everything that is not listed is refused. */
 export interface EgressGuard {
   /**
    * An undici Agent that connects only to checked addresses, IP literals included, within `connectMs` milliseconds. A
    * refusal arrives as the request's error or in its `cause` chain: AppError EGRESS_FORBIDDEN.
    */
-  readonly agent: (connectMs: number) => Agent
+  readonly agent: (connectMs: number, tls?: ClientTls) => Agent
   /**
    * The checked address to connect to instead of `host`, for drivers that open their own socket. Throws AppError
    * EGRESS_FORBIDDEN; a failing name lookup is passed on as it came.
@@ -86,16 +93,18 @@ export function createEgressGuard(allow: readonly string[], lookup: Lookup = loo
   return {
     resolve,
     assertUrl: (url) => assertUrl(list, url),
-    agent: (connectMs) => new Agent({ connect: pinnedConnector(list, resolve, connectMs) }),
+    agent: (connectMs, tls = {}) => {
+      const connect = buildConnector({ ...tls, timeout: connectMs, allowH2: false })
+      return new Agent({ connect: pinnedConnector(list, resolve, connect) })
+    },
   }
 }
 
 function pinnedConnector(
   list: AllowList,
   resolve: EgressGuard['resolve'],
-  connectMs: number,
+  connect: buildConnector.connector,
 ): buildConnector.connector {
-  const connect = buildConnector({ timeout: connectMs, allowH2: false })
   const connectPinned = async (options: buildConnector.Options): Promise<Socket> => {
     const port = Number(options.port) || (defaultPorts[options.protocol] ?? 0)
     const hostname = await resolve(options.hostname, port)

@@ -44,10 +44,12 @@ const sqlSource: SqlSourceManifest = {
 }
 
 const withMapping = (...mappings: Manifest['map']): Manifest => ({ ...manifest, map: [...manifest.map, ...mappings] })
-const withQuery = (query: Readonly<Record<string, string>>): unknown => ({
-  ...manifest,
-  source: { ...manifest.source, request: { method: 'GET', path: '/x', query } },
-})
+const withSource = (change: object): unknown => ({ ...manifest, source: { ...manifest.source, ...change } })
+const withQuery = (query: Readonly<Record<string, string>>): unknown =>
+  withSource({ request: { method: 'GET', path: '/x', query } })
+const withBody = (body: object, change: object = {}): unknown =>
+  withSource({ request: { method: 'POST', path: '/x', query: { token: '{page.token}' }, body }, ...change })
+const soap = { kind: 'soap', version: '1.1', namespace: 'http://x.example/', operation: 'list', parameters: [] }
 
 test('good manifests are accepted', () => {
   expect(faultsOf(manifest)).toEqual([])
@@ -80,8 +82,11 @@ describe('what does not fit the schema is told line by line', () => {
     ],
     [
       'a wrong kind inside the chosen branch',
-      { ...manifest, source: { ...manifest.source, auth: { kind: 'basic' } } },
-      ['/source/auth/kind: given "basic", wanted one of none, bearer, hmac-sm3'],
+      { ...manifest, source: { ...manifest.source, auth: { kind: 'digest' } } },
+      [
+        '/source/auth/kind: given "digest", wanted one of none, basic, bearer, api-key, oauth2, hmac-sm3, ' +
+          'sorted-parameters, national-platform, tif',
+      ],
     ],
     [
       'a mapping with two sources',
@@ -157,6 +162,65 @@ describe('what does not fit the dataset is refused', () => {
       { ...manifest, source: { ...sqlSource, password: 'aB3dE6gH9jK2mN5pQ8sT1' } },
       '/source/password',
     ],
+  ])('%s', (_, value, line) => {
+    expect(faultsOf(value).join('\n')).toContain(line)
+  })
+
+  test.each([
+    [
+      'a variable of another paging',
+      withQuery({ a: '{page.number}' }),
+      '/source/request: given {page.number}, wanted {page.token}',
+    ],
+    ['no variable of the page', withQuery({}), '/source/request: given no variable of the page, wanted {page.token}'],
+    [
+      'a window that nobody reads',
+      withQuery({ t: '{page.token}', a: '{window.from}' }),
+      '/source/incremental: given nothing, wanted a window, which {window.from} tells the source',
+    ],
+    [
+      'a window that is not sent',
+      withSource({
+        incremental: {
+          window: { lookbackSeconds: 0, settleSeconds: 0, start: '2020-01-01T00:00:00Z' },
+          tieBreaker: '/id',
+        },
+      }),
+      '{window.from} in /source/request',
+    ],
+    [
+      'a body of a GET',
+      withSource({
+        request: { method: 'GET', path: '/x', query: {}, body: { kind: 'form', fields: { t: '{page.token}' } } },
+      }),
+      'wanted POST',
+    ],
+    ['SOAP that is read as JSON', withBody(soap), '/source/answer/kind: given nothing, wanted xml'],
+    ['lines with a pointer', withSource({ answer: { kind: 'ndjson' } }), '/source/records: given "/data/rows"'],
+    ['a token beside a bare list', withSource({ records: '' }), '/source/paging/next: given a pointer'],
+    [
+      'a certificate without TLS',
+      withSource({ baseUrl: 'http://x.example', tls: { authority: 'ca' } }),
+      '/source/baseUrl',
+    ],
+    ['a certificate without its key', withSource({ tls: { certificate: 'cert' } }), '/source/tls'],
+    [
+      'a key that two write',
+      withSource({ auth: { kind: 'api-key', in: 'query', name: 'size', key: 'k' } }),
+      '/source/request/query/size',
+    ],
+    [
+      'a password in a form',
+      withBody({ kind: 'form', fields: { password: 'abc' } }),
+      '/source/request/body/fields/password',
+    ],
+    [
+      'a password in SOAP',
+      withBody({ ...soap, parameters: [{ name: 'password', value: 'abc' }] }),
+      '/source/request/body/parameters/password',
+    ],
+    ['an unknown variable', withQuery({ a: '{page.secret}' }), '/source/request/query/a'],
+    ['a template', withBody({ kind: 'json', fields: { a: 'x{page.token}' } }), '/source/request/body/fields/a'],
   ])('%s', (_, value, line) => {
     expect(faultsOf(value).join('\n')).toContain(line)
   })

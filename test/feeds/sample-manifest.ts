@@ -16,7 +16,7 @@ export function createManifest(change: Partial<Manifest> = {}): Manifest {
       kind: 'http',
       baseUrl: 'https://residents.example/api',
       auth: { kind: 'bearer', token: 'residentToken' },
-      request: { method: 'GET', path: '/residents', query: { from: '{window.from}', size: '{page.size}' } },
+      request: { method: 'GET', path: '/residents', query: { token: '{page.token}', size: '{page.size}' } },
       records: '/data/rows',
       paging: { kind: 'token', size: 500, next: '/data/next' },
       timeouts: { connectMs: 1000, totalMs: 10_000 },

@@ -1,16 +1,19 @@
+import { createSecureContext } from 'node:tls'
 import { AppError } from '../../errors.ts'
-import type { HttpSourceManifest, Paging, Pointer } from '../../feeds/manifest-types.ts'
-import type { EgressGuard } from '../../security/egress.ts'
-import type { QueryPairs } from './http-auth.ts'
+import type { HttpSourceManifest, Pointer } from '../../feeds/manifest-types.ts'
+import type { ClientTls, EgressGuard } from '../../security/egress.ts'
 import { openAuth } from './http-auth.ts'
 import { toStatusError } from './http-errors.ts'
-import type { HttpPage, HttpPosition } from './http-position.ts'
-import { advance, findPosition, restart } from './http-position.ts'
+import { writeMessage } from './http-message.ts'
+import { takeApart } from './http-page.ts'
+import { advancePlace } from './http-paging.ts'
+import type { HttpPosition } from './http-position.ts'
+import { countRows, findPosition, restart } from './http-position.ts'
 import type { HttpDoor } from './http-request.ts'
 import { requestPage } from './http-request.ts'
 import type { SourceLimits } from './limits.ts'
 import { assertPageCount } from './limits.ts'
-import { readPointer } from './pointer.ts'
+import { takeSecret } from './secrets.ts'
 import type { Secrets, Source, SourcePage } from './source.ts'
 
 export interface HttpSourceOptions {
@@ -22,36 +25,15 @@ export interface HttpSourceOptions {
   readonly updatedAt?: Pointer | undefined
 }
 
-// A longer one does not fit a request line that servers accept (8,000 bytes, RFC 9110 §4.1) beside the rest of the query.
-const MAX_TOKEN_LENGTH = 4000
-
-type Variable = (position: HttpPosition, paging: Paging) => string | null
-
-const variables: Readonly<Record<string, Variable>> = {
-  '{window.from}': ({ window }) => window?.from ?? null,
-  '{window.to}': ({ window }) => window?.to ?? null,
-  '{page.token}': ({ token }) => token,
-  '{page.offset}': ({ offset }) => String(offset),
-  '{page.size}': (_position, paging) => String(paging.size),
-}
-
 /**
- * Opens a department's JSON API, paged by token or by offset. Reads whole or, with `incremental`, by windows of time. Throws
- * AppError SECRET_MISSING, MANIFEST_INVALID and EGRESS_FORBIDDEN; nothing is sent before the first page is read.
+ * Opens a department's HTTP interface. Reads whole or, with `incremental`, by windows of time. Throws AppError SECRET_MISSING,
+ * MANIFEST_INVALID (certificates) and EGRESS_FORBIDDEN; nothing is sent before the first page is read.
  */
 export function openHttpSource(options: HttpSourceOptions): Source {
-  const { manifest, egress, limits } = options
-  assertQuery(manifest)
-  const door: HttpDoor = {
-    authenticate: openAuth(manifest.auth, options.secrets),
-    url: joinUrl(egress.assertUrl(manifest.baseUrl), manifest.request.path),
-    agent: egress.agent(manifest.timeouts.connectMs),
-    timeouts: manifest.timeouts,
-    pageBytes: limits.pageBytes,
-  }
+  const door = openDoor(options)
   return {
     readPage: async (cursor, now) => {
-      const position = findPosition(manifest, cursor, now)
+      const position = findPosition(options.manifest, cursor, now)
       return position.state === 'done' ? { rows: [], cursor: position, done: true } : readAt(options, door, position)
     },
     // A page that is being read ahead is given up, not waited for.
@@ -60,66 +42,47 @@ export function openHttpSource(options: HttpSourceOptions): Source {
 }
 
 async function readAt(options: HttpSourceOptions, door: HttpDoor, position: HttpPosition): Promise<SourcePage> {
-  const { manifest, limits } = options
-  const answer = await requestPage(door, queryFor(manifest, position))
+  const { manifest, limits, recordId, updatedAt } = options
+  const message = writeMessage(manifest, door.url, position)
+  const answer = await requestPage(door, message)
   if (answer.kind === 'expired') {
-    if (position.token === null) throw toStatusError(410, {}, `GET ${door.url.host}${door.url.pathname}`)
+    if (position.token === null) throw toStatusError(410, {}, `${message.method} ${door.url.host}${door.url.pathname}`)
     return readAt(options, door, restart(position))
   }
-  const page = takeApart(manifest, answer.body)
-  const next = advance(manifest, { updatedAt: options.updatedAt, recordId: options.recordId }, position, page)
+  const page = takeApart(manifest, answer, message.url)
+  const counted = countRows(manifest, { updatedAt, recordId }, position, page.rows)
+  const next = advancePlace(counted, page, manifest.paging, recordId)
   const done = next.state === 'done'
-  // The empty page that ends paging by offset is not one of the pages the manifest counts.
+  // The empty page that ends paging by place is not one of the pages the manifest counts.
   if (page.rows.length > 0 || !done) assertPageCount(next.pages, limits)
   const rows = page.rows.map((value, row) => ({ row, value }))
   return { rows, cursor: next, done, ...(next.total === null ? {} : { total: next.total }) }
 }
 
-function takeApart(manifest: HttpSourceManifest, body: unknown): HttpPage {
-  const rows = readPointer(body, manifest.records)
-  if (!isList(rows)) throw new AppError('SOURCE_BODY_INVALID', `no list of records at ${manifest.records}`)
-  const { paging } = manifest
+function openDoor({ manifest, secrets, egress, limits }: HttpSourceOptions): HttpDoor {
+  const { timeouts, records } = manifest
+  const url = joinUrl(egress.assertUrl(manifest.baseUrl), manifest.request.path)
+  const agent = egress.agent(timeouts.connectMs, takeTls(manifest.tls, secrets))
   return {
-    rows,
-    next: paging.kind === 'token' ? toToken(readPointer(body, paging.next)) : null,
-    total: paging.kind === 'offset' && paging.total !== undefined ? toTotal(readPointer(body, paging.total)) : null,
+    agent,
+    authenticator: openAuth(manifest.auth, secrets, { egress, agent, timeouts }),
+    url,
+    timeouts,
+    expected: { format: manifest.answer ?? { kind: 'json' }, pageBytes: limits.pageBytes, records },
   }
 }
 
-function isList(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value)
-}
-
-function toToken(value: unknown): string | null {
-  if (value === undefined || value === null || value === '') return null
-  const token = typeof value === 'number' ? String(value) : value
-  if (typeof token === 'string' && token.length <= MAX_TOKEN_LENGTH) return token
-  throw new AppError('SOURCE_BODY_INVALID', `the next page token is no text of at most ${MAX_TOKEN_LENGTH} characters`)
-}
-
-function toTotal(value: unknown): number | null {
-  if (value === undefined || value === null) return null
-  const total = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
-  if (typeof total === 'number' && Number.isSafeInteger(total) && total >= 0) return total
-  throw new AppError('SOURCE_BODY_INVALID', 'the stated total is no count')
-}
-
-/** A variable without a value, such as the token of the first page, leaves its parameter out. */
-function queryFor(manifest: HttpSourceManifest, position: HttpPosition): QueryPairs {
-  return Object.entries(manifest.request.query).flatMap(([name, template]) => {
-    const variable = variables[template]
-    const value = variable === undefined ? template : variable(position, manifest.paging)
-    return value === null ? [] : [[name, value] as const]
-  })
-}
-
-function assertQuery(manifest: HttpSourceManifest): void {
-  const templates = Object.values(manifest.request.query)
-  const unknown = templates.find((template) => /[{}]/.test(template) && !Object.hasOwn(variables, template))
-  if (unknown !== undefined) throw new AppError('MANIFEST_INVALID', `no query variable is called ${unknown}`)
-  if (manifest.incremental === undefined && templates.some((template) => template.startsWith('{window.'))) {
-    throw new AppError('MANIFEST_INVALID', 'a query uses {window.…}, which needs incremental')
+function takeTls(tls: HttpSourceManifest['tls'], secrets: Secrets): ClientTls | undefined {
+  if (tls === undefined) return undefined
+  const take = (name: string | undefined): string | undefined => (name === undefined ? name : takeSecret(secrets, name))
+  const taken: ClientTls = { cert: take(tls.certificate), key: take(tls.key), ca: take(tls.authority) }
+  try {
+    createSecureContext(taken)
+  } catch {
+    // Not kept as the cause: OpenSSL's message may quote the key.
+    throw new AppError('MANIFEST_INVALID', 'the secrets of /source/tls are no certificate and its own key in PEM')
   }
+  return taken
 }
 
 /** The path is set and not resolved, so that `//host/path` cannot lead elsewhere. */

@@ -53,8 +53,17 @@ export async function startEmulatedSource(): Promise<EmulatedSource> {
   }
 }
 
+/** How each kind of paging asks for its page. */
+const places: Readonly<Record<Paging['kind'], Readonly<Record<string, string>>>> = {
+  token: { token: '{page.token}' },
+  offset: { offset: '{page.offset}' },
+  page: { page: '{page.number}' },
+  keyset: { after: '{page.key}' },
+  link: {},
+}
+
 function manifestOf(baseUrl: string, change: Partial<HttpSourceManifest>): HttpSourceManifest {
-  const position = change.paging?.kind === 'offset' ? { offset: '{page.offset}' } : { token: '{page.token}' }
+  const position = places[change.paging?.kind ?? 'token']
   return {
     kind: 'http',
     baseUrl,

@@ -207,14 +207,6 @@ test('a path that begins with two slashes stays at its host', async () => {
   expect((await collect(open({ request }))).values).toEqual(['/api//example.org/x'])
 })
 
-test.each(['{page.number}', '{window.from}'])(
-  'the variable %s that nothing can fill is a fault of the manifest',
-  (a) => {
-    const request = { method: 'GET' as const, path: '/a', query: { a } }
-    expect(() => open({ request })).toThrow(expect.objectContaining({ code: 'MANIFEST_INVALID' }))
-  },
-)
-
 test('the cursor of another kind of source is refused', async () => {
   await expect(open().readPage({ kind: 'file', file: null }, new Date())).rejects.toMatchObject({
     code: 'CURSOR_INVALID',
