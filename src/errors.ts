@@ -23,6 +23,7 @@ export const errorTable = {
   },
   FEED_UNKNOWN: { status: 404, retry: false, en: 'No feed has this code', zh: '没有此编号的数据接入' },
   FEED_EXISTS: { status: 409, retry: false, en: 'A feed with this code exists already', zh: '该编号的数据接入已存在' },
+  RECORD_UNKNOWN: { status: 404, retry: false, en: 'No such record of a person', zh: '没有此人员记录' },
   CONSUMER_UNKNOWN: { status: 404, retry: false, en: 'No consumer has this name', zh: '没有此名称的使用方' },
   CONSUMER_EXISTS: {
     status: 409,

@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
+import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startReconciler } from './jobs/reconciler.ts'
 import { startTimetable } from './jobs/timetable.ts'
@@ -65,6 +66,9 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
   const stopReconciler = startReconciler(database, queues, (error) =>
     log.warn({ code: toAppError(error).code }, 'reconciler'),
   )
+  const stopProjector = startProjector({ database, datasets, keys }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'projector'),
+  )
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
     process.exit(WATCHDOG_EXIT)
@@ -73,6 +77,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
   return async () => {
     stopWatchdog()
     await stopReconciler()
+    await stopProjector()
     await workers.close()
   }
 }

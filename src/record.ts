@@ -28,6 +28,8 @@ export interface RawRecord {
   readonly fields: Fields
   /** Ids of quality rules that were applied or hurt without rejecting, for example DQ-014. No values. */
   readonly warnings: readonly string[]
+  /** When the source says that it last changed the row, in milliseconds since the epoch; null where it does not say. */
+  readonly updatedAt: number | null
   /** Reasons found while mapping, for example an undecodable row. A record with any is rejected by validate. */
   readonly faults: readonly Reason[]
 }
@@ -38,6 +40,7 @@ export interface ValidRecord {
   readonly recordId: string
   readonly operation: Operation
   readonly fields: Fields
+  readonly updatedAt: number | null
   readonly warnings: readonly string[]
 }
 
@@ -67,6 +70,7 @@ export interface ProtectedRecord {
   /** Keyed digest of the clear fields for change detection, 32 hexadecimal digits. */
   readonly digest: string
   readonly gridCode: string | null
+  readonly updatedAt: number | null
 }
 
 /** A rejection as it rests: the source row sealed, the reasons free of values. */

@@ -20,6 +20,21 @@ export const auditEvents = {
   'run.finished': { personal: false, en: 'A run read everything there was', zh: '同步批次完成' },
   'run.postponed': { personal: false, en: 'A run waits and tries again', zh: '同步批次延后重试' },
   'run.stopped': { personal: false, en: 'A run stopped with a reason', zh: '同步批次因故停止' },
+  'persons.merged': {
+    personal: false,
+    en: 'Records of several departments were merged into persons',
+    zh: '归并人员信息',
+  },
+  'person.parted': {
+    personal: false,
+    en: 'A reviewer parted a record from the person it was linked to',
+    zh: '拆分误并的人员记录',
+  },
+  'person.joined': {
+    personal: false,
+    en: 'A reviewer let a record belong to its person again',
+    zh: '恢复人员记录关联',
+  },
   'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
   'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
   'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },

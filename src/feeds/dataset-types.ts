@@ -159,6 +159,28 @@ export interface PersonStatus {
   divisionCode: string
   gridCode?: string
 }
+export interface Person {
+  sourceRecordId: string
+  certType: string
+  certNumber: string
+  name?: string
+  sex?: string
+  birthDate?: string
+  ethnicity?: string
+  lifeStatus?: 'ALIVE' | 'DECEASED' | 'MOVED_OUT' | 'CANCELLED'
+  deathDate?: string
+  residentKind?: 'REGISTERED' | 'FLOATING' | 'OVERSEAS' | 'HMT' | 'UNSETTLED'
+  registeredDivision?: string
+  registeredAddress?: string
+  residenceAddressCode?: string
+  residenceAddress?: string
+  gridCode?: string
+  houseId?: string
+  phone?: string
+  workplace?: string
+  education?: string
+  maritalStatus?: string
+}
 export interface Resident {
   sourceRecordId: string
   certType: string

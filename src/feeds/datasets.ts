@@ -12,6 +12,7 @@ import {
   type PropertySchema,
 } from './dataset-rules.ts'
 import type { MaskId } from './mask-rules.ts'
+import { findMergeFaults, readMergeGroups, readMergeParts, type MergeGroup, type MergePart } from './merge-schema.ts'
 import { createCheck, createSchemaCompiler } from './schema-check.ts'
 
 /** One property of a dataset with everything that its annotations say. */
@@ -51,6 +52,10 @@ export interface Dataset {
   readonly sealed: readonly string[]
   /** Properties that hold certificate type and number of the person a record is about; null where it names no person. */
   readonly subject: { readonly type: string; readonly number: string } | null
+  /** Where records of this dataset are merged out of other datasets: how. Null for a dataset that departments fill. */
+  readonly merge: readonly MergeGroup[] | null
+  /** What its records tell of their person; null where they tell of something else. */
+  readonly parts: readonly MergePart[] | null
   /** County and town codes that a record may lie in. */
   readonly divisions: CodeTable
   readonly schema: Readonly<Record<string, unknown>>
@@ -139,6 +144,8 @@ export function createDataset(file: string, schema: Readonly<Record<string, unkn
     names: properties.map((property) => property.name),
     sealed: properties.filter((property) => property.sealed).map((property) => property.name),
     subject: subjectOf(schema),
+    merge: readMergeGroups(schema),
+    parts: readMergeParts(schema),
     divisions: divisionsOf(tables),
     schema,
     check: compileCheck(file, schema, tables),
@@ -154,5 +161,13 @@ export function loadDatasets(directory: string = DEFAULT_DIRECTORY): ReadonlyMap
   const tables = loadCodeTables(directory)
   const files = readdirSync(directory).filter((file) => file.endsWith(SUFFIX) && file !== MANIFEST_SCHEMA)
   const datasets = files.sort().map((file) => createDataset(file, readJsonObject(join(directory, file), file), tables))
+  assertMerge(datasets)
   return new Map(datasets.map((dataset) => [dataset.name, dataset]))
+}
+
+function assertMerge(datasets: readonly Dataset[]): void {
+  const faults = findMergeFaults(datasets)
+  if (faults.length === 0) return
+  const lines = faults.map(({ dataset, pointer, wanted }) => `${dataset}${SUFFIX}#${pointer}: wanted ${wanted}`)
+  throw new AppError('SCHEMA_INVALID', `${lines.join('\n')}\nCorrect the schema file`)
 }

@@ -193,8 +193,9 @@ export function findManifestFaults(
     findScheduleFaults,
     findSecrets,
   ].flatMap((find) => find(manifest))
-  if (dataset === undefined) {
-    const wanted = `one of ${[...datasets.keys()].join(', ')}`
+  if (dataset === undefined || dataset.merge !== null) {
+    const filled = [...datasets.values()].filter(({ merge }) => merge === null)
+    const wanted = `one of ${filled.map(({ name }) => name).join(', ')}`
     return [{ pointer: '/feed/dataset', given: describe(manifest.feed.dataset), wanted }, ...general]
   }
   const properties = new Map(dataset.properties.map((property) => [property.name, property]))

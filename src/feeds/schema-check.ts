@@ -10,6 +10,8 @@ const ANNOTATIONS = [
   'x-gb-dataset',
   'x-gb-version',
   'x-gb-subject',
+  'x-gb-merge',
+  'x-gb-person',
   'x-gb-class',
   'x-gb-level',
   'x-gb-mask',

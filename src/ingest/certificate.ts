@@ -5,6 +5,16 @@ import { warn, type Findings } from './normalise.ts'
 /** Certificate types whose number is a citizen number (GB 11643). */
 const CITIZEN_TYPES: ReadonlySet<unknown> = new Set(['111', '112'])
 
+/**
+ * Whose numbering a certificate's number belongs to. The identity card (111) and the temporary one (112) carry the same citizen
+ * number, so a person whom one department files under 111 and another under 112 has one token. Every other type has a
+ * numbering of its own: a passport number may be another person's permit number.
+ */
+export function numberSpaceOf(type: unknown): string {
+  if (CITIZEN_TYPES.has(type)) return 'citizen'
+  return typeof type === 'string' ? type : ''
+}
+
 /** Numbers that departments file under 111 though their form tells another certificate. */
 const otherForms: readonly { readonly form: RegExp; readonly type: string }[] = [
   { form: /^8[123]0000\d{11}[\dX]$/, type: 'HMT_RP' },

@@ -9,6 +9,7 @@ import { settleCertificate } from './certificate.ts'
 import { createCodeLookup, createConvert, isPrimitive, type Convert } from './convert.ts'
 import { createNormaliser, type Findings } from './normalise.ts'
 import { createFieldWatch, parsePointer, readPath, type Path } from './source-fields.ts'
+import { createTimeReader } from './source-time.ts'
 
 type SourceObject = Readonly<Record<string, unknown>>
 
@@ -74,8 +75,14 @@ function createDeleteTest({ deletes }: Manifest): (row: SourceObject) => boolean
 
 type Unstaged = Omit<RawRecord, keyof RawRecord & symbol>
 
-function toRaw(source: SourceRow, operation: Operation, fields: Fields, findings: Findings): RawRecord {
-  const raw: Unstaged = { source, operation, fields, warnings: findings.warnings, faults: findings.faults }
+function toRaw(
+  source: SourceRow,
+  operation: Operation,
+  fields: Fields,
+  updatedAt: number | null,
+  { warnings, faults }: Findings,
+): RawRecord {
+  const raw: Unstaged = { source, operation, fields, updatedAt, warnings, faults }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where a RawRecord comes into being
   return raw as RawRecord
 }
@@ -91,18 +98,19 @@ export function compileMapping(manifest: Manifest, dataset: Dataset): (row: Sour
   const readId = createFieldsReader([idStep])
   const readAll = createFieldsReader([idStep, ...manifest.map.map((mapping) => createStep(mapping, dataset))])
   const isDeleted = createDeleteTest(manifest)
+  const readTime = createTimeReader(manifest)
   const watchFields = createFieldWatch(manifest)
   return (row) => {
     const findings: Findings = { warnings: [], faults: [] }
     const { value } = row
     if (!isObject(value)) {
       findings.faults.push({ rule: 'DQ-005', field: null })
-      return toRaw(row, 'upsert', {}, findings)
+      return toRaw(row, 'upsert', {}, null, findings)
     }
-    if (isDeleted(value)) return toRaw(row, 'delete', readId(value, findings), findings)
+    if (isDeleted(value)) return toRaw(row, 'delete', readId(value, findings), null, findings)
     const fields = readAll(value, findings)
     settleCertificate(dataset, fields, findings)
     watchFields(value, findings)
-    return toRaw(row, 'upsert', fields, findings)
+    return toRaw(row, 'upsert', fields, readTime(value), findings)
   }
 }

@@ -4,6 +4,7 @@ import { maskText } from '../feeds/masks.ts'
 import type { Fields, ProtectedRecord, ProtectedRejection, Rejection, ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open, seal, sealAll } from '../security/seal.ts'
+import { numberSpaceOf } from './certificate.ts'
 import type { Cursor } from './sources/source.ts'
 
 /** What protecting needs besides the records: the dataset's rules, the feed the rows belong to, the keys, and the day. */
@@ -19,6 +20,8 @@ export interface Protection {
 export interface DigestedRecord {
   readonly record: ValidRecord
   readonly digest: string
+  /** The strictest profile holds, though the record's own fields do not say that the person is a child. */
+  readonly isMinor?: true
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
@@ -34,7 +37,7 @@ export function digestRecord(record: ValidRecord, protection: Protection): Diges
 function subjectToken(fields: Fields, { dataset, keys }: Protection): string | null {
   if (dataset.subject === null) return null
   const number = text(fields[dataset.subject.number])
-  return number === '' ? null : keys.token('subject', `CN:${text(fields[dataset.subject.type])}:${number}`)
+  return number === '' ? null : keys.token('subject', `CN:${numberSpaceOf(fields[dataset.subject.type])}:${number}`)
 }
 
 /** Members of a household name the same house, so a page asks for the same display token again and again. */
@@ -48,7 +51,7 @@ function tokenOnce(keys: KeyRing): (value: string) => string {
 }
 
 function tombstone({ record, digest }: DigestedRecord): ProtectedRecord {
-  const empty = { masked: null, sealed: null, subject: null, gridCode: null }
+  const empty = { masked: null, sealed: null, subject: null, gridCode: null, updatedAt: null }
   return { recordId: record.recordId, operation: 'delete', digest, ...empty } as unknown as ProtectedRecord
 }
 
@@ -68,14 +71,15 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
       clear: fieldsJson(record.fields, dataset.sealed),
     })),
   )
-  const kept = upserts.map(({ record, digest }, index) => ({
+  const kept = upserts.map(({ record, digest, isMinor }, index) => ({
     recordId: record.recordId,
     operation: 'upsert',
-    masked: maskText(dataset, record.fields, displayToken, today),
+    masked: maskText(dataset, record.fields, displayToken, today, isMinor),
     sealed: sealed[index],
     subject: subjectToken(record.fields, protection),
     digest,
     gridCode: text(record.fields['gridCode']) || null,
+    updatedAt: record.updatedAt,
   }))
   const gone = records.filter(({ record }) => record.operation === 'delete').map(tombstone)
   return [...(kept as unknown as readonly ProtectedRecord[]), ...gone]

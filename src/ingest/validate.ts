@@ -21,10 +21,10 @@ interface Judgement {
   readonly warnings: readonly string[]
 }
 
-function toValid({ operation }: RawRecord, { fields, warnings }: Judgement): ValidRecord {
+function toValid({ operation, updatedAt }: RawRecord, { fields, warnings }: Judgement): ValidRecord {
   const recordId = String(fields[RECORD_ID])
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where a ValidRecord comes into being
-  return { recordId, operation, fields, warnings } as ValidRecord
+  return { recordId, operation, fields, updatedAt, warnings } as ValidRecord
 }
 
 function toRejection({ source }: RawRecord, reasons: readonly Reason[]): Rejection {

@@ -16,10 +16,13 @@ export interface Change extends ChangePlace {
 
 export const FIRST_PLACE: ChangePlace = { tx: '0', seq: 0 }
 
+/** Merged persons are records of feed 0, which is registered nowhere: it has no manifest, no schedule and no runs. */
+export const MERGED_FEED = { feedId: 0, code: 'GB-PERSON-001' } as const
+
 /** $1 dataset, ($2, $3) the place after which to read. */
 const CHANGES_AFTER = `
-  select feed.code as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
-    from record join feed using (feed_id)
+  select coalesce(feed.code, '${MERGED_FEED.code}') as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
+    from record left join feed using (feed_id)
    where record.dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3)`
 
 /**

@@ -130,3 +130,11 @@ export async function listIdleRuns(
       order by run_id limit 500`,
   )
 }
+
+/** Whether any worker of the installation is reading a source now. */
+export async function isAnyRunAlive(query: Query): Promise<boolean> {
+  const [row] = await query<{ alive: boolean }>(
+    `select exists (select from run where state = 'running' and lease_until > clock_timestamp()) as alive`,
+  )
+  return row?.alive === true
+}

@@ -41,29 +41,33 @@ const NO_DIGEST = '0'.repeat(32)
 
 const NOTHING = { inserted: 0, updated: 0 }
 
-interface UpsertCounts {
+/** Whose records they are: the feed and the dataset it fills. */
+export type RecordOwner = Pick<Feed, 'feedId' | 'datasetId'>
+
+export interface UpsertCounts {
   readonly inserted: number
   readonly updated: number
 }
 
-/** $1 feed, $2 dataset, $3 ids, $4 grids, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends. */
+/** $1 feed, $2 dataset, $3 ids, $4 grids, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends, $10 times of the source in ms. */
 const UPSERT = `
   with page as (
-    select id, place::int, grid_code, masked, sealed_end, coalesce(lag(sealed_end) over (order by place), 0) as sealed_start
-      from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($9::int[]))
-           with ordinality as given (id, grid_code, masked, sealed_end, place)),
+    select id, place::int, grid_code, masked, updated_ms, sealed_end, coalesce(lag(sealed_end) over (order by place), 0) as sealed_start
+      from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($9::int[]), unnest($10::float8[]))
+           with ordinality as given (id, grid_code, masked, sealed_end, updated_ms, place)),
   saved as (
-    insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, digest, subject, masked, sealed)
+    insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, digest, subject, masked, sealed, source_updated_at)
     select $1, id, $2, 1, pg_current_xact_id(), place, grid_code,
            substring($6::bytea from (place - 1) * 16 + 1 for 16),
            nullif(substring($7::bytea from (place - 1) * 16 + 1 for 16), '\\x${NO_DIGEST}'),
            masked,
-           substring($8::bytea from sealed_start + 1 for sealed_end - sealed_start)
+           substring($8::bytea from sealed_start + 1 for sealed_end - sealed_start),
+           to_timestamp(updated_ms / 1000)
       from page
     on conflict (feed_id, source_record_id) do update
       set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
           grid_code = excluded.grid_code, subject = excluded.subject, digest = excluded.digest,
-          masked = excluded.masked, sealed = excluded.sealed
+          masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at
       where kept.digest is distinct from excluded.digest
     returning version)
   select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`
@@ -72,7 +76,12 @@ const UPSERT = `
  * Inserts new records and moves changed ones to the end of the change feed. A row whose digest is the same is left alone, so
  * repeating a page has no effect.
  */
-async function upsertRecords(query: Query, feed: Feed, records: readonly ProtectedRecord[]): Promise<UpsertCounts> {
+export async function upsertRecords(
+  query: Query,
+  feed: RecordOwner,
+  records: readonly ProtectedRecord[],
+): Promise<UpsertCounts> {
+  if (records.length === 0) return NOTHING
   const sealed = packBytes(records.map((record) => record.sealed))
   const [counts] = await query<UpsertCounts>(UPSERT, [
     feed.feedId,
@@ -84,12 +93,18 @@ async function upsertRecords(query: Query, feed: Feed, records: readonly Protect
     packDigests(records.map((record) => record.subject)),
     sealed.bytes,
     sealed.ends,
+    records.map((record) => record.updatedAt),
   ])
   return counts ?? NOTHING
 }
 
 /** Turns records into tombstones at the end of the change feed: nothing of the person stays but the key. */
-async function buryRecords(query: Query, feed: Feed, ids: readonly string[], firstSeq: number): Promise<number> {
+export async function buryRecords(
+  query: Query,
+  feed: RecordOwner,
+  ids: readonly string[],
+  firstSeq: number,
+): Promise<number> {
   if (ids.length === 0) return 0
   const rows = await query(
     `update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = $3 + place,
@@ -183,7 +198,7 @@ async function writePage(
   const { query } = transaction
   const upserts = page.records.filter((record) => record.operation === 'upsert')
   const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
-  const { inserted, updated } = upserts.length === 0 ? NOTHING : await upsertRecords(query, feed, upserts)
+  const { inserted, updated } = await upsertRecords(query, feed, upserts)
   const deleted = await buryRecords(query, feed, deletes, upserts.length)
   await insertRejections(query, feed, lease, page.rejections)
   await markSeen(query, feed, lease, page.seen)

@@ -60,10 +60,10 @@ const person = {
 }
 
 describe('the schemas of the repository', () => {
-  test('the four base sets, the grid and the five general sets are there', () => {
+  test('the four base sets, the grid, the five general sets and the merged persons are there', () => {
     const base = ['address', 'entity', 'grid', 'housing', 'resident']
     const general = ['life-event', 'matter', 'organisation-licence', 'person-status', 'site']
-    expect([...datasets.keys()].toSorted()).toEqual([...base, ...general].toSorted())
+    expect([...datasets.keys()].toSorted()).toEqual([...base, ...general, 'person'].toSorted())
   })
 
   test('every property has a known format, where it names one', () => {

@@ -84,7 +84,9 @@ test('a record at rest is masked, sealed and keyed, and no clear value of it lie
   const clear = open(installation.keys.sealKey, `record|resident|${feed.code}|R-1`, record?.sealed ?? Buffer.alloc(0))
   expect(JSON.parse(clear)).toMatchObject({ name: '张测试', phone: '19900000001', certNumber: '510502190001010017' })
   expect(record?.masked).toMatchObject({ certNumber: '510502********0017', gridCode: '510502001001001' })
-  expect(record?.subject).toEqual(Buffer.from(installation.keys.token('subject', 'CN:111:510502190001010017'), 'hex'))
+  expect(record?.subject).toEqual(
+    Buffer.from(installation.keys.token('subject', 'CN:citizen:510502190001010017'), 'hex'),
+  )
   const [row] = await installation.asOwner<{ text: string }>(
     'select record::text as text from gridbridge.record where feed_id = $1',
     [feed.feedId],

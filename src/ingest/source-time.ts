@@ -1,0 +1,35 @@
+import type { Manifest } from '../feeds/manifest-types.ts'
+import { parsePointer, readPath } from './source-fields.ts'
+
+/** RFC 3339, or the same without an offset: department systems then mean China Standard Time. */
+const WRITTEN = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/
+const CHINA = '+08:00'
+/** A clock of a department may run ahead a little; a time further off is no time, or its row would be the newest for ever. */
+const MOST_AHEAD_MS = 24 * 60 * 60 * 1000
+
+function parseTime(value: unknown): number {
+  if (value instanceof Date) return value.getTime()
+  if (typeof value !== 'string') return Number.NaN
+  const match = WRITTEN.exec(value.trim())
+  if (match === null) return Number.NaN
+  const [, day, time, fraction = '', offset = CHINA] = match
+  const written = offset.length === 5 ? `${offset.slice(0, 3)}:${offset.slice(3)}` : offset
+  return Date.parse(`${day}T${time}${fraction.slice(0, 4)}${written}`)
+}
+
+/** The time a source states, in milliseconds since the epoch; null for what is no time or lies more than a day ahead. */
+export function readTime(value: unknown, now: number = Date.now()): number | null {
+  const at = parseTime(value)
+  return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
+}
+
+/** Reads when the source last changed a row, from where the manifest says; null where it says nothing. */
+export function createTimeReader({
+  record,
+  source,
+}: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
+  const pointer = record.updatedAt ?? (source.kind === 'sql' ? `/${source.keyset.updatedAt}` : undefined)
+  if (pointer === undefined) return () => null
+  const path = parsePointer(pointer)
+  return (row) => readTime(readPath(row, path))
+}

@@ -1,0 +1,143 @@
+import { FIRST_PLACE, MERGED_FEED, type ChangePlace } from './changes.ts'
+import type { Query } from './database.ts'
+import type { RecordOwner } from './save-page.ts'
+
+/** One record of a department as it was last seen: the person its certificate names, or null where it names nobody or is gone. */
+export interface ChangedRecord {
+  readonly feedId: number
+  readonly feed: string
+  readonly recordId: string
+  /** 32 hexadecimal digits. */
+  readonly subject: string | null
+  /** True where a reviewer parted it from everybody else of that certificate. */
+  readonly isParted: boolean
+}
+
+/** A stretch of work for the merge: what changed, and where it ends. */
+export interface ChangedRecords {
+  readonly records: readonly ChangedRecord[]
+  readonly upTo: ChangePlace
+}
+
+/** Only one process merges at a time: until this transaction ends, or false where another one does. */
+export async function lockPersons(query: Query): Promise<boolean> {
+  const [row] = await query<{ locked: boolean }>('select pg_try_advisory_xact_lock(725002) as locked')
+  return row?.locked === true
+}
+
+/** The owner of merged persons among the records. */
+export async function findPersonOwner(query: Query, dataset: string): Promise<RecordOwner> {
+  const [row] = await query<{ datasetId: number }>('select dataset_id as "datasetId" from dataset where name = $1', [
+    dataset,
+  ])
+  return { feedId: MERGED_FEED.feedId, datasetId: row?.datasetId ?? 0 }
+}
+
+/** The newest decision about a record, while its certificate is the one that was decided about. */
+const IS_PARTED = `
+  coalesce((select decision = 'part' and link_decision.subject = record.subject from link_decision
+             where link_decision.feed_id = record.feed_id and link_decision.source_record_id = record.source_record_id
+             order by decision_id desc limit 1), false)`
+
+/** A ChangedRecord out of `record` joined with its `feed`. */
+export const CHANGED_COLUMNS = `record.feed_id as "feedId", feed.code as feed, record.source_record_id as "recordId",
+  encode(record.subject, 'hex') as subject, ${IS_PARTED} as "isParted"`
+
+/** Where merging a dataset goes on; at its beginning when it was merged by other rules than `rules`. */
+export async function findPersonCursor(query: Query, dataset: string, rules: string): Promise<ChangePlace> {
+  const [row] = await query<ChangePlace>(
+    `select cursor_tx::text as tx, cursor_seq as seq from person_cursor join dataset using (dataset_id)
+      where name = $1 and rules = $2`,
+    [dataset, rules],
+  )
+  return row ?? FIRST_PLACE
+}
+
+/** The next records of a dataset that changed after a place, in commit order and never past a transaction still running. */
+export async function readChangedRecords(
+  query: Query,
+  dataset: string,
+  after: ChangePlace,
+  limit: number,
+): Promise<ChangedRecords> {
+  const rows = await query<ChangedRecord & ChangePlace>(
+    `select ${CHANGED_COLUMNS}, change_tx::text as tx, change_seq as seq
+       from record join feed using (feed_id)
+      where record.dataset_id = (select dataset_id from dataset where name = $1)
+        and (change_tx, change_seq) > ($2::xid8, $3) and change_tx < pg_snapshot_xmin(pg_current_snapshot())
+      order by change_tx, change_seq limit $4`,
+    [dataset, after.tx, after.seq, limit],
+  )
+  const last = rows.at(-1)
+  return { records: rows, upTo: last === undefined ? after : { tx: last.tx, seq: last.seq } }
+}
+
+/** Moves the cursor of a dataset; what it says of a record up to here is merged, by these rules. */
+export async function movePersonCursor(query: Query, dataset: string, rules: string, to: ChangePlace): Promise<void> {
+  await query(
+    `insert into person_cursor (dataset_id, rules, cursor_tx, cursor_seq)
+       select dataset_id, $2, $3::xid8, $4 from dataset where name = $1
+       on conflict (dataset_id) do update
+         set rules = excluded.rules, cursor_tx = excluded.cursor_tx, cursor_seq = excluded.cursor_seq`,
+    [dataset, rules, to.tx, to.seq],
+  )
+}
+
+/** Which person a record belongs to now; null: to none. Both tokens are 32 hexadecimal digits. */
+export interface Membership {
+  readonly record: ChangedRecord
+  readonly person: string | null
+}
+
+/** Writes down to whom the records belong. Returns every person that won or lost one of them, or whose member changed. */
+export async function moveMembers(query: Query, members: readonly Membership[]): Promise<readonly string[]> {
+  const rows = await query<{ person: string }>(
+    `with given as (
+       select feed_id, source_record_id, decode(subject, 'hex') as subject, decode(person, 'hex') as person
+         from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as given (feed_id, source_record_id, subject, person)),
+     before as (select kept.person from person_member kept join given using (feed_id, source_record_id)),
+     gone as (
+       delete from person_member kept using given
+        where kept.feed_id = given.feed_id and kept.source_record_id = given.source_record_id and given.person is null),
+     moved as (
+       insert into person_member as kept (feed_id, source_record_id, subject, person)
+         select * from given where person is not null
+         on conflict (feed_id, source_record_id) do update set subject = excluded.subject, person = excluded.person
+           where (kept.subject, kept.person) is distinct from (excluded.subject, excluded.person))
+     select encode(person, 'hex') as person from (select person from before union select person from given) as both_sides
+      where person is not null order by person`,
+    [
+      members.map(({ record }) => record.feedId),
+      members.map(({ record }) => record.recordId),
+      members.map(({ record }) => record.subject),
+      members.map(({ person }) => person),
+    ],
+  )
+  return rows.map((row) => row.person)
+}
+
+/** A living record of a person, as it rests. */
+export interface MemberRecord extends ChangePlace {
+  readonly person: string
+  readonly feed: string
+  readonly department: string
+  readonly dataset: string
+  readonly recordId: string
+  readonly updatedAt: Date | null
+  readonly masked: Readonly<Record<string, unknown>>
+  readonly sealed: Uint8Array
+}
+
+/** All living records of these persons. One that names another person by now is left out: its own change is still to come. */
+export async function readMemberRecords(query: Query, persons: readonly string[]): Promise<readonly MemberRecord[]> {
+  return query<MemberRecord>(
+    `select encode(person, 'hex') as person, feed.code as feed, department, dataset.name as dataset,
+            record.source_record_id as "recordId", source_updated_at as "updatedAt", masked, sealed,
+            change_tx::text as tx, change_seq as seq
+       from person_member member join record using (feed_id, source_record_id, subject)
+            join feed using (feed_id) join dataset on dataset.dataset_id = record.dataset_id
+      where person in (select decode(given, 'hex') from unnest($1::text[]) as given)
+        and masked is not null and sealed is not null`,
+    [persons],
+  )
+}
