@@ -54,6 +54,8 @@ export interface Reason {
 export interface Rejection {
   readonly [stage]: 'rejection'
   readonly source: SourceRow
+  /** The source record id as far as the row could be read; null where it has none. */
+  readonly recordId: string | null
   readonly reasons: readonly Reason[]
 }
 
@@ -79,6 +81,8 @@ export interface ProtectedRejection {
   readonly row: number
   readonly reasons: readonly Reason[]
   readonly sealed: Uint8Array
+  /** Keyed token of the source record id, or of the whole row where it has none: 32 hexadecimal digits. */
+  readonly token: string
 }
 
 /** What one consumer receives of one change under its agreement. */

@@ -16,6 +16,8 @@ export interface Protection {
   readonly today: Date
 }
 
+type FeedProtection = Pick<Protection, 'feed' | 'keys'>
+
 /** A valid record and the keyed digest of its clear fields. */
 export interface DigestedRecord {
   readonly record: ValidRecord
@@ -88,14 +90,21 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
 /** JSON of any source row. What JSON cannot say (a cycle cannot come out of a reader) becomes null. */
 const rowText = (value: unknown): string => JSON.stringify(value) ?? 'null'
 
+/** The keyed token that a rejected row is found by when its record comes again. */
+export function rowToken(recordId: string, { feed, keys }: FeedProtection): string {
+  return keys.token('digest', `rejected-record|${feed}|${recordId}`)
+}
+
 /** Rejections as they may rest: the whole source row sealed, because nobody knows which part of a broken row is personal. */
 export function protectRejections(
   rejections: readonly Rejection[],
   protection: Protection,
 ): readonly ProtectedRejection[] {
+  const { feed, keys } = protection
+  const texts = rejections.map((rejection) => rowText(rejection.source.value))
   const sealed = sealAll(
-    protection.keys.sealing,
-    rejections.map((rejection) => ({ bound: `rejection|${protection.feed}`, clear: rowText(rejection.source.value) })),
+    keys.sealing,
+    texts.map((clear) => ({ bound: `rejection|${feed}`, clear })),
   )
   return rejections.map(
     (rejection, index) =>
@@ -103,22 +112,29 @@ export function protectRejections(
         row: rejection.source.row,
         reasons: rejection.reasons,
         sealed: sealed[index],
+        token:
+          rejection.recordId === null
+            ? keys.token('digest', `rejected-row|${feed}|${texts[index] ?? ''}`)
+            : rowToken(rejection.recordId, protection),
       }) as unknown as ProtectedRejection,
   )
 }
 
-type CursorProtection = Pick<Protection, 'feed' | 'keys'>
+/** The source row of a rejection. Throws SEAL_BROKEN, KEY_UNAVAILABLE. */
+export function openRejection(sealed: Uint8Array, { feed, keys }: FeedProtection): unknown {
+  return JSON.parse(open(keys.sealKey, `rejection|${feed}`, sealed))
+}
 
 /**
  * Where reading goes on, as it may rest: page tokens, file names and record ids are the source's own words, and keyset tokens
  * are often the number of the last person on the page.
  */
-export function protectCursor(cursor: Cursor, { feed, keys }: CursorProtection): Fields {
+export function protectCursor(cursor: Cursor, { feed, keys }: FeedProtection): Fields {
   return { sealed: seal(keys.sealing, `cursor|${feed}`, JSON.stringify(cursor)).toString('base64') }
 }
 
 /** The cursor that was protected; null where a feed has none yet. Throws SEAL_BROKEN, KEY_UNAVAILABLE. */
-export function openCursor(resting: Fields | null, { feed, keys }: CursorProtection): Cursor | null {
+export function openCursor(resting: Fields | null, { feed, keys }: FeedProtection): Cursor | null {
   if (resting === null) return null
   return JSON.parse(open(keys.sealKey, `cursor|${feed}`, Buffer.from(text(resting['sealed']), 'base64'))) as Cursor
 }

@@ -7,8 +7,10 @@ import type { Database } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
 import { finishRun } from '../store/finish-run.ts'
 import { readDigests } from '../store/records.ts'
-import { keepRun, releaseRun, type RunLease } from '../store/runs.ts'
+import { hasOpenRejections } from '../store/rejections.ts'
+import { keepRun, noteDrift, releaseRun, type RunLease, type WantedOfRun } from '../store/runs.ts'
 import { savePage, type PageToSave, type SavedCounts } from '../store/save-page.ts'
+import { createDriftWatch, type PageDrift } from './drift.ts'
 import { compileMapping } from './map.ts'
 import {
   digestRecord,
@@ -16,6 +18,7 @@ import {
   protect,
   protectCursor,
   protectRejections,
+  rowToken,
   type DigestedRecord,
   type Protection,
 } from './protect.ts'
@@ -42,36 +45,66 @@ const HEARTBEAT_MS = 5000
  * ended the run; whatever was saved stays saved, and the cursor is where the last saved page left it.
  */
 export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
-  const { feed, dataset, keys } = run
-  const mapRow = compileMapping(feed.manifest, dataset)
-  const protection: Protection = { dataset, feed: feed.code, keys, today: new Date() }
-  const saves = openSaves(run)
-  const heartbeat = setInterval(() => void keepRun(run.database.query, run.lease).catch(() => undefined), HEARTBEAT_MS)
+  const protection: Protection = { dataset: run.dataset, feed: run.feed.code, keys: run.keys, today: new Date() }
+  const prepare = await createPreparation(run, protection)
+  const steering = await openSteering(run)
+  const saves = openSaves(run, steering)
   try {
-    for await (const page of readAhead(run.source, openCursor(feed.cursor, protection))) {
-      const raw = await inTurn(() => page.rows.map(mapRow))
-      const { valid, rejected, warnings } = await inTurn(() => validate(raw, dataset))
-      const changed = await leaveOutUnchanged(run, valid, protection)
-      const records = await inTurn(() => protect(changed, protection))
-      await saves.begin({
-        records,
-        rejections: protectRejections(rejected, protection),
-        seen: valid.map((record) => record.recordId),
-        cursor: protectCursor(page.cursor, protection),
-        pulled: page.rows.length,
-        valid: valid.length,
-        warnings,
-        sourceTotal: page.total ?? null,
-      })
+    for await (const page of readAhead(run.source, openCursor(run.feed.cursor, protection))) {
+      steering.heed()
+      await saves.begin(await prepare(page))
       if (!page.done && Date.now() >= run.sliceEndsAt) return await endSlice(run, saves)
     }
     await saves.settle()
-    await finishRun(run.database, feed, run.lease)
+    steering.heed()
+    await finishRun(run.database, run.feed, run.lease)
     return 'done'
   } finally {
-    clearInterval(heartbeat)
+    steering.close()
     await saves.settle().catch(() => undefined)
   }
+}
+
+/** Everything between reading and saving, made ready once for a slice. */
+async function createPreparation(
+  run: FeedRun,
+  protection: Protection,
+): Promise<(page: SourcePage) => Promise<PageToSave>> {
+  const { feed, dataset, database } = run
+  const mapRow = compileMapping(feed.manifest, dataset)
+  const watchDrift = createDriftWatch(feed.manifest, dataset, feed.shape)
+  // Where nothing waits, nothing can be settled, and 2 µs for the token of each record are saved.
+  let awaitsRows = await hasOpenRejections(database.query, feed.feedId)
+  return async (page) => {
+    const raw = await inTurn(() => page.rows.map(mapRow))
+    const { valid, rejected, warnings } = await inTurn(() => validate(raw, dataset))
+    const drift = watchDrift(raw, rejected)
+    if (drift.lost.length > 0) await refuseDrift(run, drift)
+    const changed = await leaveOutUnchanged(run, valid, protection)
+    const records = await inTurn(() => protect(changed, protection))
+    const seen = new Set([...valid, ...rejected].flatMap(({ recordId }) => recordId ?? []))
+    const supersedes = awaitsRows ? valid.map(({ recordId }) => rowToken(recordId, protection)) : []
+    awaitsRows ||= rejected.length > 0
+    return {
+      records,
+      rejections: protectRejections(rejected, protection),
+      seen: [...seen],
+      supersedes,
+      cursor: protectCursor(page.cursor, protection),
+      pulled: page.rows.length,
+      valid: valid.length,
+      warnings,
+      sourceTotal: page.total ?? null,
+      drift: drift.counts,
+      shape: drift.shape,
+    }
+  }
+}
+
+/** Keeps what was found with the run, whose page is not saved. */
+async function refuseDrift({ database, lease }: FeedRun, { counts, lost }: PageDrift): Promise<never> {
+  await noteDrift(database.query, lease, counts)
+  throw new AppError('SOURCE_DRIFTED', `no row of a page gives ${lost.join(', ')} as the manifest needs it`)
 }
 
 /**
@@ -99,6 +132,33 @@ async function* readAhead(source: Source, cursor: Cursor | null): AsyncGenerator
   }
 }
 
+/** Hears what a person asks of the run, with the heartbeat and with each saved page. */
+interface Steering {
+  readonly hear: (wanted: WantedOfRun | null) => void
+  /** Throws RUN_PAUSED or RUN_CANCELLED when that was asked for. */
+  readonly heed: () => void
+  readonly close: () => void
+}
+
+const steeringCodes = { pause: 'RUN_PAUSED', cancel: 'RUN_CANCELLED' } as const
+
+async function openSteering({ database, lease }: FeedRun): Promise<Steering> {
+  let wanted = await keepRun(database.query, lease)
+  const beat = async (): Promise<void> => {
+    wanted = await keepRun(database.query, lease)
+  }
+  const heartbeat = setInterval(() => void beat().catch(() => undefined), HEARTBEAT_MS)
+  return {
+    hear: (told) => {
+      wanted = told
+    },
+    heed: () => {
+      if (wanted !== null) throw new AppError(steeringCodes[wanted], `run ${lease.runId}`)
+    },
+    close: () => clearInterval(heartbeat),
+  }
+}
+
 /** Saves in the order of the pages, one at a time. */
 interface Saves {
   /** Waits until the page before is saved, then begins to save this one. Throws what went wrong with the one before. */
@@ -107,9 +167,11 @@ interface Saves {
   readonly settle: () => Promise<void>
 }
 
-function openSaves({ database, feed, lease }: FeedRun): Saves {
+function openSaves({ database, feed, lease }: FeedRun, steering: Steering): Saves {
   const save = async (page: PageToSave): Promise<void> => {
-    refuseTooManyRejections(feed, await savePage(database, feed, lease, page))
+    const totals = await savePage(database, feed, lease, page)
+    steering.hear(totals.wanted)
+    refuseTooManyRejections(feed, totals)
   }
   let saving = Promise.resolve()
   return {

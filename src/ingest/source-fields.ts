@@ -70,6 +70,27 @@ function createDenial(): (key: string) => boolean {
 
 const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
+/** Calls `found` with the name and the value of each field of a row that the manifest does not name. */
+export function createUnknownLister(
+  manifest: Manifest,
+): (row: Readonly<Record<string, unknown>>, found: (key: string, value: unknown) => void) => void {
+  const tree = growTree(namedPointers(manifest).map(parsePointer))
+  const look = (
+    row: Readonly<Record<string, unknown>>,
+    known: KnownFields,
+    found: (key: string, value: unknown) => void,
+  ): void => {
+    for (const key of Object.keys(row)) {
+      const inner = known.children.get(key)
+      if (inner === null) continue
+      const value = row[key]
+      if (inner === undefined) found(key, value)
+      else if (isObject(value)) look(value, inner, found)
+    }
+  }
+  return (row, found) => look(row, tree, found)
+}
+
 /**
  * Looks over the fields of a row that the manifest does not name: DQ-002 where there is one, DQ-091 where one of the
  * deny list arrives filled. They are never read further, so they are dropped either way.
@@ -77,17 +98,8 @@ const isFilled = (value: unknown): boolean => value !== undefined && value !== n
 export function createFieldWatch(
   manifest: Manifest,
 ): (row: Readonly<Record<string, unknown>>, findings: Findings) => void {
-  const tree = growTree(namedPointers(manifest).map(parsePointer))
+  const listUnknown = createUnknownLister(manifest)
   const isDenied = createDenial()
-  const look = (row: Readonly<Record<string, unknown>>, known: KnownFields, findings: Findings): void => {
-    for (const key of Object.keys(row)) {
-      const inner = known.children.get(key)
-      if (inner === null) continue
-      const value = row[key]
-      if (inner !== undefined && isObject(value)) look(value, inner, findings)
-      if (inner !== undefined) continue
-      warn(findings, isFilled(value) && isDenied(key) ? 'DQ-091' : 'DQ-002')
-    }
-  }
-  return (row, findings) => look(row, tree, findings)
+  return (row, findings) =>
+    listUnknown(row, (key, value) => warn(findings, isFilled(value) && isDenied(key) ? 'DQ-091' : 'DQ-002'))
 }

@@ -27,9 +27,11 @@ function toValid({ operation, updatedAt }: RawRecord, { fields, warnings }: Judg
   return { recordId, operation, fields, updatedAt, warnings } as ValidRecord
 }
 
-function toRejection({ source }: RawRecord, reasons: readonly Reason[]): Rejection {
+function toRejection({ source, fields }: RawRecord, reasons: readonly Reason[]): Rejection {
+  const id = fields[RECORD_ID]
+  const recordId = typeof id === 'string' && id !== '' ? id : null
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where a Rejection comes into being
-  return { source, reasons } as Rejection
+  return { source, recordId, reasons } as Rejection
 }
 
 /** A rule that drops the field rejects the row where the field is required, or where no one field is to blame. */

@@ -15,10 +15,12 @@ export interface Feed {
   readonly cursor: Readonly<Record<string, unknown>> | null
   /** True for a run that reads an incremental feed whole; `cursor` is then that reading's own place. */
   readonly comparing: boolean
+  /** The types that the mapped fields have come with so far, by property. */
+  readonly shape: Readonly<Record<string, readonly string[]>>
 }
 
 const FEED_FACTS = `feed.feed_id as "feedId", code, department, dataset_id as "datasetId", dataset.name as dataset, manifest,
-  secrets, feed.state`
+  secrets, feed.state, shape`
 
 const FEED_COLUMNS = `${FEED_FACTS}, cursor, false as comparing`
 

@@ -1,20 +1,31 @@
 import type { AppError, ErrorCode } from '../errors.ts'
+import type { AuditEvent } from '../audit/events.ts'
+import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
 import { forgetCompare, guardRatioOf } from './compare.ts'
-import type { Database } from './database.ts'
+import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
+import { readReconciliation } from './reconciliation.ts'
 import { countRemoved, removeUnseen } from './records.ts'
-import { endRun, postponeRun, type RunLease } from './runs.ts'
+import { endRun, postponeRun, setRunAside, type Postponement, type RunLease } from './runs.ts'
 
-/** Ends a run that read everything; a full-compare feed first buries what the run did not see. Throws SOURCE_SHRUNK, LEASE_LOST. */
+type Fact = Pick<AuditEvent, 'actor' | 'outcome' | 'feed' | 'dataset' | 'object'>
+
+const factOf = (feed: Feed, lease: RunLease, outcome: AuditEvent['outcome'], actor = 'system:worker'): Fact => ({
+  actor,
+  outcome,
+  feed: feed.code,
+  dataset: feed.dataset,
+  object: `run/${lease.runId}`,
+})
+
+/**
+ * Ends a run that read everything; a full-compare feed first buries what the run did not see. A difference that the counts do
+ * not explain raises an alert. Throws SOURCE_SHRUNK, LEASE_LOST.
+ */
 export async function finishRun(database: Database, feed: Feed, lease: RunLease): Promise<void> {
-  await database.transaction(async ({ query, audit }) => {
-    const fact = {
-      actor: 'system:worker',
-      outcome: 'ok',
-      feed: feed.code,
-      dataset: feed.dataset,
-      object: `run/${lease.runId}`,
-    } as const
+  await database.transaction(async (transaction) => {
+    const { query, audit } = transaction
+    const fact = factOf(feed, lease, 'ok')
     const guardRatio = guardRatioOf(feed)
     if (guardRatio !== null) {
       const removed = await removeUnseen(query, feed, lease.runId, guardRatio)
@@ -24,7 +35,19 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
     if (feed.comparing) await forgetCompare(query, feed.feedId)
     await endRun(query, lease, 'done', null)
     await audit({ ...fact, type: 'run.finished' })
+    await clearAlert(query, feed.feedId, 'feed-stale')
+    await certify(transaction, feed, lease)
   })
+}
+
+/** Looks whether every row of a finished run is accounted for. */
+async function certify(transaction: Transaction, feed: Feed, lease: RunLease): Promise<void> {
+  const { isExplained, checks } = await readReconciliation(transaction.query, lease.runId)
+  if (isExplained) return
+  const details = Object.fromEntries(
+    checks.filter((check) => !check.holds).map(({ id, difference }) => [id, difference]),
+  )
+  await raiseAlert(transaction, { kind: 'unexplained-difference', feed, runId: lease.runId, details })
 }
 
 /** Whether every run of the feed reads everything, so that a run cannot go on where an earlier one was stopped. */
@@ -33,25 +56,57 @@ function readsEverything({ manifest }: Feed): boolean {
   return deletes.kind === 'missing' || (source.kind === 'http' && source.incremental === undefined)
 }
 
+/** Ends of a run that a person should look at. */
+const alarming: Partial<Readonly<Record<ErrorCode, AlertKind>>> = {
+  ERROR_BUDGET_SPENT: 'run-stopped',
+  SOURCE_SHRUNK: 'run-stopped',
+  SOURCE_REFUSED: 'run-stopped',
+}
+
+/** As `stopRun`, in a transaction that also holds what led to it. */
+export async function stopRunIn(
+  transaction: Transaction,
+  feed: Feed,
+  lease: RunLease,
+  reason: ErrorCode,
+  actor = 'system:worker',
+): Promise<void> {
+  await endRun(transaction.query, lease, 'stopped', reason)
+  if (readsEverything(feed)) await forgetCursor(transaction.query, feed.feedId)
+  if (feed.comparing) await forgetCompare(transaction.query, feed.feedId)
+  await transaction.audit({ ...factOf(feed, lease, 'failed', actor), type: 'run.stopped', details: { reason } })
+  const kind = alarming[reason]
+  if (kind !== undefined) await raiseAlert(transaction, { kind, feed, runId: lease.runId, details: { reason } })
+}
+
 /**
  * Ends a run that cannot go on by itself. An incremental feed's cursor stays and the next run begins there; a feed that reads
  * everything begins anew, because what the stopped run saw is not counted as seen by the next.
  */
 export async function stopRun(database: Database, feed: Feed, lease: RunLease, reason: ErrorCode): Promise<void> {
-  await database.transaction(async ({ query, audit }) => {
-    await endRun(query, lease, 'stopped', reason)
-    if (readsEverything(feed)) await forgetCursor(query, feed.feedId)
-    if (feed.comparing) await forgetCompare(query, feed.feedId)
-    await audit({
-      type: 'run.stopped',
-      actor: 'system:worker',
-      outcome: 'failed',
-      feed: feed.code,
-      dataset: feed.dataset,
-      object: `run/${lease.runId}`,
-      details: { reason },
-    })
+  await database.transaction((transaction) => stopRunIn(transaction, feed, lease, reason))
+}
+
+/** Sets a run aside until a person lets it go on: nothing is lost, the cursor and what the run saw stay. */
+export async function pauseRun(database: Database, feed: Feed, lease: RunLease, reason: ErrorCode): Promise<void> {
+  await database.transaction(async (transaction) => {
+    await setRunAside(transaction.query, lease, reason)
+    await transaction.audit({ ...factOf(feed, lease, 'ok'), type: 'run.paused', details: { reason } })
+    if (reason !== 'SOURCE_DRIFTED') return
+    await raiseAlert(transaction, { kind: 'source-drifted', feed, runId: lease.runId, details: {} })
   })
+}
+
+async function postpone(
+  { query, audit }: Transaction,
+  feed: Feed,
+  lease: RunLease,
+  postponement: Postponement,
+): Promise<void> {
+  await postponeRun(query, lease, postponement)
+  const { reason, delayMs } = postponement
+  const details = { reason, delayMs: Math.round(delayMs) }
+  await audit({ ...factOf(feed, lease, 'failed'), type: 'run.postponed', details })
 }
 
 /** Puts a run off that may succeed later. */
@@ -62,16 +117,18 @@ export async function deferRun(
   error: AppError,
   delayMs: number,
 ): Promise<void> {
-  await database.transaction(async ({ query, audit }) => {
-    await postponeRun(query, lease, error.code, delayMs)
-    await audit({
-      type: 'run.postponed',
-      actor: 'system:worker',
-      outcome: 'failed',
-      feed: feed.code,
-      dataset: feed.dataset,
-      object: `run/${lease.runId}`,
-      details: { reason: error.code, delayMs: Math.round(delayMs) },
-    })
-  })
+  const postponement = { reason: error.code, delayMs, isFailure: true }
+  await database.transaction((transaction) => postpone(transaction, feed, lease, postponement))
+}
+
+/** Lets a run wait that did nothing wrong: its source may not be called now. */
+export async function holdRun(
+  database: Database,
+  feed: Feed,
+  lease: RunLease,
+  reason: ErrorCode,
+  delayMs: number,
+): Promise<void> {
+  const postponement = { reason, delayMs, isFailure: false }
+  await database.transaction((transaction) => postpone(transaction, feed, lease, postponement))
 }

@@ -9,6 +9,7 @@ import * as ledger from './migrations/0001-ledger.ts'
 import * as audit from './migrations/0002-audit.ts'
 import * as applicationRole from './migrations/0003-application-role.ts'
 import * as accounts from './migrations/0004-accounts.ts'
+import * as quality from './migrations/0005-quality.ts'
 import * as persons from './migrations/0006-persons.ts'
 import * as compare from './migrations/0007-compare.ts'
 
@@ -17,6 +18,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0002-audit': audit,
   '0003-application-role': applicationRole,
   '0004-accounts': accounts,
+  '0005-quality': quality,
   '0006-persons': persons,
   '0007-compare': compare,
 }

@@ -42,9 +42,9 @@ export async function removeUnseen(query: Query, feed: Feed, runId: number, guar
   return missing
 }
 
-/** Adds records removed at the end of a run to its count. */
+/** Adds records removed at the end of a run to its counts. */
 export async function countRemoved(query: Query, runId: number, removed: number): Promise<void> {
-  await query('update run set deleted = deleted + $2 where run_id = $1', [runId, removed])
+  await query('update run set deleted = deleted + $2, removed = removed + $2 where run_id = $1', [runId, removed])
 }
 
 /** Living records by dataset. */

@@ -3,24 +3,34 @@ import type { ProtectedRecord, ProtectedRejection } from '../record.ts'
 import { guardRatioOf } from './compare.ts'
 import type { Database, Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
-import type { RunLease } from './runs.ts'
+import { insertRejections, supersedeRejections } from './rejections.ts'
+import type { RunLease, WantedOfRun } from './runs.ts'
 
 /** What one page of a run became. */
 export interface PageToSave {
   readonly records: readonly ProtectedRecord[]
   readonly rejections: readonly ProtectedRejection[]
-  /** Ids of every valid row, changed or not: a feed that deletes by absence needs to know what it has seen. */
+  /** Ids of every row that has one, changed or not, refused or not: a feed that deletes by absence needs to know what is there. */
   readonly seen: readonly string[]
-  readonly cursor: Readonly<Record<string, unknown>>
+  /** Tokens of the valid rows' ids, so that earlier rejections of the same records are settled; empty where none are open. */
+  readonly supersedes: readonly string[]
+  /** Null leaves the feed's cursor where it is. */
+  readonly cursor: Readonly<Record<string, unknown>> | null
   readonly pulled: number
   readonly valid: number
   readonly warnings: Readonly<Record<string, number>>
   readonly sourceTotal: number | null
+  /** Counts of rows by what is new about their fields (ingest/drift.ts). */
+  readonly drift: Readonly<Record<string, number>>
+  /** The types that the mapped fields have come with so far; null where the page taught nothing new. */
+  readonly shape: Readonly<Record<string, readonly string[]>> | null
 }
 
 export interface SavedCounts {
   readonly pulled: number
   readonly rejected: number
+  /** What a person asked of the run meanwhile. */
+  readonly wanted: WantedOfRun | null
 }
 
 /** Many byte strings as one parameter and where each ends: an array of bytea costs pg a hex escape for each value. */
@@ -117,38 +127,30 @@ export async function buryRecords(
   return rows.length
 }
 
-async function insertRejections(
-  query: Query,
-  feed: Feed,
-  lease: RunLease,
-  rejections: readonly ProtectedRejection[],
-): Promise<void> {
-  if (rejections.length === 0) return
-  await query(
-    `insert into rejection (run_id, feed_id, page, row_in_page, reasons, sealed)
-     select $1, $2, (select pages from run where run_id = $1), place, reasons::jsonb, sealed
-       from unnest($3::int[], $4::text[], $5::bytea[]) as page (place, reasons, sealed)`,
-    [
-      lease.runId,
-      feed.feedId,
-      rejections.map((rejection) => rejection.row),
-      rejections.map((rejection) => JSON.stringify(rejection.reasons)),
-      rejections.map((rejection) => rejection.sealed),
-    ],
+/** Remembers what a full-compare run has seen. Returns how many of the ids it had seen before. */
+async function markSeen(query: Query, feed: Feed, lease: RunLease, seen: readonly string[]): Promise<number> {
+  if (guardRatioOf(feed) === null) return 0
+  const fresh = await query(
+    'insert into run_seen (run_id, source_record_id) select $1, unnest($2::text[]) on conflict do nothing returning 1',
+    [lease.runId, seen],
   )
-}
-
-async function markSeen(query: Query, feed: Feed, lease: RunLease, seen: readonly string[]): Promise<void> {
-  if (guardRatioOf(feed) === null) return
-  await query('insert into run_seen (run_id, source_record_id) select $1, unnest($2::text[]) on conflict do nothing', [
-    lease.runId,
-    seen,
-  ])
+  return seen.length - fresh.length
 }
 
 interface PageCounts extends UpsertCounts {
   readonly deleted: number
   readonly unchanged: number
+  readonly duplicates: number
+}
+
+/** Rejected rows by the first rule that each broke. */
+function countByFirstRule(rejections: readonly ProtectedRejection[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { reasons } of rejections) {
+    const rule = reasons[0]?.rule ?? 'DQ-005'
+    counts[rule] = (counts[rule] ?? 0) + 1
+  }
+  return counts
 }
 
 /** Moves the cursor and adds up the run, only while the lease is still ours: this is the fence. Throws LEASE_LOST. */
@@ -158,18 +160,17 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
        update run set pages = pages + 1, pulled = pulled + $3, valid = valid + $4, rejected = rejected + $5,
               inserted = inserted + $6, updated = updated + $7, deleted = deleted + $8, unchanged = unchanged + $9,
               source_total = coalesce($10, source_total), reason = null, failures = 0,
-              warnings = (select coalesce(jsonb_object_agg(rule, total), '{}') from
-                          (select key as rule, sum(value::bigint) as total
-                             from (select * from jsonb_each_text(warnings) union all select * from jsonb_each_text($11)) as both_sides
-                            group by key) as sums),
+              warnings = add_counts(warnings, $11), rejected_by_rule = add_counts(rejected_by_rule, $13),
+              drift = add_counts(drift, $14), duplicates = duplicates + $15,
               lease_until = clock_timestamp() + interval '15 seconds'
         where run_id = $1 and lease_epoch = $2 and state = 'running'
-        returning feed_id, pulled, rejected, compare),
+        returning feed_id, pulled, rejected, compare, wanted),
      moved as (
        update feed set cursor = case when compare then cursor else $12 end,
-              compare_cursor = case when compare then $12 else compare_cursor end
-         from run where feed.feed_id = run.feed_id)
-     select pulled, rejected from run`,
+              compare_cursor = case when compare then $12 else compare_cursor end, shape = coalesce($16, shape),
+              source_failures = 0, source_fault = null, source_rests_until = null
+         from run where feed.feed_id = run.feed_id and $12::jsonb is not null)
+     select pulled, rejected, wanted from run`,
     [
       lease.runId,
       lease.epoch,
@@ -182,29 +183,52 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
       counts.unchanged,
       page.sourceTotal,
       JSON.stringify(page.warnings),
-      JSON.stringify(page.cursor),
+      page.cursor === null ? null : JSON.stringify(page.cursor),
+      JSON.stringify(countByFirstRule(page.rejections)),
+      JSON.stringify(page.drift),
+      counts.duplicates,
+      page.shape === null ? null : JSON.stringify(page.shape),
     ],
   )
   if (row === undefined) throw new AppError('LEASE_LOST', `run ${lease.runId}`)
   return row
 }
 
-async function writePage(
-  transaction: Transaction,
+/** A page of a run and the corrected rows of its feed take turns, so that neither settles what the other is saving. */
+export async function lockFeedRows(query: Query, feed: Feed): Promise<void> {
+  await query('select pg_advisory_xact_lock(725002, $1)', [feed.feedId])
+}
+
+/** The records of a page, written; what became of the rows that were valid. */
+async function writeRecords(
+  query: Query,
   feed: Feed,
-  lease: RunLease,
   page: PageToSave,
-): Promise<SavedCounts> {
-  const { query } = transaction
+): Promise<UpsertCounts & { readonly deleted: number; readonly unchanged: number }> {
   const upserts = page.records.filter((record) => record.operation === 'upsert')
   const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
   const { inserted, updated } = await upsertRecords(query, feed, upserts)
   const deleted = await buryRecords(query, feed, deletes, upserts.length)
-  await insertRejections(query, feed, lease, page.rejections)
-  await markSeen(query, feed, lease, page.seen)
-  const unchanged = page.valid - inserted - updated - deleted
-  const totals = await advanceRun(query, lease, page, { inserted, updated, deleted, unchanged })
-  await transaction.audit({
+  return { inserted, updated, deleted, unchanged: page.valid - inserted - updated - deleted }
+}
+
+const DUPLICATE = 'DQ-070'
+
+/** As `savePage`, in a transaction that holds more than the page. */
+export async function writePage(
+  { query, audit }: Transaction,
+  feed: Feed,
+  lease: RunLease,
+  page: PageToSave,
+): Promise<SavedCounts> {
+  await lockFeedRows(query, feed)
+  const counts = await writeRecords(query, feed, page)
+  await supersedeRejections(query, feed.feedId, lease.runId, page)
+  await insertRejections(query, feed.feedId, lease.runId, page.rejections)
+  const repeated = page.rejections.filter(({ reasons }) => reasons[0]?.rule === DUPLICATE).length
+  const duplicates = repeated + (page.cursor === null ? 0 : await markSeen(query, feed, lease, page.seen))
+  const totals = await advanceRun(query, lease, page, { ...counts, duplicates })
+  await audit({
     type: 'page.saved',
     actor: 'system:worker',
     outcome: 'ok',
@@ -212,7 +236,7 @@ async function writePage(
     dataset: feed.dataset,
     object: `run/${lease.runId}`,
     count: page.pulled,
-    details: { inserted, updated, deleted, unchanged, rejected: page.rejections.length },
+    details: { ...counts, rejected: page.rejections.length },
   })
   return totals
 }

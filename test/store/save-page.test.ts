@@ -55,7 +55,7 @@ const save = (rows: readonly unknown[], cursor = { page: 1 }) =>
 
 test('a page is saved with its records, its cursor, its counts and one audit entry', async () => {
   const totals = await save([...residentRows(1, 3), 'not an object'], { page: 7 })
-  expect(totals).toEqual({ pulled: 4, rejected: 1 })
+  expect(totals).toEqual({ pulled: 4, rejected: 1, wanted: null })
   expect(await findRun(installation.database.query, lease.runId)).toMatchObject({
     pages: 1,
     pulled: 4,

@@ -58,11 +58,14 @@ export function makePage(
     ),
     rejections: protectRejections(rejected, protection),
     seen: valid.map((record) => record.recordId),
+    supersedes: [],
     cursor,
     pulled: rows.length,
     valid: valid.length,
     warnings,
     sourceTotal: null,
+    drift: {},
+    shape: null,
   }
 }
 

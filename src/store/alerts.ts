@@ -1,0 +1,170 @@
+import { AppError } from '../errors.ts'
+import type { Query, Transaction } from './database.ts'
+import type { Feed } from './feeds.ts'
+
+interface AlertEntry {
+  readonly en: string
+  readonly zh: string
+  readonly adviceEn: string
+  readonly adviceZh: string
+}
+
+/** The closed list of what asks for a person. Texts hold no values. */
+export const alertKinds = {
+  'source-drifted': {
+    en: 'The source changed its fields and the run waits',
+    zh: '数源字段发生变化，批次已暂停',
+    adviceEn: 'See the drift report; mend the source or the manifest, then resume the run',
+    adviceZh: '查看字段变化报告，修复数源或修订接入清单后恢复批次',
+  },
+  'field-vanished': {
+    en: 'A field that the source used to send no longer comes',
+    zh: '数源不再提供以往提供的字段',
+    adviceEn: 'See the drift report of the run and ask the department',
+    adviceZh: '查看字段变化报告并与部门核实',
+  },
+  'unexplained-difference': {
+    en: 'The counts of a run do not add up',
+    zh: '批次对账存在无法解释的差异',
+    adviceEn: 'Compare the reconciliation certificate with the source',
+    adviceZh: '以对账单与数源核对',
+  },
+  'duplicate-ratio': {
+    en: 'Many rows of a run named a record that the run had already read',
+    zh: '批次内重复记录比例过高',
+    adviceEn: 'Check the paging of the source',
+    adviceZh: '检查数源分页是否重复返回',
+  },
+  'run-stopped': {
+    en: 'A run stopped and does not begin again by itself before its next slot',
+    zh: '批次已停止，待下次计划时间再启动',
+    adviceEn: 'See the reason of the run; for rejected rows export them, have them corrected and sent again',
+    adviceZh: '查看停止原因；问题数据过多的，导出后修正并重新报送',
+  },
+  'source-resting': {
+    en: 'The source failed again and again and is left alone for a while',
+    zh: '数源连续失败，暂停访问',
+    adviceEn: 'Ask the department; a run asked for by hand tries at once',
+    adviceZh: '联系部门排查；手动发起批次可立即重试',
+  },
+  'feed-stale': {
+    en: 'No run succeeded within the update cycle that the catalogue promises',
+    zh: '超过目录更新周期未成功同步',
+    adviceEn: 'See the state and the reason of the last run',
+    adviceZh: '查看最近批次的状态与原因',
+  },
+} as const satisfies Record<string, AlertEntry>
+
+export type AlertKind = keyof typeof alertKinds
+
+export interface Alert {
+  readonly alertId: number
+  readonly kind: AlertKind
+  readonly feed: string
+  readonly department: string
+  readonly runId: number | null
+  readonly details: Readonly<Record<string, unknown>>
+  readonly raisedAt: Date
+  readonly acknowledgedAt: Date | null
+  readonly acknowledgedBy: string | null
+  readonly clearedAt: Date | null
+}
+
+export interface NewAlert {
+  readonly kind: AlertKind
+  readonly feed: Pick<Feed, 'feedId' | 'code' | 'dataset'>
+  readonly runId: number | null
+  /** Codes and counts only. */
+  readonly details: Readonly<Record<string, string | number>>
+}
+
+/** Raises an alert and writes it down; one that is open already is left as it is. */
+export async function raiseAlert({ query, audit }: Transaction, alert: NewAlert): Promise<void> {
+  const { kind, feed, runId, details } = alert
+  const [row] = await query<{ alertId: number }>(
+    `insert into alert (kind, feed_id, run_id, details) values ($1, $2, $3, $4)
+       on conflict (feed_id, kind, coalesce(run_id, 0)) where acknowledged_at is null and cleared_at is null do nothing
+       returning alert_id as "alertId"`,
+    [kind, feed.feedId, runId, JSON.stringify(details)],
+  )
+  if (row === undefined) return
+  await audit({
+    type: 'alert.raised',
+    actor: 'system:worker',
+    outcome: 'ok',
+    feed: feed.code,
+    dataset: feed.dataset,
+    object: `alert/${row.alertId}`,
+    details: { kind, run: runId, ...details },
+  })
+}
+
+/** Closes the open alerts of a kind whose cause is gone. */
+export async function clearAlert(query: Query, feedId: number, kind: AlertKind): Promise<void> {
+  await query(
+    `update alert set cleared_at = clock_timestamp()
+      where feed_id = $1 and kind = $2 and acknowledged_at is null and cleared_at is null`,
+    [feedId, kind],
+  )
+}
+
+const ALERT_COLUMNS = `alert_id as "alertId", kind, feed.code as feed, department, run_id as "runId", details, raised_at as "raisedAt",
+  acknowledged_at as "acknowledgedAt", acknowledged_by as "acknowledgedBy", cleared_at as "clearedAt"`
+
+export interface AlertFilter {
+  /** Null: of every department. */
+  readonly department: string | null
+  readonly isOpen: boolean
+  /** Alert id of the last one on the page before. */
+  readonly before: number | null
+  readonly limit: number
+}
+
+/** Alerts, the newest first. */
+export async function listAlerts(query: Query, filter: AlertFilter): Promise<readonly Alert[]> {
+  return query<Alert>(
+    `select ${ALERT_COLUMNS} from alert join feed using (feed_id)
+      where ($1::text is null or department = $1) and ($2::bigint is null or alert_id < $2)
+        and (not $3 or (acknowledged_at is null and cleared_at is null))
+      order by alert_id desc limit $4`,
+    [filter.department, filter.before, filter.isOpen, filter.limit],
+  )
+}
+
+/** Throws ALERT_UNKNOWN where there is none, also for an alert of another department. */
+export async function findAlert(query: Query, alertId: number, department: string | null): Promise<Alert> {
+  const [alert] = await query<Alert>(
+    `select ${ALERT_COLUMNS} from alert join feed using (feed_id)
+      where alert_id = $1 and ($2::text is null or department = $2)`,
+    [alertId, department],
+  )
+  if (alert === undefined) throw new AppError('ALERT_UNKNOWN', `alert ${alertId}`)
+  return alert
+}
+
+/** A person has seen the alert. The first one who says so stays. */
+export async function acknowledgeAlert({ query, audit }: Transaction, alert: Alert, actor: string): Promise<void> {
+  const rows = await query(
+    `update alert set acknowledged_at = clock_timestamp(), acknowledged_by = $2
+      where alert_id = $1 and acknowledged_at is null returning alert_id`,
+    [alert.alertId, actor],
+  )
+  if (rows.length === 0) return
+  const object = `alert/${alert.alertId}`
+  await audit({
+    type: 'alert.acknowledged',
+    actor,
+    outcome: 'ok',
+    feed: alert.feed,
+    object,
+    details: { kind: alert.kind },
+  })
+}
+
+/** Open alerts by kind. */
+export async function countOpenAlerts(query: Query): Promise<Readonly<Record<string, number>>> {
+  const rows = await query<{ kind: string; alerts: number }>(
+    `select kind, count(*) as alerts from alert where acknowledged_at is null and cleared_at is null group by kind`,
+  )
+  return Object.fromEntries(rows.map((row) => [row.kind, row.alerts]))
+}
