@@ -4,6 +4,7 @@ import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
 import { findHttpFaults } from './manifest-http-rules.ts'
 import type { Manifest, Mapping } from './manifest-types.ts'
+import { blackoutMinutes, MINUTES_OF_DAY } from './source-hours.ts'
 
 /** The record id fills this property, so no mapping may. */
 export const RECORD_ID = 'sourceRecordId'
@@ -123,7 +124,13 @@ function isTimezone(name: string): boolean {
 function findScheduleFaults({ schedule }: Manifest): readonly ManifestFault[] {
   const fields = schedule.cron.trim().split(/\s+/)
   const isCron = fields.length === CRON_FIELDS && fields.every((field) => CRON_FIELD.test(field))
+  const blackout = schedule.blackout ?? []
   return [
+    {
+      holds: blackoutMinutes(blackout) < MINUTES_OF_DAY,
+      key: 'blackout' as const,
+      wanted: 'hours that leave some part of the day',
+    },
     { holds: isCron, key: 'cron' as const, wanted: 'five fields: minute, hour, day, month, weekday' },
     {
       holds: isTimezone(schedule.timezone),

@@ -187,6 +187,13 @@ export interface Compare {
   readonly guardRatio: number
 }
 
+export interface Schedule {
+  readonly cron: string
+  readonly timezone: string
+  /** `HH:mm-HH:mm` in the time zone; the source is not called then. */
+  readonly blackout?: readonly string[]
+}
+
 export interface Manifest {
   readonly manifestVersion: 1
   readonly feed: {
@@ -203,6 +210,11 @@ export interface Manifest {
   readonly deletes: Deletes
   readonly compare?: Compare
   readonly quality: { readonly errorBudget: { readonly records: number; readonly ratio: number } }
-  readonly limits: { readonly pageBytes: number; readonly pages: number }
-  readonly schedule: { readonly cron: string; readonly timezone: string }
+  readonly limits: {
+    readonly pageBytes: number
+    readonly pages: number
+    readonly requestsPerSecond?: number
+    readonly requestsPerDay?: number
+  }
+  readonly schedule: Schedule
 }

@@ -1,8 +1,10 @@
 import { UnrecoverableError } from 'bullmq'
 import type { Dataset } from '../feeds/datasets.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { blackoutAheadMs, dayIn } from '../feeds/source-hours.ts'
 import { readingEverything } from '../ingest/compare.ts'
 import { runFeed } from '../ingest/run-feed.ts'
+import { limitCalls } from '../ingest/sources/limit-calls.ts'
 import { openSource } from '../ingest/sources/open.ts'
 import type { EgressGuard } from '../security/egress.ts'
 import type { KeyRing } from '../security/key-ring.ts'
@@ -12,9 +14,10 @@ import { beginDueCompare } from '../store/compare.ts'
 import type { Database } from '../store/database.ts'
 import { listSubscriptionsOfDataset } from '../store/deliveries.ts'
 import { findFeedOfRun, type Feed } from '../store/feeds.ts'
-import { deferRun, stopRun } from '../store/finish-run.ts'
-import { claimRun, findRun, type RunLease } from '../store/runs.ts'
+import { claimRun, type RunLease } from '../store/runs.ts'
+import { countSourceCall } from '../store/source-health.ts'
 import type { DeliverJob, IngestJob, JobHandlers, JobQueues } from './queues.ts'
+import { holdWhereForbidden, settleFailure } from './run-guards.ts'
 
 export interface WorkerContext {
   readonly database: Database
@@ -36,17 +39,6 @@ export interface WorkerEvent {
 /** Short enough that a restart loses little and others get their turn, long enough to be worth opening the source. */
 const SLICE_MS = 20_000
 
-/** A run that keeps failing is tried for about an hour and a half; then it stops with its reason and the next slot begins anew. */
-const MOST_FAILURES = 10
-const LONGEST_DELAY_MS = 15 * 60_000
-
-function retryDelayMs(failures: number, error: AppError): number {
-  const asked = (error.cause as { retryAfterMs?: number } | undefined)?.retryAfterMs
-  if (asked !== undefined) return Math.min(asked, LONGEST_DELAY_MS)
-  const longest = Math.min(LONGEST_DELAY_MS, 2000 * 2 ** failures)
-  return longest / 2 + Math.random() * (longest / 2)
-}
-
 function secretsOf(feed: Feed, keys: KeyRing): Readonly<Record<string, string>> {
   return JSON.parse(open(keys.sealKey, `feed-secrets|${feed.code}`, feed.secrets)) as Record<string, string>
 }
@@ -60,7 +52,11 @@ function datasetOf(feed: Feed, datasets: WorkerContext['datasets']): Dataset {
 async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
   const { database, datasets, keys, egress } = context
   const manifest = feed.comparing ? readingEverything(feed.manifest) : feed.manifest
-  const source = await openSource(manifest, secretsOf(feed, keys), egress)
+  const { limits, schedule } = manifest
+  const opened = await openSource(manifest, secretsOf(feed, keys), egress)
+  const source = limitCalls(opened, limits, () =>
+    countSourceCall(database.query, feed.feedId, dayIn(schedule.timezone, new Date())),
+  )
   try {
     return await runFeed({
       database,
@@ -69,22 +65,11 @@ async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Pr
       source,
       keys,
       lease,
-      sliceEndsAt: Date.now() + SLICE_MS,
+      sliceEndsAt: Date.now() + Math.min(SLICE_MS, blackoutAheadMs(schedule, new Date())),
     })
   } finally {
     await source.close().catch(() => undefined)
   }
-}
-
-/** The one place that decides what a failed run does: another worker has it, it waits, or it stops. */
-async function settleFailure(context: WorkerContext, feed: Feed, lease: RunLease, error: AppError): Promise<void> {
-  context.report({ event: 'run.failed', object: `run/${lease.runId}`, outcome: error.code })
-  if (error.code === 'LEASE_LOST') return
-  const { failures } = await findRun(context.database.query, lease.runId)
-  if (!error.retry || failures >= MOST_FAILURES) return stopRun(context.database, feed, lease, error.code)
-  const delayMs = retryDelayMs(failures, error)
-  await deferRun(context.database, feed, lease, error, delayMs)
-  await context.queues.enqueueRun({ runId: lease.runId, epoch: lease.epoch }, delayMs + 50)
 }
 
 async function wakeSubscriptions(context: WorkerContext, dataset: string): Promise<void> {
@@ -93,19 +78,29 @@ async function wakeSubscriptions(context: WorkerContext, dataset: string): Promi
   }
 }
 
+/** Works on a slice of the run. Returns after how many milliseconds it is due again; null: not by itself. */
+async function workOn(context: WorkerContext, feed: Feed, lease: RunLease): Promise<number | null> {
+  const object = `run/${lease.runId}`
+  try {
+    const outcome = await readFeed(context, feed, lease)
+    context.report({ event: 'run.slice', object, outcome })
+    return outcome === 'more' ? 0 : null
+  } catch (error) {
+    const coded = toAppError(error)
+    context.report({ event: 'run.failed', object, outcome: coded.code })
+    return settleFailure(context.database, feed, lease, coded)
+  }
+}
+
 async function ingest(context: WorkerContext, { runId }: IngestJob): Promise<void> {
   const lease = await claimRun(context.database.query, runId)
   if (lease === null) return
   await beginDueCompare(context.database.query, runId)
   const feed = await findFeedOfRun(context.database.query, runId)
-  try {
-    const outcome = await readFeed(context, feed, lease)
-    context.report({ event: 'run.slice', object: `run/${runId}`, outcome })
-    if (outcome === 'more') await context.queues.enqueueRun({ runId, epoch: lease.epoch })
-  } catch (error) {
-    await settleFailure(context, feed, lease, toAppError(error))
-  }
-  await wakeSubscriptions(context, feed.dataset)
+  const held = await holdWhereForbidden(context.database, feed, lease)
+  const dueInMs = held ?? (await workOn(context, feed, lease))
+  if (dueInMs !== null) await context.queues.enqueueRun({ runId, epoch: lease.epoch }, dueInMs)
+  if (held === null) await wakeSubscriptions(context, feed.dataset)
 }
 
 async function deliver(context: WorkerContext, { subscriptionId }: DeliverJob): Promise<void> {

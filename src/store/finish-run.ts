@@ -1,12 +1,13 @@
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { AuditEvent } from '../audit/events.ts'
+import { describeDrift, type DriftCounts } from '../feeds/drift-counts.ts'
 import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
 import { forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
 import { readReconciliation } from './reconciliation.ts'
 import { countRemoved, removeUnseen } from './records.ts'
-import { endRun, postponeRun, setRunAside, type Postponement, type RunLease } from './runs.ts'
+import { endRun, postponeRun, readDrift, setRunAside, type Postponement, type RunLease } from './runs.ts'
 
 type Fact = Pick<AuditEvent, 'actor' | 'outcome' | 'feed' | 'dataset' | 'object'>
 
@@ -40,14 +41,31 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
   })
 }
 
-/** Looks whether every row of a finished run is accounted for. */
+/** A run this long is judged by the share of its rows. */
+const LEAST_ROWS = 100
+/** A look-back reads some rows twice; this many twice is a source that pages in circles. */
+const MOST_DUPLICATES = 0.2
+
+/** Fields that came in earlier runs and in no row of this one. */
+function vanishedFields({ shape }: Feed, drift: DriftCounts): readonly string[] {
+  const { rows, missing } = describeDrift(drift)
+  if (rows < LEAST_ROWS) return []
+  return missing.filter((field) => field.rows === rows && shape[field.field] !== undefined).map(({ field }) => field)
+}
+
+/** Looks whether every row of a finished run is accounted for, and whether its source is as it was. */
 async function certify(transaction: Transaction, feed: Feed, lease: RunLease): Promise<void> {
-  const { isExplained, checks } = await readReconciliation(transaction.query, lease.runId)
-  if (isExplained) return
-  const details = Object.fromEntries(
-    checks.filter((check) => !check.holds).map(({ id, difference }) => [id, difference]),
-  )
-  await raiseAlert(transaction, { kind: 'unexplained-difference', feed, runId: lease.runId, details })
+  const { isExplained, checks, run } = await readReconciliation(transaction.query, lease.runId)
+  const raise = (kind: AlertKind, details: Readonly<Record<string, string | number>>): Promise<void> =>
+    raiseAlert(transaction, { kind, feed, runId: lease.runId, details })
+  if (!isExplained) {
+    const open = checks.filter((check) => !check.holds)
+    await raise('unexplained-difference', Object.fromEntries(open.map(({ id, difference }) => [id, difference])))
+  }
+  if (run.pulled >= LEAST_ROWS && run.duplicates > run.pulled * MOST_DUPLICATES)
+    await raise('duplicate-ratio', { duplicates: run.duplicates, received: run.pulled })
+  const vanished = vanishedFields(feed, await readDrift(transaction.query, lease.runId))
+  if (vanished.length > 0) await raise('field-vanished', { fields: vanished.join(' ') })
 }
 
 /** Whether every run of the feed reads everything, so that a run cannot go on where an earlier one was stopped. */

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Database, Query, Transaction } from './database.ts'
-import type { Feed } from './feeds.ts'
+import { findFeedOfRun, type Feed } from './feeds.ts'
 import { stopRunIn } from './finish-run.ts'
 import { findRun, requestRun, type Run, type RunLease } from './runs.ts'
 import { endSourceRest } from './source-health.ts'
@@ -71,14 +71,9 @@ const steers: Readonly<Record<Steering, Steer>> = {
  * Pauses, resumes or cancels a run, and writes down who asked. A run that is being worked on ends within a page, with its
  * cursor behind the last saved page. Throws RUN_CONFLICT where its state does not allow it.
  */
-export async function steerRun(
-  database: Database,
-  feed: Feed,
-  runId: number,
-  steering: Steering,
-  actor: string,
-): Promise<Run> {
+export async function steerRun(database: Database, runId: number, steering: Steering, actor: string): Promise<Run> {
   return database.transaction(async (transaction) => {
+    const feed = await findFeedOfRun(transaction.query, runId)
     if (!(await steers[steering](transaction, feed, runId, actor))) {
       const { state } = await findRun(transaction.query, runId)
       throw new AppError('RUN_CONFLICT', `run ${runId} is ${state}, so there is nothing to ${steering}`)

@@ -10,9 +10,19 @@ export interface Department {
   readonly close: () => void
 }
 
-/** A department system that offers `rows` residents in pages of `size`, each after `latencyMs`, on a real socket. */
-export async function startDepartment(rows: number, size: number, latencyMs: number): Promise<Department> {
-  const all = residentRows(1, rows)
+type Row = Readonly<Record<string, unknown>>
+
+/**
+ * A department system that offers `rows` residents in pages of `size`, each after `latencyMs`, on a real socket. `change` is
+ * what its rows look like.
+ */
+export async function startDepartment(
+  rows: number,
+  size: number,
+  latencyMs: number,
+  change: (row: Row) => Row = (row) => row,
+): Promise<Department> {
+  const all = residentRows(1, rows).map(change)
   const server = createServer((request, response) => {
     const from = Number(new URL(request.url ?? '/', 'http://department.invalid').searchParams.get('page') ?? 0)
     const next = from + size < rows ? String(from + size) : null
