@@ -14,7 +14,7 @@ async function askToPause(query: Query, runId: number): Promise<boolean> {
     `update run set wanted = case state when 'running' then 'pause' end,
             reason = case state when 'running' then reason else 'RUN_PAUSED' end,
             state = case state when 'running' then state else 'paused' end
-      where run_id = $1 and kind = 'sync' and state in ('pending', 'running') and wanted is distinct from 'cancel'
+      where run_id = $1 and kind = 'sync' and state in ('pending', 'running') and coalesce(wanted <> 'cancel', true)
       returning run_id`,
     [runId],
   )
