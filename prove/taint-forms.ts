@@ -47,7 +47,8 @@ function grouped(value: string): readonly string[] {
 }
 
 /** The product's tokens are made over certificate type and number, so an unkeyed one would be a hash of this. */
-const hashedTexts = (value: string): readonly string[] => (CITIZEN.test(value) ? [value, `CN:citizen:${value}`] : [value])
+const hashedTexts = (value: string): readonly string[] =>
+  CITIZEN.test(value) ? [value, `CN:citizen:${value}`] : [value]
 
 // Digests may be cut short when they are stored; eight bytes of one are still no accident.
 const DIGEST_BYTES = 8

@@ -114,7 +114,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -192,7 +192,7 @@ export interface operations {
             readonly header?: never;
             readonly path: {
                 /** @description Name of the dataset */
-                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person-status" | "resident" | "site";
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
             };
             readonly cookie?: never;
         };
