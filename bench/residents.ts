@@ -101,7 +101,9 @@ export async function writeSqlSource(stage: BenchStage): Promise<BenchSource> {
     password: 'password',
     table: 'residents',
     columns,
-    keyset: {
+    tls: { kind: 'off' },
+    reading: {
+      kind: 'keyset',
       updatedAt: 'gxsj',
       id: 'rkbm',
       window: { lookbackSeconds: 600, settleSeconds: 0, start: '2020-01-01T00:00:00+08:00' },

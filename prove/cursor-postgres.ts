@@ -50,6 +50,7 @@ export async function startPostgres(): Promise<SqlServer> {
       database: 'postgres',
       user: 'reader',
       password: 'word',
+      tls: { kind: 'off' },
       timeoutMs: 10_000,
     },
     secrets: { word: 'reader-word' },

@@ -24,7 +24,7 @@ export interface SqlServer {
   /** The newest version of each row as the database has it in the end. */
   readonly readTable: (table: string) => Promise<ReadonlyMap<string, number>>
   readonly openWriter: () => Promise<SqlWriter>
-  readonly source: Omit<SqlSourceManifest, 'table' | 'columns' | 'keyset' | 'pageSize'>
+  readonly source: Omit<SqlSourceManifest, 'table' | 'columns' | 'reading' | 'pageSize'>
   readonly secrets: Readonly<Record<string, string>>
   readonly close: () => Promise<void>
 }
@@ -101,7 +101,7 @@ function manifestOf(server: SqlServer, table: string, pageSize: number, change: 
     ...server.source,
     table,
     columns: ['id', 'at', 'v'],
-    keyset: { updatedAt: 'at', id: 'id', window },
+    reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window },
     pageSize,
   })
 }

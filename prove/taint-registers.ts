@@ -48,7 +48,7 @@ export async function openHouseTable(directory: string, book: CanaryBook, houses
       '/source/port': Number(port),
       '/source/user': username,
       '/source/database': pathname.slice(1),
-      '/source/keyset/id': 'fwbsm',
+      '/source/reading/id': 'fwbsm',
       '/source/pageSize': 10,
     },
     password,

@@ -52,6 +52,12 @@ export const errorTable = {
     en: 'The department system sent a body that cannot be read',
     zh: '数源系统返回内容无法解析',
   },
+  SOURCE_KEY_UNUSABLE: {
+    status: 502,
+    retry: false,
+    en: 'The table or view has no key by which every row can be read',
+    zh: '数据表或视图没有可供完整读取的键',
+  },
   SOURCE_PAGE_REPEATED: {
     status: 502,
     retry: false,

@@ -4,6 +4,7 @@ import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
 import { findHttpFaults } from './manifest-http-rules.ts'
 import type { Manifest, Mapping } from './manifest-types.ts'
+import { findSqlSourceFaults } from './manifest-sql-rules.ts'
 import { blackoutMinutes, MINUTES_OF_DAY } from './source-hours.ts'
 
 /** The record id fills this property, so no mapping may. */
@@ -86,29 +87,30 @@ function findPrototypeNames(manifest: Manifest): readonly ManifestFault[] {
     }))
 }
 
-function findKeysetFaults({ source }: Manifest): readonly ManifestFault[] {
-  if (source.kind !== 'sql') return []
-  return (['updatedAt', 'id'] as const)
-    .filter((key) => !source.columns.includes(source.keyset[key]))
-    .map((key) => ({
-      pointer: `/source/keyset/${key}`,
-      given: describe(source.keyset[key]),
-      wanted: 'one of /source/columns',
-    }))
+function findSourceFaults({ source }: Manifest): readonly ManifestFault[] {
+  return source.kind === 'sql' ? findSqlSourceFaults(source) : []
+}
+
+function isReadWhole(source: Manifest['source']): boolean {
+  if (source.kind === 'sql') return source.reading.kind === 'whole'
+  return source.kind === 'http' && source.incremental === undefined
 }
 
 /** What is absent tells of a deletion only where every run reads everything: a window or a dropped file holds a part. */
 function findDeletesFaults({ deletes, source }: Manifest): readonly ManifestFault[] {
-  const isReadWhole = source.kind === 'http' && source.incremental === undefined
-  if (deletes.kind !== 'missing' || isReadWhole) return []
+  if (deletes.kind !== 'missing' || isReadWhole(source)) return []
   const wanted = 'flag or none, because a run of this source does not read everything'
   return [{ pointer: '/deletes/kind', given: describe(deletes.kind), wanted }]
 }
 
-/** A run that reads everything compares by itself, and a dropped file holds what it holds. */
+function isReadByWindows(source: Manifest['source']): boolean {
+  if (source.kind === 'sql') return source.reading.kind === 'keyset'
+  return source.kind === 'http' && source.incremental !== undefined
+}
+
+/** A run that reads everything compares by itself; a dropped file and an exchange table hold changes, not what there is. */
 function findCompareFaults({ compare, source }: Manifest): readonly ManifestFault[] {
-  const isIncremental = source.kind === 'sql' || (source.kind === 'http' && source.incremental !== undefined)
-  if (compare === undefined || isIncremental) return []
+  if (compare === undefined || isReadByWindows(source)) return []
   const wanted = 'no compare: it is for sources that are read by windows of time'
   return [{ pointer: '/compare', given: describe(compare), wanted }]
 }
@@ -193,7 +195,7 @@ export function findManifestFaults(
   const general = [
     findDenied,
     findPrototypeNames,
-    findKeysetFaults,
+    findSourceFaults,
     findHttpFaults,
     findDeletesFaults,
     findCompareFaults,

@@ -1,4 +1,4 @@
-import type { HttpAuth, HttpSourceManifest, SourceManifest } from './manifest-types.ts'
+import type { HttpAuth, HttpSourceManifest, SourceManifest, SqlSourceManifest } from './manifest-types.ts'
 
 /** The members of each kind of authentication that name secrets. */
 const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = {
@@ -20,6 +20,10 @@ function httpSecretNames({ auth, tls = {} }: HttpSourceManifest): readonly strin
 
 /** The names of the secrets that a manifest's source refers to. The secrets themselves are never in a manifest. */
 export function secretNames(source: SourceManifest): readonly string[] {
-  if (source.kind === 'sql') return [source.password]
+  if (source.kind === 'sql') return [source.password, ...caOf(source)]
   return source.kind === 'http' ? [...new Set(httpSecretNames(source))] : []
+}
+
+function caOf({ tls }: SqlSourceManifest): readonly string[] {
+  return tls.kind === 'verify' && tls.ca !== undefined ? [tls.ca] : []
 }

@@ -134,19 +134,66 @@ export interface HttpSourceManifest {
   readonly timeouts: { readonly connectMs: number; readonly totalMs: number }
 }
 
+export type SqlDriver = 'postgresql' | 'kingbase' | 'mysql' | 'mariadb'
+
+/** `ca` is the name of a secret that holds PEM. */
+export type SqlTls =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'verify'; readonly ca?: string; readonly serverName?: string }
+
+export type SqlFilterValue = string | number | boolean
+
+export type SqlFilter =
+  | { readonly kind: 'and' | 'or'; readonly filters: readonly SqlFilter[] }
+  | { readonly kind: 'not'; readonly filter: SqlFilter }
+  | {
+      readonly kind: 'compare'
+      readonly column: string
+      readonly op: '=' | '<>' | '<' | '<=' | '>' | '>='
+      readonly value: SqlFilterValue
+    }
+  | { readonly kind: 'in'; readonly column: string; readonly values: readonly SqlFilterValue[] }
+  | { readonly kind: 'is-null'; readonly column: string }
+  | { readonly kind: 'like-prefix'; readonly column: string; readonly prefix: string }
+
+/** The state column of an exchange table, SYNC_FLAG. */
+export interface SqlFlag {
+  readonly column: string
+  readonly ready: readonly string[]
+  readonly writing?: readonly string[]
+  readonly done: string
+  readonly mark: boolean
+}
+
+export type SqlReading =
+  | { readonly kind: 'keyset'; readonly updatedAt: string; readonly id: string; readonly window: ReadWindow }
+  | { readonly kind: 'whole'; readonly id: string }
+  | {
+      readonly kind: 'exchange'
+      readonly operationTime: string
+      readonly id: string
+      readonly sequence?: string
+      readonly window: ReadWindow
+      readonly batch?: string
+      readonly flag?: SqlFlag
+    }
+
 export interface SqlSourceManifest {
   readonly kind: 'sql'
-  readonly driver: 'postgresql'
+  readonly driver: SqlDriver
   readonly host: string
   readonly port: number
   readonly database: string
   readonly user: string
   /** Name of the secret, never the password itself. */
   readonly password: string
+  readonly tls: SqlTls
   readonly schema?: string
+  /** A table or a view. */
   readonly table: string
   readonly columns: readonly string[]
-  readonly keyset: { readonly updatedAt: string; readonly id: string; readonly window: ReadWindow }
+  readonly filter?: SqlFilter
+  readonly reading: SqlReading
   readonly pageSize: number
   readonly timeoutMs: number
 }

@@ -16,6 +16,7 @@ export function readingEverything(manifest: Manifest): Manifest {
     const incremental = { ...source.incremental, window: openEnded(source.incremental.window) }
     return { ...manifest, source: { ...source, incremental } }
   }
-  if (source.kind !== 'sql') return manifest
-  return { ...manifest, source: { ...source, keyset: { ...source.keyset, window: openEnded(source.keyset.window) } } }
+  if (source.kind !== 'sql' || source.reading.kind !== 'keyset') return manifest
+  const reading = { ...source.reading, window: openEnded(source.reading.window) }
+  return { ...manifest, source: { ...source, reading } }
 }

@@ -1,6 +1,7 @@
 import { isObject } from '../feeds/code-tables.ts'
 import { findDeniedTopic } from '../feeds/deny-list.ts'
 import type { Manifest, Paging } from '../feeds/manifest-types.ts'
+import { readingColumns } from '../feeds/manifest-sql-rules.ts'
 import { warn, type Findings } from './normalise.ts'
 
 /** The steps of a JSON pointer (RFC 6901). */
@@ -47,7 +48,7 @@ function keyOf(paging: Paging): string | undefined {
 function namedPointers(manifest: Manifest): readonly string[] {
   const { deletes, map, record, source } = manifest
   const http = source.kind === 'http' ? [source.incremental?.tieBreaker, keyOf(source.paging)] : []
-  const keyset = source.kind === 'sql' ? [`/${source.keyset.updatedAt}`, `/${source.keyset.id}`] : []
+  const keyset = source.kind === 'sql' ? Object.values(readingColumns(source.reading)).map((name) => `/${name}`) : []
   const flag = deletes.kind === 'flag' ? deletes.pointer : undefined
   const pointers = [record.id, record.updatedAt, flag, ...http, ...keyset, ...map.map((mapping) => mapping.from)]
   return pointers.filter((pointer) => pointer !== undefined)

@@ -34,7 +34,9 @@ const sqlSource: SqlSourceManifest = {
   password: 'policePassword',
   table: 'resident',
   columns: ['id', 'gxsj', 'xm'],
-  keyset: {
+  tls: { kind: 'off' },
+  reading: {
+    kind: 'keyset',
     updatedAt: 'gxsj',
     id: 'id',
     window: { lookbackSeconds: 60, settleSeconds: 5, start: '2020-01-01T00:00:00Z' },
@@ -148,7 +150,7 @@ describe('what does not fit the dataset is refused', () => {
     [
       'a keyset column that is not read',
       { ...manifest, source: { ...sqlSource, columns: ['id', 'xm'] } },
-      '/source/keyset/updatedAt: given "gxsj", wanted one of /source/columns',
+      '/source/reading/updatedAt: given "gxsj", wanted one of /source/columns',
     ],
     ['a token in the query', withQuery({ access_token: 'abc' }), '/source/request/query/access_token'],
     ['a key of 32 hexadecimal digits', withQuery({ x: '0123456789abcdef0123456789abcdef' }), '/source/request/query/x'],

@@ -1,21 +1,16 @@
-import { DatabaseError } from 'pg'
 import { AppError } from '../../errors.ts'
-
-// SQLSTATE classes that may pass by themselves: connection, transaction roll-back, resources, locks, operator intervention
-// (also a statement timeout), system and internal errors. PostgreSQL, appendix A.
-const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
+import type { SqlDatabase } from './sql-dialect.ts'
 
 /**
- * The coded form of what pg threw. Of a database error only the SQLSTATE is taken over and it is not kept as the cause:
- * its message, detail and where quote row values.
+ * The coded form of what a driver threw. Of a database's answer only its code is taken over and it is not kept as the
+ * cause: messages, details and statements quote row values. A broken connection keeps its cause, which is Node's own.
  */
-export function toSqlError(error: unknown, what: string): AppError {
+export function toSqlError(error: unknown, what: string, { faultOf }: Pick<SqlDatabase, 'faultOf'>): AppError {
   if (error instanceof AppError) return error
-  if (!(error instanceof DatabaseError)) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'timeout or broken connection'
-    return new AppError('SOURCE_UNAVAILABLE', `${what} did not answer (${code})`, { cause: error })
+  const fault = faultOf(error)
+  if (fault !== null) {
+    return new AppError(fault.passes ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED', `${what} answered ${fault.code}`)
   }
-  const state = error.code ?? 'unknown'
-  const code = passingClasses.has(state.slice(0, 2)) ? 'SOURCE_UNAVAILABLE' : 'SOURCE_REFUSED'
-  return new AppError(code, `${what} answered SQLSTATE ${state}`)
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'timeout or broken connection'
+  return new AppError('SOURCE_UNAVAILABLE', `${what} did not answer (${code})`, { cause: error })
 }

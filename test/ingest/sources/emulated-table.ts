@@ -76,7 +76,8 @@ function manifestTo(port: number, table: string): SqlSourceManifest {
     password: 'word',
     table,
     columns: ['id', 'at'],
-    keyset: { updatedAt: 'at', id: 'id', window: longAgo },
+    tls: { kind: 'off' },
+    reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window: longAgo },
     pageSize: 3,
     timeoutMs: 5000,
   }

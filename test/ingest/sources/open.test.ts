@@ -73,7 +73,9 @@ test('each kind of source opens from a whole manifest', async () => {
     password: 'word',
     table: 't',
     columns: ['id', 'at'],
-    keyset: {
+    tls: { kind: 'off' },
+    reading: {
+      kind: 'keyset',
       updatedAt: 'at',
       id: 'id',
       window: { lookbackSeconds: 0, settleSeconds: 0, start: '2026-01-01T00:00:00Z' },

@@ -26,7 +26,10 @@ async function insertSlowly(count: number, worker: number): Promise<void> {
 test('a writer that commits late, out of order and with equal times loses no row over repeated runs', async () => {
   await writer.query('create table late_rows (id int primary key, at timestamptz not null)')
   const window = { ...longAgo, settleSeconds: 2 }
-  const manifest = manifestOf('late_rows', { keyset: { updatedAt: 'at', id: 'id', window }, pageSize: 4 })
+  const manifest = manifestOf('late_rows', {
+    reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window },
+    pageSize: 4,
+  })
   const source = await open(manifest)
   const writers = Promise.all(numbers(5).map((worker) => insertSlowly(20, worker)))
   const seen: unknown[] = []
@@ -55,7 +58,7 @@ test.each([
   await slow.query(`insert into ${table} values ('1', clock_timestamp())`)
   await writer.query(`insert into ${table} values ('2', clock_timestamp())`)
   const window = { ...longAgo, lookbackSeconds }
-  const source = await open(manifestOf(table, { keyset: { updatedAt: 'at', id: 'id', window } }))
+  const source = await open(manifestOf(table, { reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window } }))
   const first = await collect(source)
   await slow.query('commit')
   await slow.end()

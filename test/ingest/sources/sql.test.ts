@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest'
 import { readPointer } from '../../../src/ingest/sources/pointer.ts'
+import type { SqlSourceManifest } from '../../../src/feeds/manifest-types.ts'
 import type { SqlSourceOptions } from '../../../src/ingest/sources/sql.ts'
 import { createEgressGuard } from '../../../src/security/egress.ts'
 import { collect, collectReopening } from './collect.ts'
@@ -30,13 +31,18 @@ test('a source reopened at every page brings the same rows once each', async () 
   expect(crashing.values).toEqual(whole.values)
 })
 
-test('rows that share their whole key are never parted, whatever the page size', async () => {
+test('rows that share their whole key are never parted, and refused where a page cannot hold them', async () => {
   await writer.query(`create table no_key (id text, at timestamptz, part int)`)
   await writer.query(`insert into no_key select 'same', '2026-02-01Z', n from generate_series(1, 7) as n`)
   await writer.query(`insert into no_key values ('a', '2026-01-31Z', 0), ('z', '2026-02-02Z', 8)`)
-  const { values } = await collect(await open(manifestOf('no_key', { columns: ['id', 'at', 'part'], pageSize: 2 })))
+  const manifest = manifestOf('no_key', { columns: ['id', 'at', 'part'], pageSize: 7 })
+  const { values } = await collect(await open(manifest))
   expect(new Set(values.map((value) => readPointer(value, '/part')))).toEqual(new Set([0, ...numbers(8)]))
   expect(values).toHaveLength(9)
+  await expect(collect(await open({ ...manifest, pageSize: 6 }))).rejects.toMatchObject({
+    code: 'SOURCE_KEY_UNUSABLE',
+    detail: expect.stringContaining('(at, id)'),
+  })
 })
 
 test('values keep their digits, days and times, and names are quoted', async () => {
@@ -63,7 +69,11 @@ test('values keep their digits, days and times, and names are quoted', async () 
     'never',
     'nothing',
   ]
-  const change = { schema: '区 库', columns: names, keyset: { updatedAt: 'At', id: '身份 id', window: longAgo } }
+  const change: Partial<SqlSourceManifest> = {
+    schema: '区 库',
+    columns: names,
+    reading: { kind: 'keyset', updatedAt: 'At', id: '身份 id', window: longAgo },
+  }
   const { values, cursor } = await collect(await open(manifestOf('select; drop', change)))
   expect(values).toEqual([
     {
@@ -82,13 +92,13 @@ test('values keep their digits, days and times, and names are quoted', async () 
       nothing: null,
     },
   ])
-  expect(cursor).toMatchObject({ last: { at: '2026-02-01T00:30:00.000001' } })
+  expect(cursor).toMatchObject({ last: ['2026-02-01T00:30:00.000001', '00000000-0000-0000-0000-000000000001'] })
 })
 
 test('a window that would be empty reads nothing and moves nothing', async () => {
   const window = { ...longAgo, start: '2099-01-01T00:00:00Z' }
   const page = await (
-    await open(manifestOf('no_key', { keyset: { updatedAt: 'at', id: 'id', window } }))
+    await open(manifestOf('no_key', { reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window } }))
   ).readPage(null, new Date())
   expect(page).toMatchObject({ rows: [], done: true, cursor: { window: null } })
 })
@@ -99,7 +109,7 @@ test('rows that the order can never reach stop the run with their number', async
     `insert into unreachable values ('1', null), (null, '2026-02-01'), ('3', 'infinity'), ('4', '2026-02-01')`,
   )
   await expect(collect(await open(manifestOf('unreachable')))).rejects.toMatchObject({
-    code: 'SOURCE_BODY_INVALID',
+    code: 'SOURCE_KEY_UNUSABLE',
     detail: expect.stringContaining('3 rows'),
   })
 })
@@ -123,7 +133,10 @@ test('what the account may not do or the catalogue does not know is refused by n
     [manifestOf('nowhere'), 'public.nowhere'],
     [manifestOf('no_key', { columns: ['id', 'at', 'phone'] }), 'column phone'],
     [
-      manifestOf('no_key', { keyset: { updatedAt: 'part', id: 'id', window: longAgo }, columns: ['id', 'part'] }),
+      manifestOf('no_key', {
+        reading: { kind: 'keyset', updatedAt: 'part', id: 'id', window: longAgo },
+        columns: ['id', 'part'],
+      }),
       'integer',
     ],
     [manifestOf('no_key', { database: 'nowhere' }), '3D000'],

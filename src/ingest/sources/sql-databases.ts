@@ -1,0 +1,14 @@
+import type { SqlDriver } from '../../feeds/manifest-types.ts'
+import type { SqlDatabase } from './sql-dialect.ts'
+
+/** Every database that can be read. Each is loaded, with its driver, when the first source of its kind is opened. */
+const databases: Readonly<Record<SqlDriver, () => Promise<SqlDatabase>>> = {
+  postgresql: async () => (await import('./sql-postgresql.ts')).postgresql,
+  kingbase: async () => (await import('./sql-postgresql.ts')).postgresql,
+  mysql: async () => (await import('./sql-mysql.ts')).mysql,
+  mariadb: async () => (await import('./sql-mysql.ts')).mariadb,
+}
+
+export function loadDatabase(driver: SqlDriver): Promise<SqlDatabase> {
+  return databases[driver]()
+}

@@ -1,0 +1,120 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { readPointer } from '../../../src/ingest/sources/pointer.ts'
+import { isMariadbInstalled } from '../../support/mariadb-server.ts'
+import { needService } from '../../support/services.ts'
+import { collect, collectReopening } from './collect.ts'
+import { startEmulatedMariadb } from './emulated-mariadb.ts'
+import { idsOf, longAgo, numbers } from './emulated-table.ts'
+
+const isThere = await needService('mariadbd (package mariadb-server-core)', isMariadbInstalled)
+
+describe.skipIf(!isThere)('a MariaDB', async () => {
+  if (!isThere) return
+  const { writer, manifestOf, open, close } = await startEmulatedMariadb()
+  afterAll(close)
+
+  test.each(['datetime(6)', 'timestamp(6)'])(
+    'is read in the order of %s and id, and the run ends on an empty page',
+    async (type) => {
+      await writer.query(`create or replace table exact_times (id int primary key, at ${type} not null)`)
+      await writer.query(`insert into exact_times values
+      (4, '2026-02-01 00:00:00.123457'), (2, '2026-02-01 00:00:00.123456'), (3, '2026-02-01 00:00:00.123456'),
+      (1, '2026-02-01 00:00:00.123456'), (5, '2026-02-01 00:00:00.123457'), (6, '2026-02-01 00:00:01')`)
+      const { values, pages } = await collect(await open(manifestOf('exact_times', { pageSize: 2 })))
+      expect(idsOf(values)).toEqual(numbers(6))
+      expect(pages).toEqual([2, 2, 2, 0])
+      expect(values[0]).toEqual({ id: 1, at: '2026-02-01T00:00:00.123456+08:00' })
+    },
+  )
+
+  test('keeps its digits, days, zero dates and rare characters, and names are quoted', async () => {
+    await writer.query(
+      'create table `select; drop` (`身份 id` bigint unsigned primary key, `At` datetime, amount decimal(30,10), small int, ratio double, flag bit(1), yes tinyint(1), day date, never date, no_time datetime, born timestamp null, doc json, words varchar(40), old varchar(40) character set gbk, clock_time time, raw varbinary(4), nothing text)',
+    )
+    await writer.query(`insert into \`select; drop\` values (18446744073709551615, '2026-02-01 00:30:00', 12345678901234567890.0123456789, 7, 0.1, 1, 1,
+      '1900-01-01', '0000-00-00', '0000-00-00 00:00:00', '1990-05-05 00:00:00', '{"id": 510599190001010017}', '张𠮷测试', '张测试', '23:59:59', x'0aff', null)`)
+    const columns = [
+      '身份 id',
+      'At',
+      'amount',
+      'small',
+      'ratio',
+      'flag',
+      'yes',
+      'day',
+      'never',
+      'no_time',
+      'born',
+      'doc',
+      'words',
+      'old',
+      'clock_time',
+      'raw',
+      'nothing',
+    ]
+    const { values, cursor } = await collect(
+      await open(
+        manifestOf('select; drop', {
+          columns,
+          reading: { kind: 'keyset', updatedAt: 'At', id: '身份 id', window: longAgo },
+        }),
+      ),
+    )
+    expect(values).toEqual([
+      {
+        '身份 id': '18446744073709551615',
+        At: '2026-02-01T00:30:00.000000+08:00',
+        amount: '12345678901234567890.0123456789',
+        small: 7,
+        ratio: 0.1,
+        flag: 1,
+        yes: 1,
+        day: '1900-01-01',
+        never: '0000-00-00',
+        no_time: '0000-00-00',
+        born: '1990-05-05T00:00:00.000000+08:00',
+        doc: '{"id": 510599190001010017}',
+        words: '张𠮷测试',
+        old: '张测试',
+        clock_time: '23:59:59',
+        raw: '0AFF',
+        nothing: null,
+      },
+    ])
+    expect(cursor).toMatchObject({ last: ['2026-02-01T00:30:00.000000', '18446744073709551615'] })
+  })
+
+  test('a source reopened at every page brings the same rows once each', async () => {
+    await writer.query('create table one_time (id bigint unsigned primary key, at datetime not null)')
+    await writer.query(
+      `insert into one_time select 9007199254740990 + seq, timestampadd(second, floor(seq / 50), '2026-02-01') from seq_1_to_150`,
+    )
+    const manifest = manifestOf('one_time', { pageSize: 7 })
+    const whole = await collect(await open(manifest))
+    const crashing = await collectReopening(() => open(manifest))
+    expect(idsOf(whole.values)).toEqual(numbers(150).map((n) => String(9007199254740990n + BigInt(n))))
+    expect(crashing.values).toEqual(whole.values)
+  })
+
+  test('ids that only the collation holds equal are never parted', async () => {
+    await writer.query(
+      `create table folded (id varchar(10) collate utf8mb4_general_ci, at datetime not null, part int)`,
+    )
+    await writer.query(`insert into folded values ('B', '2026-02-01', 0), ('a', '2026-02-01', 1), ('A', '2026-02-01', 2), ('á', '2026-02-01', 3),
+      ('a ', '2026-02-01', 4), ('𠮷', '2026-02-01', 5), ('𠀀', '2026-02-01', 6), ('c', '2026-02-01', 7)`)
+    const { values } = await collect(await open(manifestOf('folded', { columns: ['id', 'at', 'part'], pageSize: 4 })))
+    const parts = values.map((value) => Number(readPointer(value, '/part')))
+    expect(parts.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
+  test('rows that the order can never reach stop the run with their number', async () => {
+    await writer.query('create table unreachable (id varchar(9), at datetime)')
+    await writer.query(
+      `insert into unreachable values ('1', null), (null, '2026-02-01'), ('3', '0000-00-00'), ('4', '2026-02-01')`,
+    )
+    await expect(collect(await open(manifestOf('unreachable')))).rejects.toMatchObject({
+      code: 'SOURCE_KEY_UNUSABLE',
+      detail: expect.stringContaining('3 rows'),
+    })
+  })
+})
