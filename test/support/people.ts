@@ -3,10 +3,11 @@ import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { projectPersons } from '../../src/ingest/project-persons.ts'
 import { open } from '../../src/security/seal.ts'
 import type { PersonConflict } from '../../src/store/person-conflicts.ts'
+import { insertLinkDecision, type LinkVerdict } from '../../src/store/person-links.ts'
 import type { Feed } from '../../src/store/feeds.ts'
-import { createManifest } from '../feeds/sample-manifest.ts'
+import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
 import type { TestInstallation } from './installation.ts'
-import { registerFeed } from './ledger.ts'
+import { registerFeed, storeRows } from './ledger.ts'
 
 /** Citizen numbers of nobody, born in 1900, but not on its first day, which is what systems write for an unknown date. */
 export const numbers = ['510504190003120028', '510521190012310137', '510522190006150241'] as const
@@ -23,12 +24,12 @@ const eventMap: Manifest['map'] = [
 ]
 
 /** A feed of residents of any department. */
-export function registerResidents(installation: TestInstallation, code: string, department: string): Promise<Feed> {
+function registerResidents(installation: TestInstallation, code: string, department: string): Promise<Feed> {
   return registerFeed(installation, code, { feed: { ...createManifest().feed, department } })
 }
 
 /** A feed of births and deaths of any department. */
-export function registerEvents(installation: TestInstallation, code: string, department: string): Promise<Feed> {
+function registerEvents(installation: TestInstallation, code: string, department: string): Promise<Feed> {
   return registerFeed(installation, code, {
     feed: { ...createManifest().feed, department, dataset: 'life-event' },
     map: eventMap,
@@ -37,7 +38,7 @@ export function registerEvents(installation: TestInstallation, code: string, dep
 
 /** A row of such a feed; `change` replaces members. */
 export function createDeathRow(change: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
-  const number = String(change['zjhm'] ?? numbers[0])
+  const number = typeof change['zjhm'] === 'string' ? change['zjhm'] : numbers[0]
   return {
     id: 'D-1',
     gxsj: '2026-11-02 08:00:00',
@@ -52,8 +53,47 @@ export function createDeathRow(change: Readonly<Record<string, unknown>> = {}): 
   }
 }
 
+/** A resident of the police's feed; `change` replaces members. */
+export function createPerson(change: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+  return createResidentRow({ zjhm: numbers[0], ...change })
+}
+
+/** Four feeds of four departments that name the same persons, and what a test does with them. */
+export interface People {
+  readonly police: Feed
+  readonly platform: Feed
+  readonly civil: Feed
+  readonly health: Feed
+  readonly store: (feed: Feed, ...rows: readonly unknown[]) => Promise<void>
+  readonly merge: () => Promise<number>
+  readonly persons: () => Promise<readonly StoredPerson[]>
+  /** A reviewer's decision about a record of `platform`, unless another feed is given. */
+  readonly decide: (decision: LinkVerdict, recordId: string, feed?: Feed) => Promise<number>
+}
+
+export async function openPeople(installation: TestInstallation): Promise<People> {
+  const platform = await registerResidents(installation, 'LZ-ZW-RK-001', 'government-services')
+  return {
+    police: await registerResidents(installation, 'LZ-GA-RK-001', 'public-security'),
+    platform,
+    civil: await registerEvents(installation, 'LZ-MZ-SW-001', 'civil-affairs'),
+    health: await registerEvents(installation, 'LZ-WJ-SW-001', 'health'),
+    store: (feed, ...rows) => storeRows(installation, feed, rows),
+    merge: () => mergeAll(installation),
+    persons: () => readPersons(installation),
+    decide: (decision, recordId, { code } = platform) =>
+      insertLinkDecision(installation.database.query, {
+        feed: code,
+        recordId,
+        decision,
+        reason: 'number-mistyped',
+        by: 'operator:test',
+      }),
+  }
+}
+
 /** Merges until nothing is due. Returns how many pages. */
-export async function mergeAll(installation: TestInstallation): Promise<number> {
+async function mergeAll(installation: TestInstallation): Promise<number> {
   for (let pages = 0; ; pages++) {
     const outcome = await projectPersons(installation)
     if (outcome === 'busy') throw new Error('another merge of this test is running')
@@ -62,7 +102,7 @@ export async function mergeAll(installation: TestInstallation): Promise<number> 
 }
 
 /** A merged person as it rests, and what its sealed part holds. */
-export interface StoredPerson {
+interface StoredPerson {
   readonly id: string
   readonly version: number
   readonly digest: string | null
@@ -70,7 +110,7 @@ export interface StoredPerson {
   readonly clear: Readonly<Record<string, unknown>>
 }
 
-export async function readPersons({ asOwner, keys }: TestInstallation): Promise<readonly StoredPerson[]> {
+async function readPersons({ asOwner, keys }: TestInstallation): Promise<readonly StoredPerson[]> {
   const rows = await asOwner<Omit<StoredPerson, 'clear'> & { readonly sealed: Buffer | null }>(
     `select source_record_id as id, version, encode(digest, 'hex') as digest, masked, sealed
        from gridbridge.record where feed_id = 0 order by source_record_id`,
