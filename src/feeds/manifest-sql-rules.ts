@@ -21,6 +21,12 @@ export function readingColumns(reading: SqlReading): Readonly<Record<string, str
   return { operationTime, id, ...(sequence === undefined ? {} : { sequence }) }
 }
 
+/** The column that says when a row last changed; undefined where reading does not go by one. */
+export function changeColumn(reading: SqlReading): string | undefined {
+  const { updatedAt, operationTime } = readingColumns(reading)
+  return updatedAt ?? operationTime
+}
+
 function findColumnFaults({ columns, reading }: SqlSourceManifest): readonly ManifestFault[] {
   return Object.entries(readingColumns(reading))
     .filter(([, column]) => !columns.includes(column))

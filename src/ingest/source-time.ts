@@ -1,3 +1,4 @@
+import { changeColumn } from '../feeds/manifest-sql-rules.ts'
 import type { Manifest } from '../feeds/manifest-types.ts'
 import { parsePointer, readPath } from './source-fields.ts'
 
@@ -28,7 +29,8 @@ export function createTimeReader({
   record,
   source,
 }: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
-  const pointer = record.updatedAt ?? (source.kind === 'sql' ? `/${source.keyset.updatedAt}` : undefined)
+  const column = source.kind === 'sql' ? changeColumn(source.reading) : undefined
+  const pointer = record.updatedAt ?? (column === undefined ? undefined : `/${column}`)
   if (pointer === undefined) return () => null
   const path = parsePointer(pointer)
   return (row) => readTime(readPath(row, path))
