@@ -6,12 +6,18 @@ const longInteger = /[[:,]\s*-?\d{16}/
 
 /**
  * Parses JSON (RFC 8259) that others wrote. Integers beyond 2^53 come as strings with every digit. What is nested deeper
- * than 32 levels becomes an empty array, which no field accepts, so the row that holds it is rejected and its neighbours
- * are not. Throws SyntaxError, whose message may quote the text: never pass it on.
+ * than 32 levels, and an object that has a name twice, becomes an empty array, which no field accepts, so the row that holds it
+ * is rejected and its neighbours are not. Throws SyntaxError, whose message may quote the text: never pass it on.
  */
 export function parseJson(text: string): unknown {
-  const shallow = pruneDeep(text)
-  return longInteger.test(shallow) ? JSON.parse(shallow, keepLongInteger) : JSON.parse(shallow)
+  const { shallow, members } = pruneDeep(text)
+  const value = parseExact(shallow)
+  // JSON.parse keeps the last of two values in silence, so there are fewer members than the text has.
+  return countMembers(value) === members ? value : parseExact(emptyRepeated(shallow))
+}
+
+function parseExact(text: string): unknown {
+  return longInteger.test(text) ? JSON.parse(text, keepLongInteger) : JSON.parse(text)
 }
 
 function keepLongInteger(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
@@ -19,14 +25,27 @@ function keepLongInteger(_name: string, value: unknown, context?: { readonly sou
   return isExact || !/^-?\d+$/.test(context?.source ?? '') ? value : context?.source
 }
 
-/** Brackets and quotes are all that decides depth. The text is returned as it is unless something lies too deep. */
-function pruneDeep(text: string): string {
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
+  let members = Array.isArray(value) ? 0 : inner.length
+  for (const item of inner) if (typeof item === 'object') members += countMembers(item)
+  return members
+}
+
+/**
+ * The text as it is unless something lies too deep, and how many members its objects have. Brackets, colons and quotes are all
+ * that decides.
+ */
+function pruneDeep(text: string): { readonly shallow: string; readonly members: number } {
   const pieces: string[] = []
   let depth = 0
+  let members = 0
   let keptFrom = 0
   for (let at = 0; at < text.length; at++) {
     const sign = text.charCodeAt(at)
     if (sign === QUOTE) at = endOfString(text, at)
+    else if (sign === COLON) members += depth <= MAX_DEPTH ? 1 : 0
     else if (sign === OPEN_BRACE || sign === OPEN_BRACKET) {
       depth++
       if (depth === MAX_DEPTH + 1) pieces.push(text.slice(keptFrom, at), '[]')
@@ -35,12 +54,55 @@ function pruneDeep(text: string): string {
       if (depth === MAX_DEPTH) keptFrom = at + 1
     }
   }
-  if (pieces.length === 0) return text
-  return depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom)
+  if (pieces.length === 0) return { shallow: text, members }
+  return { shallow: depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom), members }
+}
+
+const nameEnd = /\s*:/y
+
+/** An object that is open while the text is gone through; null for an array. */
+type Frame = { readonly start: number; readonly names: Set<string>; isRepeated: boolean } | null
+
+/** The text of valid JSON with an empty array for each object that has a name twice. */
+function emptyRepeated(text: string): string {
+  const open: Frame[] = []
+  const spans: (readonly [start: number, end: number])[] = []
+  for (let at = 0; at < text.length; at++) {
+    const sign = text.charCodeAt(at)
+    if (sign === QUOTE) {
+      const end = endOfString(text, at)
+      noteName(open.at(-1) ?? null, text, at, end)
+      at = end
+    } else if (sign === OPEN_BRACE) open.push({ start: at, names: new Set(), isRepeated: false })
+    else if (sign === OPEN_BRACKET) open.push(null)
+    else if (sign === CLOSE_BRACE || sign === CLOSE_BRACKET) {
+      const frame = open.pop() ?? null
+      if (frame?.isRepeated !== true) continue
+      while ((spans.at(-1)?.[0] ?? -1) > frame.start) spans.pop()
+      spans.push([frame.start, at + 1])
+    }
+  }
+  return withoutSpans(text, spans)
+}
+
+function noteName(frame: Frame, text: string, start: number, end: number): void {
+  nameEnd.lastIndex = end + 1
+  if (frame === null || !nameEnd.test(text)) return
+  // Two spellings of one name, "a" and "\u0061", are one name.
+  const name = String(JSON.parse(text.slice(start, end + 1)))
+  if (frame.names.has(name)) frame.isRepeated = true
+  frame.names.add(name)
+}
+
+function withoutSpans(text: string, spans: readonly (readonly [start: number, end: number])[]): string {
+  const ends = [0, ...spans.map(([, end]) => end)]
+  const kept = ends.map((from, place) => text.slice(from, spans[place]?.[0]))
+  return kept.join('[]')
 }
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COLON = 0x3a
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b

@@ -17,6 +17,8 @@ export interface Person {
 export const offsetPaging: Paging = { kind: 'offset', size: 2, total: '/total' }
 
 export interface EmulatedSource {
+  /** http://127.0.0.1:port */
+  readonly origin: string
   /** Every query asked since the last `answerWith`. */
   readonly asked: () => readonly string[]
   readonly answerWith: (answer: Answer) => void
@@ -33,8 +35,9 @@ export async function startEmulatedSource(): Promise<EmulatedSource> {
     asked = [...asked, url.search]
     answer?.(url.searchParams, response, message)
   })
-  const baseUrl = `http://127.0.0.1:${await listen(server)}/api`
+  const origin = `http://127.0.0.1:${await listen(server)}`
   return {
+    origin,
     asked: () => asked,
     answerWith: (given) => {
       answer = given
@@ -42,8 +45,8 @@ export async function startEmulatedSource(): Promise<EmulatedSource> {
     },
     open: (change = {}, limits = { pageBytes: 100_000, pages: 50 }) =>
       openHttpSource({
-        manifest: manifestOf(baseUrl, change),
-        secrets: { token: 's3cret', key: 'app-1', word: 'pass-1' },
+        manifest: manifestOf(`${origin}/api`, change),
+        secrets: { token: 's3cret', key: 'app-1', word: 'pass-1', user: '网格' },
         egress: createEgressGuard(['loopback']),
         limits,
         recordId: '/id',

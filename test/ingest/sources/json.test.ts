@@ -1,4 +1,4 @@
-import { assert, jsonValue, pre, property } from 'fast-check'
+import { assert, jsonValue, pre, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseJson } from '../../../src/ingest/sources/json.ts'
 import { readPointer } from '../../../src/ingest/sources/pointer.ts'
@@ -38,6 +38,35 @@ test('what is nested too deep is cut out and its neighbours stay', () => {
   )
   expect(depthOf(value)).toBe(33)
   expect([0, 1, 2].map((row) => readPointer(value, `/rows/${row}/id`))).toEqual(['1', ']}"[', '3'])
+})
+
+test('an object with a name twice is cut out and its neighbours stay', () => {
+  const text = `{"rows":[{"id":"1","a":{"b":1}},{"id":"2","\\u0069d":"3"},{"id":"4","a":[{"x":1,"y":{"z":1 , "z" \n : 2},"x":"}"}]},7]}`
+  expect(parseJson(text)).toEqual({ rows: [{ id: '1', a: { b: 1 } }, [], { id: '4', a: [[]] }, 7] })
+  expect(parseJson('{"a":1,"a":1}')).toEqual([])
+  expect(parseJson(`[{"a":{"b":1,"b":2},"a":3},{"n":510599190001010017}]`)).toEqual([[], { n: '510599190001010017' }])
+})
+
+test('any repeated name is found, wherever it stands', () => {
+  assert(
+    property(jsonValue({ maxDepth: 4 }), string(), (value, name) => {
+      const inner = JSON.stringify(value)
+      const key = JSON.stringify(name)
+      expect(parseJson(`{"before":${inner},"row":{${key}:${inner},${key} :${inner}},"after":${inner}}`)).toEqual({
+        before: parseJson(inner),
+        row: [],
+        after: parseJson(inner),
+      })
+    }),
+  )
+})
+
+test('hundreds of thousands of repeated names are cut out within a second', () => {
+  const text = `[${Array(100_000).fill('{"a":1,"a":{"b":2,"b":3}}').join(',')}]`
+  const begun = performance.now()
+  const value = parseJson(text)
+  expect(performance.now() - begun).toBeLessThan(1000)
+  expect(value).toEqual(Array(100_000).fill([]))
 })
 
 test.each(['', '{', '[1,]', '{"a":1}}', '['.repeat(400_000), nested(50).slice(0, -1), '"\\', 'NaN', "{'a':1}"])(
