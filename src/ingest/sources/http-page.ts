@@ -48,13 +48,14 @@ function assertSuccess(success: HttpSourceManifest['success'], body: unknown): v
   throw new AppError('SOURCE_REFUSED', `${success.pointer} says that the request failed${harmlessCode(found)}`)
 }
 
-function toRows(manifest: HttpSourceManifest, body: unknown): readonly unknown[] {
-  const rows = readPointer(body, manifest.records)
+function toRows({ answer, records }: HttpSourceManifest, body: unknown): readonly unknown[] {
+  const rows = readPointer(body, records)
   if (isList(rows)) return rows
-  throw new AppError(
-    'SOURCE_BODY_INVALID',
-    `no list of records at ${manifest.records === '' ? 'the root' : manifest.records}`,
-  )
+  // XML has no empty list: an element that holds records holds none.
+  const isXml = answer?.kind === 'xml' && answer.embedded?.kind !== 'json'
+  const around = records.slice(0, records.lastIndexOf('/'))
+  if (isXml && rows === undefined && readPointer(body, around) !== undefined) return []
+  throw new AppError('SOURCE_BODY_INVALID', `no list of records at ${records === '' ? 'the root' : records}`)
 }
 
 function isList(value: unknown): value is readonly unknown[] {
