@@ -201,3 +201,14 @@ const rulesById: ReadonlyMap<string, QualityRule> = new Map(Object.entries(quali
 export function actionOf(rule: string): QualityRule['action'] {
   return rulesById.get(rule)?.action ?? 'reject'
 }
+
+/** What a rule means and what to do about it. */
+export type RuleAdvice = Pick<QualityRule, 'zh' | 'en' | 'adviceZh' | 'adviceEn'>
+
+const UNKNOWN_RULE: RuleAdvice = { zh: '', en: '', adviceZh: '', adviceEn: '' }
+
+/** The texts of the rule; empty for one of an older version. */
+export function adviceOf(rule: string): RuleAdvice {
+  const { zh, en, adviceZh, adviceEn } = rulesById.get(rule) ?? UNKNOWN_RULE
+  return { zh, en, adviceZh, adviceEn }
+}

@@ -47,7 +47,7 @@ const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, count) => total + count, 0)
 
 /** The equations of a run that hold for its kind. */
-export function reconcileRun({ run, storedRejections, wentOn }: Facts): Reconciliation {
+function reconcileRun({ run, storedRejections, wentOn }: Facts): Reconciliation {
   const isSync = run.kind === 'sync'
   const isCounted = isSync && run.state === 'done' && run.sourceTotal !== null && !wentOn
   const checks = [

@@ -14,7 +14,7 @@ export interface PageToSave {
   readonly seen: readonly string[]
   /** Tokens of the valid rows' ids, so that earlier rejections of the same records are settled; empty where none are open. */
   readonly supersedes: readonly string[]
-  /** Null leaves the feed's cursor where it is. */
+  /** Null for rows that a department corrected: the feed's reading stays where it is, and what is refused was kept before. */
   readonly cursor: Readonly<Record<string, unknown>> | null
   readonly pulled: number
   readonly valid: number
@@ -223,8 +223,10 @@ export async function writePage(
 ): Promise<SavedCounts> {
   await lockFeedRows(query, feed)
   const counts = await writeRecords(query, feed, page)
-  await supersedeRejections(query, feed.feedId, lease.runId, page)
-  await insertRejections(query, feed.feedId, lease.runId, page.rejections)
+  const fresh = page.cursor === null ? [] : page.rejections
+  const tokens = [...page.supersedes, ...fresh.map(({ token }) => token)]
+  await supersedeRejections(query, feed.feedId, lease.runId, tokens)
+  await insertRejections(query, feed.feedId, lease.runId, fresh)
   const repeated = page.rejections.filter(({ reasons }) => reasons[0]?.rule === DUPLICATE).length
   const duplicates = repeated + (page.cursor === null ? 0 : await markSeen(query, feed, lease, page.seen))
   const totals = await advanceRun(query, lease, page, { ...counts, duplicates })

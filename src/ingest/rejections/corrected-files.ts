@@ -1,0 +1,68 @@
+import { parse } from 'csv-parse/sync'
+import { AppError } from '../../errors.ts'
+import { unguardText, type FileKind } from './cell-text.ts'
+import { ID_COLUMN, MOST_EXPORTED } from './export.ts'
+
+/** The rows of a file that came back: which rejection each corrects, and the text of each column that is there. */
+export type CorrectedCells = readonly {
+  readonly rejectionId: number
+  readonly byColumn: ReadonlyMap<string, string>
+}[]
+
+const invalid = (why: string): AppError => new AppError('RESUBMISSION_INVALID', why)
+
+/** Spreadsheets save CSV in the encoding of their country, whatever they opened. */
+function decode(bytes: Uint8Array): string {
+  for (const encoding of ['utf-8', 'gb18030']) {
+    try {
+      return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+    } catch {
+      continue
+    }
+  }
+  throw invalid('the file is neither UTF-8 nor GB 18030')
+}
+
+type Lines = readonly (readonly string[])[]
+
+function readCsvLines(bytes: Uint8Array): Lines {
+  try {
+    return parse(decode(bytes), {
+      bom: true,
+      skip_empty_lines: true,
+      relax_column_count: true,
+      max_record_size: 1_048_576,
+      to: MOST_EXPORTED + 2,
+    })
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    // The parser's own words repeat cells.
+    throw invalid('the file cannot be read as CSV; is a quote left open?')
+  }
+}
+
+const readers: Readonly<Record<FileKind, ((bytes: Uint8Array) => Promise<Lines>) | null>> = {
+  csv: (bytes) => Promise.resolve(readCsvLines(bytes)),
+  xlsx: null,
+}
+
+const ID = /^\d{1,15}$/
+
+/** The corrected rows in a file of the kind that was exported. Throws RESUBMISSION_INVALID. */
+export async function readCorrectedCells(kind: FileKind, bytes: Uint8Array): Promise<CorrectedCells> {
+  const read = readers[kind]
+  if (read === null) throw invalid('save the sheet as CSV and send that')
+  const [head, ...lines] = await read(bytes)
+  if (head === undefined) throw invalid('the file is empty')
+  if (lines.length > MOST_EXPORTED) throw invalid(`the file has more than ${MOST_EXPORTED} rows; send it in parts`)
+  const names = head.map((name) => unguardText(kind, name.trim()))
+  const idPlace = names.indexOf(ID_COLUMN)
+  if (idPlace < 0) throw invalid(`the file has no column ${ID_COLUMN}; keep the columns as they were exported`)
+  if (new Set(names).size < names.length) throw invalid('two columns of the file have one name')
+  return lines.map((cells, place) => {
+    const id = unguardText(kind, cells[idPlace]?.trim() ?? '')
+    if (!ID.test(id)) throw invalid(`row ${place + 2} does not say which rejection it corrects`)
+    const byColumn = cells.map((cell, column) => [names[column] ?? '', unguardText(kind, cell)] as const)
+    return { rejectionId: Number(id), byColumn: new Map(byColumn) }
+  })
+}

@@ -1,0 +1,110 @@
+import { PassThrough } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import type { Dataset } from '../../feeds/datasets.ts'
+import type { KeyRing } from '../../security/key-ring.ts'
+import type { Feed } from '../../store/feeds.ts'
+import type { StoredRejection } from '../../store/rejections.ts'
+import { openRejection } from '../protect.ts'
+import { guardText, type FileKind } from './cell-text.ts'
+import { columnsOf, toCells } from './row-columns.ts'
+import { explainReasons } from './show.ts'
+
+/** The column that names the rejection; the others beside it explain, and are not read when the file comes back. */
+export const ID_COLUMN = '#rejection'
+const EXPLAINING = ['#run', '#page', '#row', '#rules', '#fields', '#说明', '#建议', '#reason', '#advice'] as const
+
+/** Rows of one file. */
+export const MOST_EXPORTED = 5000
+/** Characters of one file: many long fields must not fill memory. */
+const MOST_CHARACTERS = 16 * 1024 * 1024
+
+/** A table of texts and where the next file begins. */
+export interface ExportedTable {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** Id of the last rejection in the table; null: there are no more. */
+  readonly next: number | null
+}
+
+function explain({ rejectionId, runId, page, row, reasons }: StoredRejection): readonly string[] {
+  const shown = explainReasons(reasons)
+  const lines = (texts: readonly (string | null)[]): string =>
+    [...new Set(texts.filter((text) => text !== null))].join('；')
+  return [
+    String(rejectionId),
+    String(runId),
+    String(page),
+    String(row),
+    lines(shown.map(({ rule }) => rule)),
+    lines(shown.map(({ field }) => field)),
+    lines(shown.map(({ zh }) => zh)),
+    lines(shown.map(({ adviceZh }) => adviceZh)),
+    lines(shown.map(({ en }) => en)),
+    lines(shown.map(({ adviceEn }) => adviceEn)),
+  ]
+}
+
+/**
+ * The refused rows of a feed with their clear values and with advice, for the department that they came from. Holds only fields
+ * that the manifest names. `read` gives the next rejections after an id, none at the end.
+ */
+export async function exportRejections(
+  feed: Feed,
+  dataset: Dataset,
+  keys: KeyRing,
+  read: (after: number) => Promise<readonly StoredRejection[]>,
+  after: number,
+): Promise<ExportedTable> {
+  const columns = columnsOf(feed.manifest, dataset)
+  const head = [ID_COLUMN, ...EXPLAINING, ...columns.map(({ name }) => name)]
+  const rows: (readonly string[])[] = []
+  let characters = 0
+  let last = after
+  for (;;) {
+    const stored = await read(last)
+    if (stored.length === 0) return { head, rows, next: null }
+    for (const one of stored) {
+      if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, next: last }
+      const clear = openRejection(one.sealed, { feed: feed.code, keys })
+      const cells = [...explain(one), ...toCells(clear, columns)]
+      rows.push(cells)
+      characters += cells.reduce((sum, cell) => sum + cell.length, 0)
+      last = one.rejectionId
+    }
+  }
+}
+
+const quote = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
+
+function writeCsv({ head, rows }: ExportedTable): Promise<Buffer> {
+  const lines = [head, ...rows].map((cells) => cells.map((cell) => quote(guardText('csv', cell))).join(','))
+  return Promise.resolve(Buffer.from(`\ufeff${lines.join('\r\n')}\r\n`))
+}
+
+async function writeXlsx({ head, rows }: ExportedTable): Promise<Buffer> {
+  // Loaded only where a workbook is written: it takes 20 MB of memory.
+  const { WorkbookWriter } = await import('@cj-tech-master/excelts')
+  const stream = new PassThrough()
+  const bytes = buffer(stream)
+  const workbook = new WorkbookWriter({ stream, useStyles: true, useSharedStrings: false })
+  const sheet = workbook.addWorksheet('rejections')
+  for (const cells of [head, ...rows]) {
+    const row = sheet.addRow(cells.map((cell) => guardText('xlsx', cell)))
+    row.numFmt = '@'
+    row.commit()
+  }
+  sheet.commit()
+  await workbook.commit()
+  return bytes
+}
+
+interface FileForm {
+  readonly mediaType: string
+  readonly write: (table: ExportedTable) => Promise<Buffer>
+}
+
+/** How a table becomes a file, by kind. Every cell is a text, and none can be taken for a formula. */
+export const fileForms: Readonly<Record<FileKind, FileForm>> = {
+  csv: { mediaType: 'text/csv; charset=utf-8', write: writeCsv },
+  xlsx: { mediaType: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', write: writeXlsx },
+}
