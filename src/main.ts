@@ -34,7 +34,7 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     database,
     keys,
     logger: log,
-    datasets: [...datasets.keys()],
+    datasets,
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
   })

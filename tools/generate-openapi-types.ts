@@ -26,7 +26,7 @@ const refuse = (): never => {
 async function renderDescription(): Promise<string> {
   const server = await buildServer({
     version,
-    datasets: [...loadDatasets().keys()].toSorted(),
+    datasets: loadDatasets(),
     database: { query: refuse, transaction: refuse, close: refuse },
     keys: {
       get sealing() {

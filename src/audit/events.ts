@@ -25,6 +25,11 @@ export const auditEvents = {
     en: 'Records of several departments were merged into persons',
     zh: '归并人员信息',
   },
+  'conflicts.read': {
+    personal: true,
+    en: 'Contradictions about persons are about to be shown',
+    zh: '查看人员信息冲突',
+  },
   'person.parted': {
     personal: false,
     en: 'A reviewer parted a record from the person it was linked to',

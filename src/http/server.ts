@@ -2,17 +2,19 @@ import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
+import type { Dataset } from '../feeds/datasets.ts'
 import { accountRoute } from './account-route.ts'
 import { changesRoute } from './changes-route.ts'
 import type { ClientContext } from './clients.ts'
 import { operationsRoutes } from './operations-routes.ts'
+import { personsRoutes } from './persons-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
 
 export interface ServerContext extends ClientContext {
   readonly version: string
-  readonly datasets: readonly string[]
+  readonly datasets: ReadonlyMap<string, Dataset>
   readonly logger: FastifyBaseLogger
 }
 
@@ -73,8 +75,9 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, context)
+  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()] })
   await server.register(accountRoute, context)
+  await server.register(personsRoutes, context)
   await server.register(operationsRoutes, context)
   return server
 }

@@ -40,6 +40,9 @@ const permissions = {
   'rejection.read': inDepartment,
   'rejection.fix': { 'department-editor': 'own' },
   'quality.read': everybody,
+  // Masked values and record ids are shown to the department of the record only.
+  'person-conflict.read': everybody,
+  'person-link.decide': { 'department-reviewer': 'own' },
   'catalogue.read': published,
   'coverage.read': published,
   'coverage.refuse': { 'department-reviewer': 'own' },

@@ -12,8 +12,6 @@ export const linkReasons = {
 
 export type LinkReason = keyof typeof linkReasons
 
-export const isLinkReason = (reason: string): reason is LinkReason => Object.hasOwn(linkReasons, reason)
-
 /** `part`: the record is a person of its own; `join`: it belongs to everybody else of its certificate again. */
 export type LinkVerdict = 'part' | 'join'
 

@@ -19,7 +19,7 @@ export function openDoor(
     keys,
     tokenSeconds,
     auditDeadlineMs,
-    datasets: [...datasets.keys()],
+    datasets,
     logger: openLog('silent', 'test'),
   })
 }
