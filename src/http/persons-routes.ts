@@ -33,7 +33,7 @@ const Conflict = Type.Object(
       enum: ['authority', 'recency', 'completeness', 'identity'],
       description: 'Why the first side was believed',
     }),
-    foundAt: Type.String({ format: 'date-time' }),
+    foundAt: Type.String({ format: 'date-time', description: 'When it was found first' }),
     sides: Type.Array(Type.Array(ConflictRecord), { description: 'Records that agree; the first side was believed' }),
   },
   { title: 'PersonConflict' },
@@ -41,7 +41,7 @@ const Conflict = Type.Object(
 
 const ConflictPage = Type.Object(
   {
-    conflicts: Type.Array(Conflict),
+    conflicts: Type.Array(Conflict, { description: 'In the order of person and field' }),
     cursor: nullable('Give it back to go on; null: these were the last'),
   },
   { title: 'PersonConflictPage' },
@@ -57,7 +57,9 @@ const ConflictQuery = Type.Object({
     }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 200, description: 'From an earlier answer' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: DEFAULT_LIMIT })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 500, default: DEFAULT_LIMIT, description: 'Conflicts in one page at most' }),
+  ),
 })
 
 const reasons = Object.entries(linkReasons)

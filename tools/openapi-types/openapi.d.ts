@@ -62,6 +62,40 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/persons/conflicts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 部门间人员信息冲突 / Where departments contradict each other about a person */
+        readonly get: operations["listPersonConflicts"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/persons/links": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 拆分或恢复人员记录关联 / Part a record from a person, or join it again */
+        readonly post: operations["decidePersonLink"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/healthz": {
         readonly parameters: {
             readonly query?: never;
@@ -192,7 +226,7 @@ export interface operations {
             readonly header?: never;
             readonly path: {
                 /** @description Name of the dataset */
-                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person-status" | "person" | "resident" | "site";
             };
             readonly cookie?: never;
         };
@@ -277,6 +311,144 @@ export interface operations {
                         readonly permissions: {
                             readonly [key: string]: "own" | "all";
                         };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listPersonConflicts: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only conflicts it is a party to; an account of a department sees its own */
+                readonly department?: string;
+                /** @description From an earlier answer */
+                readonly cursor?: string;
+                /** @description Conflicts in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 一页冲突 / One page of conflicts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order of person and field */
+                        readonly conflicts: readonly {
+                            /** @description Id of the merged person, as in the dataset person */
+                            readonly person: string;
+                            /** @description Property of the dataset person that they contradict each other in */
+                            readonly field: string;
+                            /** @description DQ-071 life and death, DQ-072 identity, DQ-073 residence */
+                            readonly rule: string;
+                            /**
+                             * @description Why the first side was believed
+                             * @enum {string}
+                             */
+                            readonly decidedBy: "authority" | "recency" | "completeness" | "identity";
+                            /**
+                             * Format: date-time
+                             * @description When it was found first
+                             */
+                            readonly foundAt: string;
+                            /** @description Records that agree; the first side was believed */
+                            readonly sides: readonly (readonly {
+                                /** @description Feed that the record came by */
+                                readonly feed: string;
+                                /** @description Department that stated it */
+                                readonly department: string;
+                                /** @description Record id at the source; null where it is another department's */
+                                readonly recordId: string | null;
+                                /** @description What it states, masked; null where it is suppressed or another department's */
+                                readonly value: string | null;
+                            }[])[];
+                        }[];
+                        /** @description Give it back to go on; null: these were the last */
+                        readonly cursor: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decidePersonLink: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Feed of the record */
+                    readonly feed: string;
+                    /** @description Record id at the source */
+                    readonly recordId: string;
+                    /**
+                     * @description part: the record is a person of its own; join: it belongs to everybody of its certificate again
+                     * @enum {string}
+                     */
+                    readonly decision: "part" | "join";
+                    /**
+                     * @description A closed list, so that it names nobody: number-mistyped 证件号码登记错误; number-shared 两人同号; records-mixed 来源系统串户; decided-wrongly 此前决定有误
+                     * @enum {string}
+                     */
+                    readonly reason: "number-mistyped" | "number-shared" | "records-mixed" | "decided-wrongly";
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 已登记 / Written down */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the decision; the merge follows it within seconds */
+                        readonly decision: number;
                     };
                 };
             };
