@@ -52,7 +52,7 @@ export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
   try {
     for await (const page of readAhead(run.source, openCursor(run.feed.cursor, protection))) {
       steering.heed()
-      await saves.begin(await prepare(page))
+      await saves.begin(await prepare(page), page.saved)
       if (!page.done && Date.now() >= run.sliceEndsAt) return await endSlice(run, saves)
     }
     await saves.settle()
@@ -162,22 +162,23 @@ async function openSteering({ database, lease }: FeedRun): Promise<Steering> {
 /** Saves in the order of the pages, one at a time. */
 interface Saves {
   /** Waits until the page before is saved, then begins to save this one. Throws what went wrong with the one before. */
-  readonly begin: (page: PageToSave) => Promise<void>
+  readonly begin: (page: PageToSave, saved: SourcePage['saved']) => Promise<void>
   /** Waits until the last page is saved. */
   readonly settle: () => Promise<void>
 }
 
 function openSaves({ database, feed, lease }: FeedRun, steering: Steering): Saves {
-  const save = async (page: PageToSave): Promise<void> => {
+  const save = async (page: PageToSave, saved: SourcePage['saved']): Promise<void> => {
     const totals = await savePage(database, feed, lease, page)
+    await saved?.()
     steering.hear(totals.wanted)
     refuseTooManyRejections(feed, totals)
   }
   let saving = Promise.resolve()
   return {
-    begin: async (page) => {
+    begin: async (page, saved) => {
       await saving
-      saving = save(page)
+      saving = save(page, saved)
       saving.catch(() => undefined)
     },
     settle: () => saving,

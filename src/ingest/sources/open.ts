@@ -17,7 +17,8 @@ type Opener<Kind extends keyof SourceByKind> = (
 const openers: { readonly [Kind in keyof SourceByKind]: Opener<Kind> } = {
   http: async (source, { limits, record }, secrets, egress) =>
     openHttpSource({ manifest: source, limits, secrets, egress, recordId: record.id, updatedAt: record.updatedAt }),
-  sql: (source, { limits }, secrets, egress) => openSqlSource({ manifest: source, limits, secrets, egress }),
+  sql: (source, { limits, record }, secrets, egress) =>
+    openSqlSource({ manifest: source, limits, secrets, egress, recordId: record.id }),
   file: async (source, { limits }) => openFileSource({ manifest: source, limits }),
 }
 

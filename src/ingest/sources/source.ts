@@ -15,6 +15,8 @@ export interface SourcePage {
   readonly done: boolean
   /** The source's own count of everything it offers in this run, where it states one. */
   readonly total?: number
+  /** To be called once the page is saved, so that the source may be told what is done with. Never throws. */
+  readonly saved?: () => Promise<void>
 }
 
 /** One opened department system. Made by the `open…Source` function of its kind. */

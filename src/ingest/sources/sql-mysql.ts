@@ -22,7 +22,8 @@ const asText = (value: Sql): Sql => sql`cast(${value} as char)`
 const asHex = (value: Sql): Sql => sql`hex(${value})`
 const timeText = (value: Sql): Sql => sql`date_format(${value}, '%Y-%m-%dT%H:%i:%s.%f')`
 
-// MySQL compares a number column with a text as doubles, which hold 15 digits: so every number is cast.
+// MySQL may compare a number with a text as doubles, which hold 15 digits (manual, "Type Conversion in Expression
+// Evaluation"): so every number is cast.
 const wholeNumber = (text: string): Sql => sql`cast(${text} as signed)`
 const wholeUnsigned = (text: string): Sql => sql`cast(${text} as unsigned)`
 const decimalNumber = (text: string): Sql => sql`cast(${text} as decimal(65, 30))`

@@ -35,7 +35,24 @@ export async function readRows(
   return { rows: [...read.slice(0, size).filter((row) => !places.has(placeOf(table, row))), ...equal], last: key }
 }
 
-function keyOf({ columns }: SqlTable, row: TextRow): RowKey {
+/**
+ * The rows up to where a record comes again: of an exchange table each row is one change, and a page holds one change of
+ * a record, so that they are saved one after another.
+ */
+export function cutAtRepeat(table: SqlTable, read: ReadRows, idOf: (row: TextRow) => unknown): ReadRows {
+  const seen = new Set<unknown>()
+  for (const [place, row] of read.rows.entries()) {
+    const before = read.rows[place - 1]
+    const id = idOf(row)
+    if (before !== undefined && seen.has(id) && isSurelyAfter(table, keyOf(table, before), keyOf(table, row))) {
+      return { rows: read.rows.slice(0, place), last: keyOf(table, before) }
+    }
+    seen.add(id)
+  }
+  return read
+}
+
+export function keyOf({ columns }: SqlTable, row: TextRow): RowKey {
   return row.slice(columns.length).map((text) => text ?? '')
 }
 

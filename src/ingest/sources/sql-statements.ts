@@ -12,7 +12,7 @@ export type RowKey = readonly string[]
 
 /** The statements of one SQL source. Names come from the catalogue and are quoted; every value is bound. */
 export interface SqlStatements {
-  /** (end of the window before, or null) → from, to, '1' where from is before to. */
+  /** (end of the window before, or null) → from, to. */
   readonly window: (clock: ClockColumn, before: string | null) => Sql
   /** → time of the first row of the window that more will belong to; null where there is none, or no such rule. */
   readonly heldFrom: (clock: ClockColumn, window: SqlWindow) => Sql | null
@@ -48,20 +48,15 @@ export function writeStatements(dialect: Dialect, table: SqlTable): SqlStatement
     rows: (window, last, count) =>
       read([...inWindow(table, at, window, last), ...after(dialect, order, at, last)], count),
     rowsAt: (key, count) => read([isAt(key)], count),
-    mark: (marked) =>
-      flag === null || marked.length === 0
+    mark: (marked) => {
+      const rows = join(
+        marked.map((key) => sql`(${isAt(key)})`),
+        sql` or `,
+      )
+      return flag === null || marked.length === 0
         ? null
-        : dialect.update(
-            name,
-            sql`${flag.name} = ${flag.done}`,
-            all([
-              flag.ready,
-              sql`(${join(
-                marked.map((key) => sql`(${isAt(key)})`),
-                sql` or `,
-              )})`,
-            ]),
-          ),
+        : dialect.update(name, flag.set, sql`${flag.ready} and (${rows})`)
+    },
   }
 }
 
@@ -104,8 +99,7 @@ function writeWindow({ fromNowhere }: Dialect, { clock, key, settings }: ClockCo
   const upper = clock.earlier(clock.now, settings.settleSeconds)
   const latest = sql`case when ${lower} > ${start} then ${lower} else ${start} end`
   return sql`
-    select ${key.position(sql`lower_edge`)}, ${key.position(sql`upper_edge`)},
-           case when lower_edge < upper_edge then '1' else '0' end
+    select ${key.position(sql`lower_edge`)}, ${key.position(sql`upper_edge`)}
       from (select ${latest} as lower_edge, ${upper} as upper_edge${fromNowhere}) edges`
 }
 

@@ -25,11 +25,12 @@ export interface ClockColumn extends KeyColumn {
   readonly settings: ReadWindow
 }
 
-/** The state column of an exchange table as SQL. */
+/** The state column of an exchange table. */
 export interface FlagColumn {
-  readonly name: Sql
+  /** Condition for rows that are to be read. */
   readonly ready: Sql
-  readonly done: Sql
+  /** What an update sets: this one column. */
+  readonly set: Sql
   readonly marks: boolean
 }
 
@@ -147,12 +148,8 @@ function oneOf({ nameOf }: Catalogue, column: SqlColumn, values: readonly string
 
 function flagColumn(catalogue: Catalogue, { column, ready, done, mark }: SqlFlag): FlagColumn {
   const found = catalogue.find(column)
-  return {
-    name: catalogue.dialect.name(found.name),
-    ready: oneOf(catalogue, found, ready),
-    done: valueFor(found, done),
-    marks: mark,
-  }
+  const set = sql`${catalogue.dialect.name(found.name)} = ${valueFor(found, done)}`
+  return { ready: oneOf(catalogue, found, ready), set, marks: mark }
 }
 
 /** A batch with a row at or after the end of the window is being written; so is a row that its flag says is. */

@@ -1,30 +1,35 @@
 import { AppError } from '../../errors.ts'
-import type { SqlSourceManifest } from '../../feeds/manifest-types.ts'
+import type { Pointer, SqlSourceManifest } from '../../feeds/manifest-types.ts'
 import type { EgressGuard } from '../../security/egress.ts'
 import type { SourceLimits } from './limits.ts'
 import { assertPageBytes, assertPageCount } from './limits.ts'
+import { readPointer } from './pointer.ts'
 import { takeSecret } from './secrets.ts'
 import type { Cursor, Secrets, Source, SourcePage } from './source.ts'
 import { loadDatabase } from './sql-databases.ts'
 import type { Ask, SqlAddress, SqlConnection, SqlDatabase, TextRow } from './sql-dialect.ts'
 import { toSqlError } from './sql-errors.ts'
 import { beginning, toPosition, type SqlPosition } from './sql-position.ts'
-import { readRows } from './sql-rows.ts'
+import { openMarker, type Marker } from './sql-marks.ts'
+import { cutAtRepeat, keyOf, readRows } from './sql-rows.ts'
 import { writeStatements, type SqlStatements, type SqlWindow } from './sql-statements.ts'
-import { findTable, type SqlTable } from './sql-table.ts'
-import { toStatement } from './sql-text.ts'
+import { findTable, type ClockColumn, type SqlTable } from './sql-table.ts'
+import { toStatement, type Sql } from './sql-text.ts'
 
 export interface SqlSourceOptions {
   readonly manifest: SqlSourceManifest
   readonly secrets: Secrets
   readonly egress: EgressGuard
   readonly limits: SourceLimits
+  /** Where the record id is in a row. */
+  readonly recordId: Pointer
 }
 
 interface SqlDoor {
   readonly ask: Ask
   readonly table: SqlTable
   readonly statements: SqlStatements
+  readonly marker: Marker | null
   readonly options: SqlSourceOptions
 }
 
@@ -41,21 +46,19 @@ export async function openSqlSource(options: SqlSourceOptions): Promise<Source> 
     work.catch((error: unknown) => {
       throw toSqlError(error, what, database)
     })
-  const connection = await coded(connect(database, options))
+  const connect = async (writes: boolean): Promise<SqlConnection> =>
+    database.connect({ ...(await toAddress(options)), writes })
+  const connection = await coded(connect(false))
   try {
-    const door = await coded(openDoor(database, connection, options))
-    return { readPage: (cursor) => coded(readPage(door, cursor)), close: connection.close }
+    const door = await coded(openDoor(database, connection, () => connect(true), options))
+    return { readPage: (cursor) => coded(readPage(door, cursor)), close: () => closeDoor(door, connection) }
   } catch (error) {
     await connection.close()
     throw error
   }
 }
 
-async function connect(database: SqlDatabase, options: SqlSourceOptions): Promise<SqlConnection> {
-  return database.connect(await toAddress(options))
-}
-
-async function toAddress({ manifest, secrets, egress }: SqlSourceOptions): Promise<SqlAddress> {
+async function toAddress({ manifest, secrets, egress }: SqlSourceOptions): Promise<Omit<SqlAddress, 'writes'>> {
   const { host, port, user, tls, timeoutMs } = manifest
   const ca = tls.kind === 'off' || tls.ca === undefined ? {} : { ca: takeSecret(secrets, tls.ca) }
   return {
@@ -67,55 +70,87 @@ async function toAddress({ manifest, secrets, egress }: SqlSourceOptions): Promi
     password: takeSecret(secrets, manifest.password),
     tls: tls.kind === 'off' ? null : { ...ca, rejectUnauthorized: true, minVersion: 'TLSv1.2' },
     timeoutMs,
-    writes: false,
   }
 }
 
-async function openDoor(database: SqlDatabase, connection: SqlConnection, options: SqlSourceOptions): Promise<SqlDoor> {
+async function openDoor(
+  database: SqlDatabase,
+  connection: SqlConnection,
+  openWriter: () => Promise<SqlConnection>,
+  options: SqlSourceOptions,
+): Promise<SqlDoor> {
   const { dialect } = database
   const table = await findTable(database, connection, options.manifest)
+  const statements = writeStatements(dialect, table)
   const ask: Ask = (statement) => connection.query(toStatement(statement, dialect.mark))
-  return { ask, table, statements: writeStatements(dialect, table), options }
+  return { ask, table, statements, marker: await openMarker(database, table, statements, openWriter), options }
+}
+
+async function closeDoor({ marker }: SqlDoor, connection: SqlConnection): Promise<void> {
+  await marker?.close()
+  await connection.close()
 }
 
 async function readPage(door: SqlDoor, cursor: Cursor | null): Promise<SourcePage> {
-  const { table, options } = door
+  const { table, options, marker } = door
   const position = await findPosition(door, toPosition(cursor))
   if (position.state === 'done') return { rows: [], cursor: position, done: true }
   const read = await readRows(door.ask, door.statements, table, position, options.manifest.pageSize)
   if (read === null) return { rows: [], cursor: { ...position, state: 'done' }, done: true }
+  const { rows, last } = options.manifest.reading.kind === 'exchange' ? cutAtRepeat(table, read, idOf(door)) : read
   const pages = position.pages + 1
   assertPageCount(pages, options.limits)
-  assertPageBytes(countCharacters(read.rows), options.limits)
-  const rows = read.rows.map((row, place) => ({ row: place, value: toObject(table, row) }))
-  return { rows, cursor: { ...position, last: read.last, pages }, done: false }
+  assertPageBytes(countCharacters(rows), options.limits)
+  const keys = rows.map((row) => keyOf(table, row))
+  return {
+    rows: rows.map((row, place) => ({ row: place, value: toObject(table, row) })),
+    cursor: { ...position, last, pages },
+    done: false,
+    ...(marker === null ? {} : { saved: () => marker.mark(keys) }),
+  }
+}
+
+function idOf({ table, options }: SqlDoor): (row: TextRow) => unknown {
+  return (row) => readPointer(toObject(table, row), options.recordId)
 }
 
 /** The saved place inside a run, else the beginning of the next one; `done` when its window would be empty. */
 async function findPosition(door: SqlDoor, saved: SqlPosition): Promise<SqlPosition> {
   if (saved.state === 'reading') return saved
   await assertReachable(door)
-  if (door.table.clock === null) return { ...beginning, state: 'reading' }
-  const window = await findWindow(door, saved.window?.to ?? null)
-  return window === null ? saved : { ...beginning, state: 'reading', window }
+  const { clock } = door.table
+  if (clock === null) return { ...beginning, state: 'reading' }
+  const window = await findWindow(door, clock, saved.window?.to ?? null)
+  // Both edges have one form of fixed width, so texts compare as their times do.
+  return window === null || window.from >= window.to ? saved : { ...beginning, state: 'reading', window }
 }
 
 async function findWindow(
-  { ask, statements, table: { clock } }: SqlDoor,
+  { ask, statements, marker }: SqlDoor,
+  clock: ClockColumn,
   before: string | null,
 ): Promise<SqlWindow | null> {
-  if (clock === null) return null
-  const [[from = null, to = null, isOpen] = []] = await ask(statements.window(clock, before))
-  if (from === null || to === null || isOpen !== '1') return null
-  const held = statements.heldFrom(clock, { from, to })
-  const [[first = null] = []] = held === null ? [] : await ask(held)
-  if (first === null) return { from, to }
-  return first === from ? null : { from, to: first }
+  const [[lower = null, to = null] = []] = await ask(statements.window(clock, before))
+  if (lower === null || to === null) return null
+  // Where rows are marked, one that is ready was not read, or not saved, or asked for again: however old, it is read.
+  const from = earliest(lower, marker === null ? null : await askOne(ask, statements.firstReady(clock)))
+  const held = await askOne(ask, statements.heldFrom(clock, { from, to }))
+  return { from, to: earliest(to, held) }
+}
+
+async function askOne(ask: Ask, statement: Sql | null): Promise<string | null> {
+  if (statement === null) return null
+  const [[text = null] = []] = await ask(statement)
+  return text
+}
+
+function earliest(time: string, other: string | null): string {
+  return other !== null && other < time ? other : time
 }
 
 async function assertReachable({ ask, statements, table }: SqlDoor): Promise<void> {
-  const [[count = '0'] = []] = await ask(statements.unreachable)
-  if (Number(count) === 0) return
+  const count = Number(await askOne(ask, statements.unreachable))
+  if (count === 0) return
   const columns = table.order.map(({ column }) => column.name).join(' or ')
   throw new AppError('SOURCE_KEY_UNUSABLE', `${count} rows hold null or no date in ${columns} and would never be read`)
 }

@@ -31,6 +31,7 @@ export async function startEmulatedMariadb(): Promise<EmulatedMariadb> {
         secrets: { word: 'reader-word' },
         egress: createEgressGuard(['loopback'], async () => ['127.0.0.1']),
         limits: { pageBytes: 100_000, pages: 1000 },
+        recordId: '/id',
         ...change,
       })
       opened.push(source)

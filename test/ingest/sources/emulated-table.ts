@@ -61,6 +61,7 @@ function openReader(manifest: SqlSourceManifest, change: Partial<SqlSourceOption
     secrets: { word: 'reader-word' },
     egress: createEgressGuard(['loopback'], async () => ['127.0.0.1']),
     limits: { pageBytes: 100_000, pages: 1000 },
+    recordId: '/id',
     ...change,
   })
 }
