@@ -47,8 +47,9 @@ describe.for(connectors)('$name', ({ department, path }) => {
 
   test('names an example host and no true one', () => {
     const { source } = readManifest(path, datasets)
-    const hosts = { http: 'baseUrl', sql: 'host' } as const
-    const host = source.kind === 'file' ? 'x.invalid' : new Map(Object.entries(source)).get(hosts[source.kind])
+    const hosts = { http: 'baseUrl', sql: 'host', file: 'host' } as const
+    const reached = source.kind === 'file' ? { host: 'local.invalid', ...source.transport } : source
+    const host = new Map<string, unknown>(Object.entries(reached)).get(hosts[source.kind])
     expect(host).toMatch(/\.invalid$/)
   })
 

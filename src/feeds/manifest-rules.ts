@@ -3,7 +3,7 @@ import { findDeniedTopic } from './deny-list.ts'
 import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
 import { findHttpFaults } from './manifest-http-rules.ts'
-import type { Manifest, Mapping } from './manifest-types.ts'
+import type { FileSourceManifest, Manifest, Mapping } from './manifest-types.ts'
 import { findSqlSourceFaults } from './manifest-sql-rules.ts'
 import { blackoutMinutes, MINUTES_OF_DAY } from './source-hours.ts'
 
@@ -88,12 +88,18 @@ function findPrototypeNames(manifest: Manifest): readonly ManifestFault[] {
 }
 
 function findSourceFaults({ source }: Manifest): readonly ManifestFault[] {
-  return source.kind === 'sql' ? findSqlSourceFaults(source) : []
+  if (source.kind === 'sql') return findSqlSourceFaults(source)
+  return source.kind === 'file' ? findDirectoryFaults(source) : []
 }
 
 function isReadWhole(source: Manifest['source']): boolean {
   if (source.kind === 'sql') return source.reading.kind === 'whole'
   return source.kind === 'http' && source.incremental === undefined
+}
+
+function findDirectoryFaults({ directory }: FileSourceManifest): readonly ManifestFault[] {
+  if (!directory.split(/[/\\]/).includes('..')) return []
+  return [{ pointer: '/source/directory', given: describe(directory), wanted: 'a path without ..' }]
 }
 
 /** What is absent tells of a deletion only where every run reads everything: a window or a dropped file holds a part. */

@@ -1,4 +1,10 @@
-import type { HttpAuth, HttpSourceManifest, SourceManifest, SqlSourceManifest } from './manifest-types.ts'
+import type {
+  FileSourceManifest,
+  HttpAuth,
+  HttpSourceManifest,
+  SourceManifest,
+  SqlSourceManifest,
+} from './manifest-types.ts'
 
 /** The members of each kind of authentication that name secrets. */
 const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = {
@@ -21,9 +27,18 @@ function httpSecretNames({ auth, tls = {} }: HttpSourceManifest): readonly strin
 /** The names of the secrets that a manifest's source refers to. The secrets themselves are never in a manifest. */
 export function secretNames(source: SourceManifest): readonly string[] {
   if (source.kind === 'sql') return [source.password, ...caOf(source)]
-  return source.kind === 'http' ? [...new Set(httpSecretNames(source))] : []
+  if (source.kind === 'file') return fileSecretNames(source)
+  return [...new Set(httpSecretNames(source))]
 }
 
 function caOf({ tls }: SqlSourceManifest): readonly string[] {
   return tls.kind === 'verify' && tls.ca !== undefined ? [tls.ca] : []
+}
+
+function fileSecretNames({ transport }: FileSourceManifest): readonly string[] {
+  if (transport?.kind === 'ftps') return [transport.password, transport.ca].filter((name) => name !== undefined)
+  if (transport?.kind !== 'sftp') return []
+  const { auth } = transport
+  const names = auth.kind === 'password' ? [auth.password] : [auth.privateKey, auth.passphrase]
+  return names.filter((name) => name !== undefined)
 }

@@ -1,115 +1,146 @@
-import { constants } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open, readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { AppError } from '../../errors.ts'
 import type { FileSourceManifest } from '../../feeds/manifest-types.ts'
+import type { FileDirectory } from './file-directory.ts'
+import { fileError } from './file-directory.ts'
+import type { FileFacts } from './file-marker.ts'
+import { readFileList, readMarker } from './file-marker.ts'
 
-/** What the department says about a data file in the marker beside it. */
-export interface Marker {
-  /** Data rows, the header not counted. */
-  readonly rows: number
-  /** SM3 of the file's bytes in lower-case hex. */
-  readonly sm3: string
+/** A data file that is complete, as the department says. */
+export interface AnnouncedFile extends FileFacts {
+  readonly name: string
+  /** The list that names it; null where each file has a marker of its own. */
+  readonly batch: string | null
 }
 
-// A marker is two numbers; anything larger is another file under its name.
-const MAX_MARKER_BYTES = 4096
+/** The last file read to its end, and the list that named it. */
+export interface DropPlace {
+  readonly done: string | null
+  readonly batch: string | null
+}
+
+/** One way to say that files are complete. */
+interface Signal {
+  readonly findNext: (place: DropPlace) => Promise<AnnouncedFile | null>
+  readonly findAgain: (name: string, batch: string | null) => Promise<AnnouncedFile>
+}
 
 /**
- * The next data file in the order of names after `finished` (null: the first), or null when there is none yet. Throws
- * AppError SOURCE_FILE_INVALID when a file without a marker would be overtaken by a later one that has its marker: once
- * passed, it would never be read.
+ * The next data file after `place`, or null when there is none yet. Throws AppError SOURCE_FILE_INVALID when a file without a
+ * marker would be overtaken by a later one that has its marker, since once passed it would never be read, and when a list
+ * names what is not there.
  */
-export async function findNextFile(manifest: FileSourceManifest, finished: string | null): Promise<string | null> {
-  const names = await listNames(manifest)
-  const waiting = [...names]
-    .filter((name) => isDataFile(manifest, name) && (finished === null || name > finished))
-    .sort()
-  const marked = waiting.find((name) => names.has(name + manifest.marker.suffix))
-  if (marked === undefined) return null
-  const [first] = waiting
-  if (first === marked) return marked
-  throw fileError(`${first} has no marker while the later ${marked} has one; finish it or take it away`)
+export function findNextFile(
+  directory: FileDirectory,
+  manifest: FileSourceManifest,
+  place: DropPlace,
+): Promise<AnnouncedFile | null> {
+  return signalOf(directory, manifest).findNext(place)
 }
 
-/** Opens a data file for reading. Throws AppError SOURCE_FILE_INVALID for what is not a plain file inside the directory. */
-export async function openDataFile(manifest: FileSourceManifest, name: string): Promise<FileHandle> {
+/** The file that a cursor names, as it is announced now. Throws AppError SOURCE_FILE_INVALID. */
+export async function findFileAgain(
+  directory: FileDirectory,
+  manifest: FileSourceManifest,
+  name: string,
+  batch: string | null,
+): Promise<AnnouncedFile> {
   if (!isDataFile(manifest, name)) throw fileError('the cursor names a file that does not fit the pattern')
-  return openPlain(manifest, name)
+  return signalOf(directory, manifest).findAgain(name, batch)
 }
 
-/** Reads the marker of a data file. Throws AppError SOURCE_FILE_INVALID. */
-export async function readMarker(manifest: FileSourceManifest, name: string): Promise<Marker> {
-  const markerName = name + manifest.marker.suffix
-  const file = await openPlain(manifest, markerName)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_MARKER_BYTES + 1))
-    return parseMarker(buffer.toString('utf8', 0, bytesRead), markerName)
-  } finally {
-    await file.close()
+function signalOf(directory: FileDirectory, manifest: FileSourceManifest): Signal {
+  const { marker } = manifest
+  return marker.kind === 'list'
+    ? byLists(directory, manifest, marker.pattern)
+    : byMarkers(directory, manifest, marker.suffix, marker.kind ?? 'count')
+}
+
+function byMarkers(
+  directory: FileDirectory,
+  manifest: FileSourceManifest,
+  suffix: string,
+  kind: 'count' | 'empty',
+): Signal {
+  const announce = async (name: string): Promise<AnnouncedFile> => ({
+    ...(await readMarker(directory, name + suffix, kind)),
+    name,
+    batch: null,
+  })
+  return {
+    findAgain: announce,
+    findNext: async ({ done }) => {
+      const names = await directory.list()
+      const waiting = [...names].filter((name) => isDataFile(manifest, name) && (done === null || name > done)).sort()
+      const marked = waiting.find((name) => names.has(name + suffix))
+      if (marked === undefined) return null
+      const [first = marked] = waiting
+      if (first === marked) return announce(marked)
+      throw fileError(`${first} has no marker while the later ${marked} has one; finish it or take it away`)
+    },
   }
 }
 
-/** A file fault in words that name the file and hold nothing of its contents. */
-export function fileError(detail: string): AppError {
-  return new AppError('SOURCE_FILE_INVALID', detail)
+function byLists(directory: FileDirectory, manifest: FileSourceManifest, pattern: string): Signal {
+  const readList = async (batch: string): Promise<readonly AnnouncedFile[]> => {
+    const files = await readFileList(directory, batch)
+    const stranger = files.find(({ name }) => !isDataFile(manifest, name))
+    if (stranger !== undefined) throw fileError(`${batch} lists a name that does not fit ${manifest.pattern}`)
+    return files.map((file) => ({ ...file, batch }))
+  }
+  return {
+    findAgain: async (name, batch) => {
+      const files = batch === null || !fits(pattern, batch) ? [] : await readList(batch)
+      return files.find((file) => file.name === name) ?? refuseLost(batch, name)
+    },
+    findNext: async ({ done, batch }) => {
+      const names = await directory.list()
+      const rest = batch === null || done === null ? [] : filesAfter(await readList(batch), batch, done)
+      const [next = await findInLater(names, pattern, batch, readList)] = rest
+      if (next !== null && !names.has(next.name))
+        throw fileError(`${next.batch} lists ${next.name}, which is not there`)
+      return next
+    },
+  }
+}
+
+function filesAfter(files: readonly AnnouncedFile[], batch: string, done: string): readonly AnnouncedFile[] {
+  const place = files.findIndex(({ name }) => name === done)
+  return place === -1 ? refuseLost(batch, done) : files.slice(place + 1)
+}
+
+async function findInLater(
+  names: ReadonlySet<string>,
+  pattern: string,
+  batch: string | null,
+  readList: (batch: string) => Promise<readonly AnnouncedFile[]>,
+): Promise<AnnouncedFile | null> {
+  const later = [...names].filter((name) => fits(pattern, name) && (batch === null || name > batch)).sort()
+  for (const next of later) {
+    const [first] = await readList(next)
+    if (first !== undefined) return first
+  }
+  return null
+}
+
+function refuseLost(batch: string | null, name: string): never {
+  throw fileError(`${batch ?? 'no list'} no longer lists ${name}, at which reading stopped; put it back`)
 }
 
 function isDataFile({ pattern, marker }: FileSourceManifest, name: string): boolean {
+  const isMarker = marker.kind === 'list' ? fits(marker.pattern, name) : name.endsWith(marker.suffix)
+  return fits(pattern, name) && !isMarker
+}
+
+// Control characters break log lines and FTP commands; U+FFFD stands for bytes that are no UTF-8, under which nothing opens.
+const ODD_CHARACTERS = /[\p{Cc}\p{Cf}\u2028\u2029\uFFFD/\\]/u
+
+/** Throws AppError SOURCE_FILE_INVALID for a name that fits but cannot be handled: passed over, it would never be read. */
+function fits(pattern: string, name: string): boolean {
   const [head = '', tail = ''] = pattern.split('*')
-  const isInside = path.basename(name) === name && !name.includes('\0')
+  if (path.basename(name) !== name) return false
   const isPatterned = name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail)
-  return isInside && isPatterned && !name.endsWith(marker.suffix)
-}
-
-async function listNames(manifest: FileSourceManifest): Promise<ReadonlySet<string>> {
-  if (manifest.directory.split(/[/\\]/).includes('..')) {
-    throw new AppError('MANIFEST_INVALID', 'the directory of a file source is written without ..')
+  if (isPatterned && ODD_CHARACTERS.test(name)) {
+    throw fileError(`a name like ${pattern} has control or undecodable characters; rename the file`)
   }
-  return new Set(await readdir(manifest.directory).catch(toFileError(manifest.directory)))
-}
-
-/** A link could lead out of the directory, and a pipe would hang, so neither is opened. */
-async function openPlain({ directory }: FileSourceManifest, name: string): Promise<FileHandle> {
-  const root = await realpath(directory).catch(toFileError(directory))
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  const file = await open(path.join(root, name), flags).catch(toFileError(name))
-  if ((await file.stat()).isFile()) return file
-  await file.close()
-  throw fileError(`${name} is not a plain file`)
-}
-
-function parseMarker(text: string, name: string): Marker {
-  const marker = text.length > MAX_MARKER_BYTES ? null : toObject(text)
-  const { rows, sm3 } = marker ?? {}
-  const isCount = typeof rows === 'number' && Number.isSafeInteger(rows) && rows >= 0
-  if (!isCount || typeof sm3 !== 'string' || !/^[\da-f]{64}$/i.test(sm3)) {
-    throw fileError(`${name} must hold {"rows": count, "sm3": 64 hex digits}`)
-  }
-  return { rows, sm3: sm3.toLowerCase() }
-}
-
-function toObject(text: string): { readonly rows?: unknown; readonly sm3?: unknown } | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : null
-  } catch {
-    return null
-  }
-}
-
-const fileCodes: Readonly<Record<string, 'SOURCE_FILE_INVALID' | 'SOURCE_REFUSED'>> = {
-  ELOOP: 'SOURCE_FILE_INVALID',
-  ENXIO: 'SOURCE_FILE_INVALID',
-  EACCES: 'SOURCE_REFUSED',
-  EPERM: 'SOURCE_REFUSED',
-}
-
-/** A directory or file that is not there now may be on a share that is not mounted now; a link is refused. */
-function toFileError(name: string): (error: unknown) => never {
-  return (error) => {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-    throw new AppError(fileCodes[code] ?? 'SOURCE_UNAVAILABLE', `${name} cannot be opened (${code})`)
-  }
+  return isPatterned
 }

@@ -1,14 +1,25 @@
+import type { FileHandle } from 'node:fs/promises'
 import type { FileSourceManifest } from '../../feeds/manifest-types.ts'
+import type { EgressGuard } from '../../security/egress.ts'
 import { isCount, isOneOf, isText, orNull, toCursor } from './cursor.ts'
-import { fileError, findNextFile, openDataFile, readMarker } from './file-drop.ts'
-import type { DataFile } from './file-rows.ts'
-import { readRows, verifyFile } from './file-rows.ts'
+import type { DataFile, TableRow } from './file-bytes.ts'
+import { assertUnchanged, noteFile } from './file-bytes.ts'
+import type { FileDirectory, VisitDirectory } from './file-directory.ts'
+import { fileError } from './file-directory.ts'
+import type { AnnouncedFile } from './file-drop.ts'
+import { findFileAgain, findNextFile } from './file-drop.ts'
+import { openTable } from './file-formats.ts'
+import type { FileDigest } from './file-marker.ts'
+import { openDirectory } from './file-transports.ts'
+import { verifyDigest, verifyRows } from './file-verify.ts'
 import type { SourceLimits } from './limits.ts'
 import { assertPageCount } from './limits.ts'
-import type { Cursor, Source, SourcePage } from './source.ts'
+import type { Cursor, Secrets, Source, SourcePage } from './source.ts'
 
 export interface FileSourceOptions {
   readonly manifest: FileSourceManifest
+  readonly secrets: Secrets
+  readonly egress: EgressGuard
   readonly limits: SourceLimits
 }
 
@@ -17,10 +28,14 @@ type FilePosition = {
   readonly state: 'reading' | 'done'
   /** The file being read, its digest and the rows of it already read; null between files. */
   readonly file: string | null
-  readonly sm3: string | null
+  readonly digest: string | null
   readonly row: number
   /** The last file read to its end. */
   readonly done: string | null
+  /** The list that names `file`, or else `done`; null where files have markers of their own. */
+  readonly batch: string | null
+  /** Rows that the files of this run should hold, as the department counts them; null where it does not. */
+  readonly offered: number | null
   /** Pages of this run. */
   readonly pages: number
 }
@@ -28,8 +43,9 @@ type FilePosition = {
 /** A verified file, kept open between two pages so that each row is parsed once. */
 interface OpenFile {
   readonly file: DataFile
-  readonly sm3: string
-  readonly rows: AsyncGenerator<unknown, void>
+  readonly announced: AnnouncedFile
+  readonly digest: string
+  readonly rows: AsyncGenerator<TableRow, void>
   /** Rows of it already handed out. */
   readonly row: number
 }
@@ -38,21 +54,36 @@ const checks = {
   kind: isOneOf('file'),
   state: isOneOf('reading', 'done'),
   file: orNull(isText),
-  sm3: orNull(isText),
+  digest: orNull(isText),
   row: isCount,
   done: orNull(isText),
+  batch: orNull(isText),
+  offered: orNull(isCount),
   pages: isCount,
 }
 
-const beginning: FilePosition = { kind: 'file', state: 'reading', file: null, sm3: null, row: 0, done: null, pages: 0 }
+const beginning: FilePosition = {
+  kind: 'file',
+  state: 'reading',
+  file: null,
+  digest: null,
+  row: 0,
+  done: null,
+  batch: null,
+  offered: 0,
+  pages: 0,
+}
+
+const DEFAULT_FILE_BYTES = 1024 ** 3
 
 /**
- * Opens a drop directory of CSV files, each with a marker that names its rows and SM3. A file is verified whole before its
- * first row is handed out. Pages throw AppError SOURCE_FILE_INVALID, SOURCE_LIMIT_EXCEEDED, SOURCE_UNAVAILABLE and
- * SOURCE_REFUSED. Names must rise from batch to batch: a file that sorts before a finished one is not read.
+ * Opens a drop directory, of this machine or by SFTP or FTPS. A file is read when a marker or a list says that it is complete,
+ * and verified whole before its first row is handed out. Throws AppError SECRET_MISSING; pages throw SOURCE_FILE_INVALID,
+ * SOURCE_LIMIT_EXCEEDED, SOURCE_UNAVAILABLE, SOURCE_REFUSED and EGRESS_FORBIDDEN. Names must rise from batch to batch: a file
+ * that sorts before a finished one is not read.
  */
 export function openFileSource(options: FileSourceOptions): Source {
-  const hand = openHand(options)
+  const hand = openHand(options, openDirectory(options.manifest, options.secrets, options.egress))
   return {
     readPage: async (cursor) => {
       try {
@@ -68,12 +99,13 @@ export function openFileSource(options: FileSourceOptions): Source {
 
 /** The one file that is open between two pages, so that the next page need not skip what was read. */
 interface Hand {
-  readonly openAt: (name: string, position: FilePosition) => Promise<OpenFile>
+  /** The file at the position, read on from there; null when no other is complete. */
+  readonly openAt: (position: FilePosition) => Promise<OpenFile | null>
   readonly moveTo: (row: number) => void
   readonly close: () => Promise<void>
 }
 
-function openHand(options: FileSourceOptions): Hand {
+function openHand(options: FileSourceOptions, visit: VisitDirectory): Hand {
   let current: OpenFile | null = null
   const close = async (): Promise<void> => {
     const closing = current
@@ -81,11 +113,11 @@ function openHand(options: FileSourceOptions): Hand {
     await closing?.rows.return()
     await closing?.file.handle.close()
   }
-  const openAt = async (name: string, position: FilePosition): Promise<OpenFile> => {
-    if (current?.file.name === name && current.row === position.row && current.sm3 === position.sm3) return current
+  const openAt = async (position: FilePosition): Promise<OpenFile | null> => {
+    if (current !== null && isAt(current, position)) return current
     await close()
-    current = await openFile(options, name)
-    await skipTo(current, position)
+    const found = await visit((directory) => findFile(options.manifest, directory, position))
+    current = found === null ? null : await openFound(options, found, position)
     return current
   }
   const moveTo = (row: number): void => {
@@ -94,45 +126,90 @@ function openHand(options: FileSourceOptions): Hand {
   return { openAt, moveTo, close }
 }
 
-async function readPage(options: FileSourceOptions, hand: Hand, position: FilePosition): Promise<SourcePage> {
-  const { manifest, limits } = options
-  const name = position.file ?? (await findNextFile(manifest, position.done))
-  if (name === null) return { rows: [], cursor: { ...position, state: 'done' }, done: true }
-  const opened = await hand.openAt(name, position)
-  const values = await takeRows(opened, manifest.pageSize, limits.pageBytes)
-  if (values.length === 0) {
+function isAt(opened: OpenFile, position: FilePosition): boolean {
+  return opened.announced.name === position.file && opened.row === position.row && opened.digest === position.digest
+}
+
+async function readPage(
+  { manifest, limits }: FileSourceOptions,
+  hand: Hand,
+  position: FilePosition,
+): Promise<SourcePage> {
+  const opened = await hand.openAt(position)
+  if (opened === null) return toPage([], { ...position, state: 'done' })
+  const { announced, digest, file } = opened
+  const taken = await takeRows(opened, manifest.pageSize, limits.pageBytes)
+  await assertUnchanged(file)
+  const entered = position.file === null ? enter(position, announced) : position
+  if (taken.length === 0) {
     await hand.close()
-    return { rows: [], cursor: { ...position, file: null, sm3: null, row: 0, done: name }, done: false }
+    return toPage([], { ...entered, file: null, digest: null, row: 0, done: announced.name })
   }
   const pages = position.pages + 1
   assertPageCount(pages, limits)
-  const row = position.row + values.length
+  const row = position.row + taken.length
   hand.moveTo(row)
-  const rows = values.map((value, place) => ({ row: place, value }))
-  return { rows, cursor: { ...position, file: name, sm3: opened.sm3, row, pages }, done: false }
+  return toPage(taken, { ...entered, file: announced.name, digest, row, pages })
+}
+
+function enter(position: FilePosition, { batch, rows }: AnnouncedFile): FilePosition {
+  return { ...position, batch, offered: position.offered === null || rows === null ? null : position.offered + rows }
+}
+
+function toPage(taken: readonly TableRow[], cursor: FilePosition): SourcePage {
+  const rows = taken.map(({ value }, place) => ({ row: place, value }))
+  const page = { rows, cursor, done: cursor.state === 'done' }
+  return cursor.offered === null ? page : { ...page, total: cursor.offered }
 }
 
 function findPosition(cursor: Cursor | null): FilePosition {
   const saved = cursor === null ? beginning : toCursor<FilePosition>(cursor, checks)
-  return saved.state === 'done' ? { ...saved, state: 'reading', pages: 0 } : saved
+  return saved.state === 'done' ? { ...saved, state: 'reading', offered: 0, pages: 0 } : saved
 }
 
-async function openFile({ manifest, limits }: FileSourceOptions, name: string): Promise<OpenFile> {
-  const handle = await openDataFile(manifest, name)
+interface FoundFile {
+  readonly announced: AnnouncedFile
+  readonly handle: FileHandle
+}
+
+/** What is done at the directory: no connection is held while a file is verified and read. */
+async function findFile(
+  manifest: FileSourceManifest,
+  directory: FileDirectory,
+  position: FilePosition,
+): Promise<FoundFile | null> {
+  const announced =
+    position.file === null
+      ? await findNextFile(directory, manifest, position)
+      : await findFileAgain(directory, manifest, position.file, position.batch)
+  if (announced === null) return null
+  return { announced, handle: await directory.open(announced.name, manifest.maxFileBytes ?? DEFAULT_FILE_BYTES) }
+}
+
+async function openFound(options: FileSourceOptions, found: FoundFile, position: FilePosition): Promise<OpenFile> {
+  const { announced, handle } = found
+  const { manifest, limits } = options
   try {
-    const marker = await readMarker(manifest, name)
-    const file = { name, handle, format: manifest.format, rowBytes: limits.pageBytes }
-    await verifyFile(file, marker)
-    return { file, sm3: marker.sm3, rows: readRows(file), row: 0 }
+    const file = await noteFile(announced.name, handle, limits.pageBytes)
+    const digest = await verifyDigest(file, announced)
+    const table = await openTable(file, manifest.format)
+    await verifyRows(file, table, announced)
+    const opened = { file, announced, digest: toText(digest), rows: table.rows(), row: position.row }
+    await skipTo(opened, position)
+    return opened
   } catch (error) {
     await handle.close()
     throw error
   }
 }
 
+function toText({ algorithm, hex }: FileDigest): string {
+  return `${algorithm}:${hex}`
+}
+
 /** Goes on inside a file after a restart. Throws AppError SOURCE_FILE_INVALID when it is not the file the cursor is from. */
 async function skipTo(opened: OpenFile, position: FilePosition): Promise<void> {
-  if (position.sm3 !== null && position.sm3 !== opened.sm3) {
+  if (position.digest !== null && position.digest !== opened.digest) {
     throw fileError(`${opened.file.name} was replaced while it was being read; send the new rows under a later name`)
   }
   for (let row = 0; row < position.row; row++) {
@@ -142,19 +219,14 @@ async function skipTo(opened: OpenFile, position: FilePosition): Promise<void> {
 }
 
 /** The next rows: at most `pageSize`, and no more once they pass `pageBytes`. */
-async function takeRows(opened: OpenFile, pageSize: number, pageBytes: number): Promise<readonly unknown[]> {
-  const rows: unknown[] = []
+async function takeRows(opened: OpenFile, pageSize: number, pageBytes: number): Promise<readonly TableRow[]> {
+  const rows: TableRow[] = []
   let characters = 0
   while (rows.length < pageSize && characters < pageBytes) {
     const next = await opened.rows.next()
     if (next.done === true) break
     rows.push(next.value)
-    characters += countCharacters(next.value)
+    characters += next.value.characters
   }
   return rows
-}
-
-function countCharacters(row: unknown): number {
-  const cells: readonly unknown[] = typeof row === 'object' && row !== null ? Object.values(row) : []
-  return cells.reduce<number>((sum, cell) => sum + String(cell).length, 0)
 }

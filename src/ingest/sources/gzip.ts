@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib'
 import { AppError } from '../../errors.ts'
 
 /** Records compress 5 to 30 times, a bomb of deflate reaches 1,029. What grows more than this is refused. */
-const MAX_RATIO = 100
+export const MAX_RATIO = 100
 
 /**
  * The content of a gzip stream as it arrives, never more than 100 times what was read. Throws AppError SOURCE_LIMIT_EXCEEDED

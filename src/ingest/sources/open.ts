@@ -19,7 +19,7 @@ const openers: { readonly [Kind in keyof SourceByKind]: Opener<Kind> } = {
     openHttpSource({ manifest: source, limits, secrets, egress, recordId: record.id, updatedAt: record.updatedAt }),
   sql: (source, { limits, record }, secrets, egress) =>
     openSqlSource({ manifest: source, limits, secrets, egress, recordId: record.id }),
-  file: async (source, { limits }) => openFileSource({ manifest: source, limits }),
+  file: async (source, { limits }, secrets, egress) => openFileSource({ manifest: source, limits, secrets, egress }),
 }
 
 /**

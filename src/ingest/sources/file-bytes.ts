@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { TextDecoder } from 'node:util'
+import { AppError } from '../../errors.ts'
+import { fileError } from './file-directory.ts'
+import type { DigestAlgorithm, FileDigest } from './file-marker.ts'
+import { inflate } from './gzip.ts'
+
+/** A data file that is open, as it was at that moment. */
+export interface DataFile {
+  readonly name: string
+  readonly handle: FileHandle
+  readonly bytes: number
+  readonly modifiedAt: bigint
+  /** Largest row in bytes. */
+  readonly rowBytes: number
+}
+
+/** One row as a mapping reads it, and how much text it is. */
+export interface TableRow {
+  readonly value: unknown
+  readonly characters: number
+}
+
+type Encoding = 'gb18030' | 'utf-8'
+
+const CHUNK_BYTES = 256 * 1024
+const UTF8_MARK = [0xef, 0xbb, 0xbf]
+
+/** Notes size and time of an open file, so that a change under the open handle is seen. */
+export async function noteFile(name: string, handle: FileHandle, rowBytes: number): Promise<DataFile> {
+  const { size, mtimeNs } = await handle.stat({ bigint: true })
+  return { name, handle, bytes: Number(size), modifiedAt: mtimeNs, rowBytes }
+}
+
+/** Throws AppError SOURCE_FILE_INVALID when the file was written to since it was opened. */
+export async function assertUnchanged(file: DataFile): Promise<void> {
+  const { size, mtimeNs } = await file.handle.stat({ bigint: true })
+  if (Number(size) === file.bytes && mtimeNs === file.modifiedAt) return
+  throw fileError(`${file.name} was written to while it was being read; write under another name, then rename`)
+}
+
+/** The bytes from the first on, through the handle that was verified: a file put in its place meanwhile is not seen. */
+async function* readBytes({ handle, bytes }: DataFile): AsyncGenerator<Uint8Array, void> {
+  let position = 0
+  while (position < bytes) {
+    const length = Math.min(CHUNK_BYTES, bytes - position)
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+export async function digestFile(file: DataFile, algorithm: DigestAlgorithm): Promise<FileDigest> {
+  const digest = createHash(algorithm)
+  for await (const chunk of readBytes(file)) digest.update(chunk)
+  return { algorithm, hex: digest.digest('hex') }
+}
+
+/** The file's content, unpacked where `compression` says so. */
+export function readContent(file: DataFile, compression: 'gzip' | undefined): AsyncGenerator<Uint8Array, void> {
+  return compression === 'gzip' ? inflate(readBytes(file)) : readBytes(file)
+}
+
+/** The text of a file's content. A byte that is not of the encoding is thrown as TextDecoder does; see `toTextError`. */
+export async function* decodeText(
+  content: AsyncIterable<Uint8Array>,
+  encoding: Encoding,
+  name: string,
+): AsyncGenerator<string, void> {
+  const decoder = new TextDecoder(encoding, { fatal: true })
+  let isFirst = true
+  for await (const chunk of content) {
+    if (isFirst && encoding !== 'utf-8' && UTF8_MARK.every((byte, place) => chunk[place] === byte)) {
+      throw fileError(`${name} begins with a UTF-8 byte-order mark, the manifest says ${encoding}`)
+    }
+    isFirst = false
+    yield decoder.decode(chunk, { stream: true })
+  }
+  yield decoder.decode()
+}
+
+/** The coded form of what reading text threw; `content` is read again to find the byte that cannot be decoded (DQ-092). */
+export async function toTextError(
+  error: unknown,
+  name: string,
+  content: AsyncIterable<Uint8Array>,
+  encoding: Encoding,
+): Promise<AppError> {
+  if (error instanceof AppError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
+    return fileError(`${name} byte ${await findBadByte(content, encoding)} is not ${encoding}`)
+  }
+  if (code.startsWith('Z_')) return fileError(`${name} is no whole gzip file (${code})`)
+  return new AppError('SOURCE_UNAVAILABLE', `${name} cannot be read to its end`, { cause: error })
+}
+
+/** Offset of the byte at which decoding fails: one decoder runs ahead by chunks, the other follows it into the bad chunk. */
+async function findBadByte(content: AsyncIterable<Uint8Array>, encoding: Encoding): Promise<number> {
+  const ahead = new TextDecoder(encoding, { fatal: true })
+  const behind = new TextDecoder(encoding, { fatal: true })
+  let offset = 0
+  for await (const chunk of content) {
+    if (!decodes(ahead, chunk)) return offset + chunk.findIndex((byte) => !decodes(behind, Uint8Array.of(byte)))
+    decodes(behind, chunk)
+    offset += chunk.length
+  }
+  return offset
+}
+
+function decodes(decoder: TextDecoder, bytes: Uint8Array): boolean {
+  try {
+    decoder.decode(bytes, { stream: true })
+    return true
+  } catch {
+    return false
+  }
+}

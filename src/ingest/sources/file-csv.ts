@@ -1,0 +1,48 @@
+import { pipeline } from 'node:stream'
+import { CsvError, parse } from 'csv-parse'
+import { AppError } from '../../errors.ts'
+import type { FileFormat } from '../../feeds/manifest-types.ts'
+import type { DataFile, TableRow } from './file-bytes.ts'
+import { decodeText, readContent, toTextError } from './file-bytes.ts'
+import type { Cells } from './file-header.ts'
+import { createRowShape } from './file-header.ts'
+
+type CsvFormat = Extract<FileFormat, { readonly kind: 'csv' }>
+
+/** The rows of a CSV file. A row of another length than the header comes as the plain list of its cells. */
+export async function* readCsv(file: DataFile, format: CsvFormat): AsyncGenerator<TableRow, void> {
+  let shape: ReturnType<typeof createRowShape> | null = null
+  for await (const cells of readCells(file, format)) {
+    if (shape === null) shape = createRowShape(cells)
+    else yield shape(cells)
+  }
+}
+
+async function* readCells(
+  file: DataFile,
+  { delimiter, encoding, compression }: CsvFormat,
+): AsyncGenerator<Cells, void> {
+  const parser = parse({
+    delimiter,
+    bom: true,
+    relax_column_count: true,
+    // Old exports write a quote inside an unquoted cell; what it hurts shows in the number of rows.
+    relax_quotes: true,
+    skip_empty_lines: true,
+    max_record_size: file.rowBytes,
+  })
+  const text = decodeText(readContent(file, compression), encoding, file.name)
+  const cells: AsyncIterable<Cells> = pipeline(text, parser, () => undefined)
+  try {
+    yield* cells
+  } catch (error) {
+    throw toCsvError(error, file) ?? (await toTextError(error, file.name, readContent(file, compression), encoding))
+  }
+}
+
+/** The parser's own error quotes cells, so only its code and line are taken over. */
+function toCsvError(error: unknown, file: DataFile): AppError | null {
+  if (!(error instanceof CsvError)) return null
+  const code = error.code === 'CSV_MAX_RECORD_SIZE' ? 'SOURCE_LIMIT_EXCEEDED' : 'SOURCE_FILE_INVALID'
+  return new AppError(code, `${file.name} line ${Number(error['lines'])}: ${error.code}`)
+}

@@ -1,0 +1,21 @@
+import type { TableRow } from './file-bytes.ts'
+
+/** The cells of one line: texts, and objects for what a cell holds instead of a text. */
+export type Cells = readonly (string | object)[]
+
+/**
+ * Makes rows of cells by the names in `header`. A row of another length, and every row where the header names a column twice,
+ * stays a plain list: it has no shape that a mapping could read.
+ */
+export function createRowShape(header: Cells): (cells: Cells) => TableRow {
+  const names = header.map(String)
+  const isUnique = new Set(names).size === names.length
+  return (cells) => ({
+    value: isUnique && cells.length === names.length ? toObject(names, cells) : cells,
+    characters: cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), 0),
+  })
+}
+
+function toObject(names: readonly string[], cells: Cells): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(names.map((name, place) => [name, cells[place]]))
+}
