@@ -53,9 +53,7 @@ test('any repeated name is found, wherever it stands', () => {
       const inner = JSON.stringify(value)
       const key = JSON.stringify(name)
       expect(parseJson(`{"before":${inner},"row":{${key}:${inner},${key} :${inner}},"after":${inner}}`)).toEqual({
-        before: parseJson(inner),
-        row: [],
-        after: parseJson(inner),
+        ...Object(parseJson(`{"before":${inner},"row":[],"after":${inner}}`)),
       })
     }),
   )
@@ -66,7 +64,7 @@ test('hundreds of thousands of repeated names are cut out within a second', () =
   const begun = performance.now()
   const value = parseJson(text)
   expect(performance.now() - begun).toBeLessThan(1000)
-  expect(value).toEqual(Array(100_000).fill([]))
+  expect(value).toEqual(Array.from({ length: 100_000 }, () => []))
 })
 
 test.each(['', '{', '[1,]', '{"a":1}}', '['.repeat(400_000), nested(50).slice(0, -1), '"\\', 'NaN', "{'a':1}"])(
