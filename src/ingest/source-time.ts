@@ -1,6 +1,7 @@
 import { changeColumn } from '../feeds/manifest-sql-rules.ts'
 import type { Manifest } from '../feeds/manifest-types.ts'
 import { parsePointer, readPath } from './source-fields.ts'
+import { clockOf } from './sources/http-time.ts'
 
 /** RFC 3339, or the same without an offset: department systems then mean China Standard Time. */
 const WRITTEN = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/
@@ -18,20 +19,29 @@ function parseTime(value: unknown): number {
   return Date.parse(`${day}T${time}${fraction.slice(0, 4)}${written}`)
 }
 
+type ParseTime = (value: unknown) => number
+
+/** As the manifest says that the source writes times, where it says so. */
+function parserOf({ source }: Manifest): ParseTime {
+  const time = source.kind === 'http' ? source.incremental?.time : undefined
+  if (time === undefined) return parseTime
+  const clock = clockOf(time)
+  return (value) => clock.read(value) ?? Number.NaN
+}
+
 /** The time a source states, in milliseconds since the epoch; null for what is no time or lies more than a day ahead. */
-export function readTime(value: unknown, now: number = Date.now()): number | null {
-  const at = parseTime(value)
+export function readTime(value: unknown, now: number = Date.now(), parse: ParseTime = parseTime): number | null {
+  const at = parse(value)
   return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
 }
 
 /** Reads when the source last changed a row, from where the manifest says; null where it says nothing. */
-export function createTimeReader({
-  record,
-  source,
-}: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
+export function createTimeReader(manifest: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
+  const { record, source } = manifest
   const column = source.kind === 'sql' ? changeColumn(source.reading) : undefined
   const pointer = record.updatedAt ?? (column === undefined ? undefined : `/${column}`)
   if (pointer === undefined) return () => null
   const path = parsePointer(pointer)
-  return (row) => readTime(readPath(row, path))
+  const parse = parserOf(manifest)
+  return (row) => readTime(readPath(row, path), Date.now(), parse)
 }

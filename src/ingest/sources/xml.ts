@@ -1,4 +1,4 @@
-import { XMLParser } from 'fast-xml-parser'
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import type { Pointer } from '../../feeds/manifest-types.ts'
 
 // As for JSON: no department nests records beyond 10.
@@ -33,7 +33,10 @@ export function parseXml(text: string, list?: Pointer): unknown {
     entityDecoder,
     isArray: (_name, at) => at === path,
   })
-  return parser.parse(text, true)
+  const document: unknown = parser.parse(text)
+  // The parser forgives what is not well-formed. It goes first, because it stops at the depth that the validator would go on from.
+  if (XMLValidator.validate(text) !== true) throw new Error('no well-formed XML')
+  return document
 }
 
 function toCharacter(whole: string, name: string): string {

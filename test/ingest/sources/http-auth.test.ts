@@ -231,7 +231,7 @@ describe('OAuth2 client credentials', () => {
     const failure = collect(open({ auth, timeouts: { connectMs: 500, totalMs: 500 } }))
     await expect(failure).rejects.toMatchObject({ code })
     await expect(failure).rejects.not.toThrow(/s3cret-to|pass-1/)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(performance.now() - begun).toBeLessThan(2000)
     expect(asked()).toHaveLength(1)
   })
 

@@ -6,6 +6,9 @@ import { collect } from './collect.ts'
 import type { Answer } from './emulated-source.ts'
 import { people, sendJson, serveByToken, startEmulatedSource } from './emulated-source.ts'
 
+// Of this thread's own work: the machine may be busy with other tests.
+const SECOND_US = 1_000_000
+
 const { open, answerWith, asked, close } = await startEmulatedSource()
 afterAll(close)
 
@@ -81,9 +84,9 @@ describe('lines of JSON', () => {
 
   test('one field of 10 MB is read within a second', async () => {
     const text = JSON.stringify({ id: '1', note: '注'.repeat(3_500_000) })
-    const begun = performance.now()
+    const begun = process.threadCpuUsage().user
     expect(await readOne(lines, send(type, `${text}\n`), 20_000_000)).toHaveLength(1)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(process.threadCpuUsage().user - begun).toBeLessThan(SECOND_US)
   })
 })
 
@@ -179,12 +182,12 @@ describe('XML', () => {
     ['no XML', '{"a":1}'],
     ['nothing', ''],
   ])('with %s is refused within a second and not quoted', async (_name, body) => {
-    const begun = performance.now()
+    const begun = process.threadCpuUsage().user
     answerWith(send('text/xml', body))
     const failure = collect(open(xml, { pageBytes: 2_000_000, pages: 5 }))
     await expect(failure).rejects.toMatchObject({ code: 'SOURCE_BODY_INVALID' })
     await expect(failure).rejects.not.toThrow('secret-name')
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(process.threadCpuUsage().user - begun).toBeLessThan(SECOND_US)
   })
 })
 

@@ -3,6 +3,9 @@ import { expect, test } from 'vitest'
 import { parseJson } from '../../../src/ingest/sources/json.ts'
 import { readPointer } from '../../../src/ingest/sources/pointer.ts'
 
+// Of this thread's own work: the machine may be busy with other tests.
+const SECOND_US = 1_000_000
+
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
 function depthOf(value: unknown): number {
@@ -61,9 +64,9 @@ test('any repeated name is found, wherever it stands', () => {
 
 test('hundreds of thousands of repeated names are cut out within a second', () => {
   const text = `[${Array(100_000).fill('{"a":1,"a":{"b":2,"b":3}}').join(',')}]`
-  const begun = performance.now()
+  const begun = process.threadCpuUsage().user
   const value = parseJson(text)
-  expect(performance.now() - begun).toBeLessThan(1000)
+  expect(process.threadCpuUsage().user - begun).toBeLessThan(SECOND_US)
   expect(value).toEqual(Array.from({ length: 100_000 }, () => []))
 })
 
