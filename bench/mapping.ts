@@ -1,5 +1,5 @@
+import { feedCodes, type FeedCode } from '../demo/city/feeds.ts'
 import { openCitySource } from '../demo/city/source.ts'
-import { datasets as cityDatasets, type Dataset as CityDataset } from '../demo/city/options.ts'
 import { projectRoot } from '../demo/processes.ts'
 import { loadDatasets } from '../src/feeds/datasets.ts'
 import { listConnectors, readManifest } from '../src/feeds/manifest.ts'
@@ -26,8 +26,8 @@ function measure(map: (row: SourceRow) => unknown, rows: readonly SourceRow[]): 
   return mapped / ((performance.now() - startedAt) / 1000)
 }
 
-function rowsOf(dataset: CityDataset, records: number): readonly SourceRow[] {
-  const city = openCitySource({ residents: Math.max(records, 20), seed: 1, clean: true }, dataset)
+function rowsOf(feed: FeedCode, records: number): readonly SourceRow[] {
+  const city = openCitySource({ residents: Math.max(records, 20), seed: 1, clean: true }, feed)
   const most = Math.min(city.layout.total, 1000)
   // As they come off the wire: parsed, so that every row has the shape that JSON.parse gives it.
   return Array.from({ length: most }, (_, row) => ({ row, value: JSON.parse(JSON.stringify(city.rowAt(row))) }))
@@ -40,7 +40,7 @@ export async function benchMapping(records: number, rounds: number): Promise<Map
   for (const { path } of listConnectors(`${projectRoot}/connectors`)) {
     const manifest = readManifest(path, datasets)
     const dataset = datasets.get(manifest.feed.dataset)
-    const own = cityDatasets.find((name) => name === manifest.feed.dataset)
+    const own = feedCodes.find((code) => code === manifest.feed.code)
     if (dataset === undefined || own === undefined) continue
     const map = compileMapping(manifest, dataset)
     const rows = rowsOf(own, records)

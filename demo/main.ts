@@ -8,10 +8,13 @@ import { countRecords } from '../src/store/records.ts'
 import { countRejections } from '../src/store/rejections.ts'
 import type { Run } from '../src/store/runs.ts'
 import { sourceCounts } from './city/expectations.ts'
+import type { FeedCode } from './city/feeds.ts'
 import type { LedgerSummary } from './platform/ledger.ts'
 import { largestResidentSet } from './processes.ts'
-import { drawTable, openProgress, say } from './progress.ts'
+import { openProgress, say } from './progress.ts'
+import { describeProtocol } from './protocol.ts'
 import { pullEverything } from './pull.ts'
+import { report } from './report.ts'
 import { openStage, type DemoOptions, type Stage } from './stage.ts'
 import {
   expectedRejectedTotals,
@@ -21,6 +24,7 @@ import {
   secondPass,
   type Counts,
   type DemoResult,
+  type DepartmentResults,
 } from './totals.ts'
 
 function wholeNumber(name: string, value: unknown, least: number): number {
@@ -48,29 +52,44 @@ async function readLedger(platform: Stage['platform']): Promise<LedgerSummary> {
   return (await response.json()) as LedgerSummary
 }
 
-/** Runs every feed once and shows how far each is. Returns the runs by dataset. */
+const feedsOfStage = (stage: Stage): readonly FeedCode[] =>
+  stage.departments.flatMap(({ facts }) => Object.keys(facts.feeds) as FeedCode[])
+
+/** Runs every feed once and shows how far each is. Returns the runs by feed. */
 async function runFeeds(
   stage: Stage,
   totals: Readonly<Record<string, number>>,
 ): Promise<Readonly<Record<string, Run>>> {
-  const codes = stage.departments.flatMap(({ facts }) => Object.keys(facts.feeds))
+  const codes = feedsOfStage(stage)
   const progress = openProgress(codes)
   try {
     const runs = await Promise.all(
       codes.map((code) =>
-        runFeedNow(stage.config, code, true, (run) =>
+        runFeedNow(stage.installation, code, true, (run) =>
           progress.show({
             label: code,
             done: run.pulled,
-            total: run.state === 'done' ? run.pulled : (totals[run.dataset] ?? run.pulled),
+            total: run.state === 'done' ? run.pulled : (totals[code] ?? run.pulled),
           }),
         ),
       ),
     )
-    return Object.fromEntries(runs.map((run) => [run.dataset, run]))
+    return Object.fromEntries(runs.map((run) => [run.feed, run]))
   } finally {
     progress.close()
   }
+}
+
+/** Which department hands out which feed by which protocol, and how many rows came in the first pass. */
+function tellDepartments({ departments }: Stage, runs: Readonly<Record<string, Run>>): DepartmentResults {
+  return Object.fromEntries(
+    departments.map(({ name, facts }) => {
+      const feeds = Object.entries(facts.feeds).map(([code, { manifest }]) => {
+        return [code, { protocol: describeProtocol(manifest), pulled: runs[code]?.pulled ?? 0 }] as const
+      })
+      return [name, { feeds: Object.fromEntries(feeds) }] as const
+    }),
+  )
 }
 
 const sum = (values: Readonly<Record<string, number>>): number =>
@@ -120,13 +139,14 @@ async function changeCity(stage: Stage): Promise<void> {
     })
     if (!response.ok) throw new AppError('SOURCE_UNAVAILABLE', `an emulator answered ${response.status}`)
   }
-  // The feeds read only what has settled for two seconds, by the departments' own clocks.
-  await wait(2500)
+  // The feeds read only what has settled for two seconds, by the departments' own clocks, of which one counts whole seconds.
+  await wait(3200)
 }
 
 /** Both passes, from the departments to the platform, and every total of them. */
 async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
   const { city } = stage.options
+  const played = { city, feeds: feedsOfStage(stage) }
   say('  first pass: departments → GridBridge → platform')
   const firstRuns = await runFeeds(stage, sourceCounts(city))
   const ledgerFirst = await awaitDelivery(stage)
@@ -138,9 +158,10 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
   const ledger = await awaitDelivery(stage)
   const countsSecond = await count(stage, secondRuns)
   const verdict = await verifyAudit(stage.config)
-  const first = firstPass(city, countsFirst)
+  const first = firstPass(played, countsFirst)
   const second = secondPass(countsFirst, countsSecond)
-  const differences = findDifferences(city, {
+  const differences = findDifferences(played, {
+    runs: firstRuns,
     first,
     second,
     rejectedByRule: countsFirst.rejections,
@@ -155,7 +176,8 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
     seed: city.seed,
     seconds: Math.round((Date.now() - startedAt) / 100) / 10,
     first,
-    expectedRejected: expectedRejectedTotals(city),
+    departments: tellDepartments(stage, firstRuns),
+    expectedRejected: expectedRejectedTotals(played),
     rejectedByRule: countsFirst.rejections,
     platform: platformLive(ledgerFirst),
     second,
@@ -167,45 +189,6 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
     peakRssMb: Math.round(largestResidentSet()),
     differences,
   }
-}
-
-function report(result: DemoResult): void {
-  const head = [
-    'dataset',
-    'source',
-    'pulled',
-    'valid',
-    'rejected',
-    'stored',
-    'acknowledged',
-    'platform',
-    '+',
-    '~',
-    '−',
-    'delivered again',
-  ]
-  const rows = Object.entries(result.first).map(([dataset, first]) => {
-    const second = result.second[dataset]
-    return [
-      dataset,
-      first.source,
-      first.pulled,
-      first.valid,
-      first.rejected,
-      first.stored,
-      first.acknowledged,
-      result.platform[dataset] ?? 0,
-      second?.inserted ?? 0,
-      second?.updated ?? 0,
-      second?.deleted ?? 0,
-      second?.delivered ?? 0,
-    ]
-  })
-  say(drawTable(head, rows))
-  say(
-    `  audit: ${result.audit.entries} entries, ${result.audit.verified ? 'whole' : 'NOT WHOLE'}; largest process ${result.peakRssMb} MiB; ${result.seconds} s`,
-  )
-  for (const difference of result.differences) say(`  does not add up: ${difference}`)
 }
 
 async function stopStage(stops: readonly (() => Promise<void>)[]): Promise<void> {

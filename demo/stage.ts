@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { addConsumer, addFeed, type AddedConsumer } from '../src/commands.ts'
 import type { Config } from '../src/config.ts'
+import { loadDepartments } from '../src/feeds/departments.ts'
 import { openInstallation, type Installation } from '../src/installation.ts'
 import { datasets, type CityOptions } from './city/options.ts'
 import type { FeedFacts } from './departments/department.ts'
@@ -34,12 +35,11 @@ export interface Stage {
   readonly consumer: AddedConsumer
 }
 
-const departmentNames = ['public-security', 'natural-resources', 'market-supervision', 'civil-affairs'] as const
-
+/** One process for each department of the registry. */
 function startDepartments(options: DemoOptions, installation: Installation): Promise<Part<DepartmentFacts>[]> {
   const { residents, seed } = options.city
   return Promise.all(
-    departmentNames.map((name) =>
+    [...loadDepartments().keys()].map((name) =>
       startPart<DepartmentFacts>({
         name,
         logs: path.join(options.data, 'logs'),
@@ -51,19 +51,20 @@ function startDepartments(options: DemoOptions, installation: Installation): Pro
           String(seed),
           '--data',
           path.join(options.data, 'departments'),
-          ...(name === 'natural-resources' ? ['--database-url', installation.databaseUrl] : []),
+          '--database-url',
+          installation.databaseUrl,
         ],
       }),
     ),
   )
 }
 
-async function addFeeds(config: Config, departments: readonly Part<DepartmentFacts>[]): Promise<void> {
+async function addFeeds(installation: Installation, departments: readonly Part<DepartmentFacts>[]): Promise<void> {
   for (const { facts } of departments) {
     for (const feed of Object.values(facts.feeds)) {
       const set = Object.entries(feed.set).map(([pointer, value]) => `${pointer}=${value}`)
       const secret = Object.entries(feed.secrets).map(([name, value]) => `${name}=${value}`)
-      await addFeed(config, path.join(projectRoot, feed.manifest), { set, secret })
+      await addFeed(installation, path.join(projectRoot, feed.manifest), { set, secret })
     }
   }
 }
@@ -129,7 +130,7 @@ export async function openStage(options: DemoOptions, stops: (() => Promise<void
   stops.push(installation.close)
   const departments = await startDepartments(options, installation)
   stops.push(...departments.map((part) => part.stop))
-  await addFeeds(config, departments)
+  await addFeeds(installation, departments)
   const { platform, consumer } = await startPlatform(options, config)
   stops.push(platform.stop)
   const { api, worker } = await startProduct(options)

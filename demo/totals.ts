@@ -1,5 +1,7 @@
+import { expectedRejections, sourceCounts } from './city/expectations.ts'
+import type { FeedCode } from './city/feeds.ts'
 import { datasets, type CityOptions, type Dataset } from './city/options.ts'
-import { expectedLive, expectedRejections, expectedSecond, sourceCounts } from './city/expectations.ts'
+import { expectDataset, type Expected } from './expected.ts'
 import type { LedgerSummary } from './platform/ledger.ts'
 import type { Run } from '../src/store/runs.ts'
 
@@ -24,22 +26,35 @@ export interface SecondPass {
 }
 
 type ByDataset<Value> = Readonly<Record<string, Value>>
+type ByRule = Readonly<Record<string, number>>
 
 /** The ledger's own counts at one moment. */
 export interface Counts {
-  readonly runs: ByDataset<Run>
+  /** By feed code. */
+  readonly runs: Readonly<Record<string, Run>>
   readonly records: ByDataset<number>
   readonly deliveries: ByDataset<{ readonly delivered: number; readonly acknowledged: number }>
-  readonly rejections: ByDataset<ByDataset<number>>
+  readonly rejections: ByDataset<ByRule>
 }
+
+/** What one feed is read by, and how many rows came. */
+export interface FeedResult {
+  /** For example "http, hmac-sm3, token paging". */
+  readonly protocol: string
+  readonly pulled: number
+}
+
+/** The feeds of each department by its folder name. */
+export type DepartmentResults = Readonly<Record<string, { readonly feeds: Readonly<Record<string, FeedResult>> }>>
 
 export interface DemoResult {
   readonly ok: boolean
   readonly seed: number
   readonly seconds: number
   readonly first: ByDataset<FirstPass>
+  readonly departments: DepartmentResults
   readonly expectedRejected: ByDataset<number>
-  readonly rejectedByRule: ByDataset<ByDataset<number>>
+  readonly rejectedByRule: ByDataset<ByRule>
   readonly platform: ByDataset<number>
   readonly second: ByDataset<SecondPass>
   readonly pulledByApi: ByDataset<number>
@@ -59,13 +74,29 @@ function each<Value>(make: (dataset: Dataset) => Value): Readonly<Record<Dataset
   return Object.fromEntries(datasets.map((dataset) => [dataset, make(dataset)])) as Readonly<Record<Dataset, Value>>
 }
 
-export function firstPass(options: CityOptions, counts: Counts): Readonly<Record<Dataset, FirstPass>> {
-  const source = sourceCounts(options)
+/** The runs of the feeds that fill a dataset, added up. */
+function sumRuns(counts: Counts, dataset: Dataset, count: (run: Run) => number): number {
+  return Object.values(counts.runs)
+    .filter((run) => run.dataset === dataset)
+    .reduce((total, run) => total + count(run), 0)
+}
+
+/** The demo as it was played: the city, and the feeds that were run. */
+export interface Played {
+  readonly city: CityOptions
+  readonly feeds: readonly FeedCode[]
+}
+
+const expectEach = ({ city, feeds }: Played): Readonly<Record<Dataset, Expected>> =>
+  each((dataset) => expectDataset(city, feeds, dataset))
+
+export function firstPass(played: Played, counts: Counts): Readonly<Record<Dataset, FirstPass>> {
+  const expected = expectEach(played)
   return each((dataset) => ({
-    source: source[dataset],
-    pulled: counts.runs[dataset]?.pulled ?? 0,
-    valid: counts.runs[dataset]?.valid ?? 0,
-    rejected: counts.runs[dataset]?.rejected ?? 0,
+    source: expected[dataset].source,
+    pulled: sumRuns(counts, dataset, (run) => run.pulled),
+    valid: sumRuns(counts, dataset, (run) => run.valid),
+    rejected: sumRuns(counts, dataset, (run) => run.rejected),
     stored: counts.records[dataset] ?? 0,
     delivered: counts.deliveries[dataset]?.delivered ?? 0,
     acknowledged: counts.deliveries[dataset]?.acknowledged ?? 0,
@@ -74,17 +105,17 @@ export function firstPass(options: CityOptions, counts: Counts): Readonly<Record
 
 export function secondPass(first: Counts, second: Counts): Readonly<Record<Dataset, SecondPass>> {
   return each((dataset) => ({
-    inserted: second.runs[dataset]?.inserted ?? 0,
-    updated: second.runs[dataset]?.updated ?? 0,
-    deleted: second.runs[dataset]?.deleted ?? 0,
-    unchanged: second.runs[dataset]?.unchanged ?? 0,
+    inserted: sumRuns(second, dataset, (run) => run.inserted),
+    updated: sumRuns(second, dataset, (run) => run.updated),
+    deleted: sumRuns(second, dataset, (run) => run.deleted),
+    unchanged: sumRuns(second, dataset, (run) => run.unchanged),
     delivered: (second.deliveries[dataset]?.delivered ?? 0) - (first.deliveries[dataset]?.delivered ?? 0),
   }))
 }
 
-export function expectedRejectedTotals(options: CityOptions): Readonly<Record<Dataset, number>> {
-  const rules = expectedRejections(options)
-  return each((dataset) => sum(rules[dataset]))
+export function expectedRejectedTotals(played: Played): Readonly<Record<Dataset, number>> {
+  const expected = expectEach(played)
+  return each((dataset) => sum(expected[dataset].rejected))
 }
 
 export const platformLive = (ledger: LedgerSummary): Readonly<Record<Dataset, number>> =>
@@ -93,46 +124,36 @@ export const platformLive = (ledger: LedgerSummary): Readonly<Record<Dataset, nu
 /** What must hold of two numbers, and how to say that it does not. */
 type Equation = readonly [what: string, one: number, other: number]
 
-function firstEquations(
-  options: CityOptions,
-  dataset: Dataset,
-  pass: FirstPass,
-  platform: number,
-  rejected: ByDataset<number>,
-): readonly Equation[] {
-  const expected = expectedRejections(options)[dataset]
-  const rules = [...new Set([...Object.keys(expected), ...Object.keys(rejected)])]
+function firstEquations(expected: Expected, pass: FirstPass, platform: number, rejected: ByRule): readonly Equation[] {
+  const rules = [...new Set([...Object.keys(expected.rejected), ...Object.keys(rejected)])]
   return [
     ['source and pulled', pass.source, pass.pulled],
     ['pulled and valid + rejected', pass.pulled, pass.valid + pass.rejected],
-    ['stored and expected live records', pass.stored, expectedLive(options, 1)[dataset]],
+    ['stored and expected live records', pass.stored, expected.liveFirst],
     ['stored and acknowledged', pass.stored, pass.acknowledged],
     ['stored and platform', pass.stored, platform],
     ['delivered and acknowledged', pass.delivered, pass.acknowledged],
-    ...rules.map((rule): Equation => [`rejected by ${rule} and expected`, rejected[rule] ?? 0, expected[rule] ?? 0]),
+    ...rules.map((rule): Equation => {
+      return [`rejected by ${rule} and expected`, rejected[rule] ?? 0, expected.rejected[rule] ?? 0]
+    }),
   ]
 }
 
-function secondEquations(
-  options: CityOptions,
-  dataset: Dataset,
-  pass: SecondPass,
-  platform: number,
-): readonly Equation[] {
-  const expected = expectedSecond(options)[dataset]
+function secondEquations({ second, liveSecond }: Expected, pass: SecondPass, platform: number): readonly Equation[] {
   return [
-    ['inserted and expected', pass.inserted, expected.inserted],
-    ['updated and expected', pass.updated, expected.updated],
-    ['deleted and expected', pass.deleted, expected.deleted],
+    ['inserted and expected', pass.inserted, second.inserted],
+    ['updated and expected', pass.updated, second.updated],
+    ['deleted and expected', pass.deleted, second.deleted],
     ['delivered and changes', pass.delivered, pass.inserted + pass.updated + pass.deleted],
-    ['platform and expected live records', platform, expectedLive(options, 2)[dataset]],
+    ['platform and expected live records', platform, liveSecond],
   ]
 }
 
 export interface Outcome {
+  readonly runs: Readonly<Record<string, Run>>
   readonly first: Readonly<Record<Dataset, FirstPass>>
   readonly second: Readonly<Record<Dataset, SecondPass>>
-  readonly rejectedByRule: ByDataset<ByDataset<number>>
+  readonly rejectedByRule: ByDataset<ByRule>
   readonly platformFirst: Readonly<Record<Dataset, number>>
   readonly platformSecond: Readonly<Record<Dataset, number>>
   readonly pulledByApi: Readonly<Record<Dataset, number>>
@@ -140,29 +161,40 @@ export interface Outcome {
   readonly auditVerified: boolean
 }
 
+function feedEquations({ city, feeds }: Played, { runs }: Outcome): readonly Equation[] {
+  const sources = sourceCounts(city)
+  const rejections = expectedRejections(city)
+  return feeds.flatMap((feed): readonly Equation[] => [
+    [`${feed}: source and pulled`, sources[feed], runs[feed]?.pulled ?? 0],
+    [`${feed}: rejected and expected`, sum(rejections[feed]), runs[feed]?.rejected ?? 0],
+  ])
+}
+
+function datasetEquations(expected: Expected, outcome: Outcome, dataset: Dataset): readonly Equation[] {
+  const first = outcome.first[dataset]
+  const rejected = outcome.rejectedByRule[dataset] ?? {}
+  const all: readonly Equation[] = [
+    ...firstEquations(expected, first, outcome.platformFirst[dataset], rejected),
+    ...secondEquations(expected, outcome.second[dataset], outcome.platformSecond[dataset]),
+    ['pulled by API and stored', outcome.pulledByApi[dataset], first.stored],
+  ]
+  return all.map(([what, one, other]): Equation => [`${dataset}: ${what}`, one, other])
+}
+
 /** Every total that does not add up, in words. */
-export function findDifferences(options: CityOptions, outcome: Outcome): readonly string[] {
-  const equations = datasets.flatMap((dataset): readonly Equation[] => {
-    const all: readonly Equation[] = [
-      ...firstEquations(
-        options,
-        dataset,
-        outcome.first[dataset],
-        outcome.platformFirst[dataset],
-        outcome.rejectedByRule[dataset] ?? {},
-      ),
-      ...secondEquations(options, dataset, outcome.second[dataset], outcome.platformSecond[dataset]),
-      ['pulled by API and stored', outcome.pulledByApi[dataset], outcome.first[dataset].stored],
-    ]
-    return all.map(([what, one, other]): Equation => [`${dataset}: ${what}`, one, other])
-  })
+export function findDifferences(played: Played, outcome: Outcome): readonly string[] {
+  const expected = expectEach(played)
   const whole: readonly Equation[] = [
     ['duplicate effects at the platform', outcome.ledger.duplicateEffects, 0],
     ['conflicting deliveries at the platform', outcome.ledger.conflicts, 0],
     ['deliveries with a bad signature', outcome.ledger.badSignatures, 0],
     ['audit log verified', Number(outcome.auditVerified), 1],
   ]
-  return [...equations, ...whole]
+  return [
+    ...feedEquations(played, outcome),
+    ...datasets.flatMap((dataset) => datasetEquations(expected[dataset], outcome, dataset)),
+    ...whole,
+  ]
     .filter(([, one, other]) => one !== other)
     .map(([what, one, other]) => `${what}: ${one} ≠ ${other}`)
 }

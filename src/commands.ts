@@ -23,12 +23,18 @@ import { findRun, requestRun, type Run } from './store/runs.ts'
 /** The person at the command line, for the audit log. */
 export const operator = (): string => `operator:${userInfo().username}`
 
-/** Opens the installation for one command and closes it after, whatever happens. */
+/** Where a command works: an installation that is open already, or one that is opened for this command alone. */
+type Place = Config | Installation
+
+const isOpen = (place: Place): place is Installation => 'database' in place
+
+/** Opens the installation for one command and closes it after, whatever happens; one that was open stays so. */
 export async function within<Result>(
-  config: Config,
+  place: Place,
   work: (installation: Installation) => Promise<Result>,
 ): Promise<Result> {
-  const installation = await openInstallation(config, 'cli', 3)
+  if (isOpen(place)) return work(place)
+  const installation = await openInstallation(place, 'cli', 3)
   try {
     return await work(installation)
   } finally {
@@ -95,13 +101,14 @@ export interface AddFeedOptions {
 
 /** `feed add`: registers a feed from its manifest. Nothing is changed when anything is wrong. */
 export async function addFeed(
-  config: Config,
+  place: Place,
   file: string,
   options: AddFeedOptions,
 ): Promise<{ feed: string; dataset: string }> {
-  const manifest = parseManifest(applySettings(readJsonFile(file), options.set), loadDatasets())
+  const datasets = isOpen(place) ? place.datasets : loadDatasets()
+  const manifest = parseManifest(applySettings(readJsonFile(file), options.set), datasets)
   const secrets = readSecrets(manifest, options.secret)
-  return within(config, async ({ database, keys }) => {
+  return within(place, async ({ database, keys }) => {
     const { code, dataset } = manifest.feed
     const sealed = seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify(secrets))
     await database.transaction(async ({ query, audit }) => {
@@ -129,12 +136,12 @@ const POLL_MS = 100
 
 /** `feed run`: asks for a run now; with `wait`, returns when it has ended. Any worker of the installation does the work. */
 export async function runFeedNow(
-  config: Config,
+  place: Place,
   code: string,
   wait_: boolean,
   onProgress: (run: Run) => void = () => undefined,
 ): Promise<Run> {
-  return within(config, async ({ database, databaseUrl }) => {
+  return within(place, async ({ config, database, databaseUrl }) => {
     const feed = await findFeed(database.query, code)
     const runId = await database.transaction(async ({ query, audit }) => {
       const run = await requestRun(query, feed.feedId)

@@ -1,9 +1,8 @@
 import { buildingAt } from './geography.ts'
 import type { Building } from './geography.ts'
 import { houseAt } from './houses.ts'
-import type { SourceFields } from './layout.ts'
+import type { RowRequest, SourceFields } from './layout.ts'
 import { ADDRESSES_PER_BUILDING, HOUSES_PER_BUILDING } from './options.ts'
-import type { RowRequest } from './source.ts'
 
 function placeFields(building: Building): SourceFields {
   return {

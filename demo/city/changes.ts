@@ -1,8 +1,8 @@
 import { ADDRESSES_PER_BUILDING, HOUSES_PER_BUILDING, PEOPLE_PER_BUILDING } from './options.ts'
-import type { City, Dataset } from './options.ts'
+import type { City } from './options.ts'
 import { houseOfPerson } from './people.ts'
 
-/** What pass two does to one dataset, by the index of its good rows. */
+/** What pass two does to what one feed hands out, by the index of its good rows. */
 export interface Changes {
   /** Good rows of pass one. */
   readonly goods: number
@@ -26,7 +26,8 @@ function stepsBelow(end: number, { every, at }: { readonly every: number; readon
   return Array.from({ length: Math.max(0, Math.ceil((end - at) / every)) }, (_, step) => at + step * every)
 }
 
-function residentChanges(city: City): Changes {
+/** People of houses that are pulled down go, people of new buildings come, others change their phone. */
+export function residentChanges(city: City): Changes {
   const houses = stepsBelow(city.buildings * HOUSES_PER_BUILDING, DEMOLISHED)
   const people = houses.flatMap((house) => [((house - 1) / 2) * 5 + 3, ((house - 1) / 2) * 5 + 4])
   return {
@@ -40,7 +41,8 @@ function residentChanges(city: City): Changes {
   }
 }
 
-function housingChanges(city: City): Changes {
+/** Houses that are pulled down, that are new, that are let. */
+export function housingChanges(city: City): Changes {
   const goods = city.buildings * HOUSES_PER_BUILDING
   return {
     goods,
@@ -62,7 +64,8 @@ const addressOfHouse = (house: number): number =>
 
 const RENUMBERED = { every: 11 * ADDRESSES_PER_BUILDING, at: 5 * ADDRESSES_PER_BUILDING } as const
 
-function addressChanges(city: City): Changes {
+/** Addresses of houses that are pulled down go, doorplates are renamed, new buildings have new ones. */
+export function addressChanges(city: City): Changes {
   const goods = city.buildings * ADDRESSES_PER_BUILDING
   return {
     goods,
@@ -75,22 +78,24 @@ function addressChanges(city: City): Changes {
   }
 }
 
-function entityChanges(city: City): Changes {
+/** About 1 % updated, 0.2 % new, 0.2 % gone of a list whose rows come and go apart from those of others. */
+export function regularChanges(goods: number): Changes {
   return {
-    goods: city.entities,
-    firstInserted: city.entities,
-    inserted: Math.max(1, Math.round(city.entities / 500)),
+    goods,
+    firstInserted: goods,
+    inserted: Math.max(1, Math.round(goods / 500)),
     isUpdated: (index) => index % 100 === 7,
     isDeleted: (index) => index % 500 === 13,
-    updated: stepsBelow(city.entities, { every: 100, at: 7 }),
-    deleted: stepsBelow(city.entities, { every: 500, at: 13 }),
+    updated: stepsBelow(goods, { every: 100, at: 7 }),
+    deleted: stepsBelow(goods, { every: 500, at: 13 }),
   }
 }
 
 /** Below ten grids one that goes would be more than the delete guard of the feed allows. */
 const GRIDS_TO_LOSE_ONE = 10
 
-function gridChanges(city: City): Changes {
+/** Grids get another worker; the last one goes where there are enough. */
+export function gridChanges(city: City): Changes {
   const goods = city.grids + city.exclusiveGrids
   const last = goods >= GRIDS_TO_LOSE_ONE ? goods - 1 : -1
   const updated = stepsBelow(goods, { every: 20, at: 7 }).filter((index) => index !== last)
@@ -103,17 +108,4 @@ function gridChanges(city: City): Changes {
     updated,
     deleted: last === -1 ? [] : [last],
   }
-}
-
-const planners = {
-  resident: residentChanges,
-  housing: housingChanges,
-  entity: entityChanges,
-  address: addressChanges,
-  grid: gridChanges,
-} satisfies Record<Dataset, (city: City) => Changes>
-
-/** What pass two does to a dataset: about 1 % updated, 0.2 % inserted, 0.2 % deleted, the datasets in step. */
-export function planChanges(city: City, dataset: Dataset): Changes {
-  return planners[dataset](city)
 }

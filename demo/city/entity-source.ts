@@ -1,11 +1,10 @@
 import { usccOf } from './certificates.ts'
 import { buildingAt } from './geography.ts'
-import type { SourceFields } from './layout.ts'
+import type { RowRequest, SourceFields } from './layout.ts'
 import type { City } from './options.ts'
 import { personAt } from './people.ts'
 import type { Person } from './people.ts'
 import { drawBelow, drawChance, drawFrom, takeAt } from './random.ts'
-import type { RowRequest } from './source.ts'
 
 const STREAM = { word: 601, trade: 602, established: 603, employees: 604, places: 605 } as const
 

@@ -1,12 +1,11 @@
 import { communityOfGrid, gridCodeAt } from './geography.ts'
-import type { SourceFields } from './layout.ts'
+import type { RowRequest, SourceFields } from './layout.ts'
 import { entityUscc } from './entity-source.ts'
 import { BUILDINGS_PER_GRID, HOUSES_PER_BUILDING, PEOPLE_PER_BUILDING } from './options.ts'
 import type { City } from './options.ts'
 import { personName } from './names.ts'
 import { phoneOf } from './people.ts'
 import { drawFrom } from './random.ts'
-import type { RowRequest } from './source.ts'
 
 const STREAM = { exclusive: 701 } as const
 const EXCLUSIVE_TYPES = ['长江生态', '酒文化遗产', '车站商圈', '园区学校医院'] as const

@@ -1,10 +1,9 @@
 import { entityName, entityUscc } from './entity-source.ts'
 import { houseAt } from './houses.ts'
-import type { SourceFields } from './layout.ts'
+import type { RowRequest, SourceFields } from './layout.ts'
 import type { City } from './options.ts'
 import { ownerOfHouse, personAt } from './people.ts'
 import { drawBelow, drawChance, drawFrom } from './random.ts'
-import type { RowRequest } from './source.ts'
 
 const STREAM = { area: 501, rental: 502, structure: 503, hazard: 504, remark: 505 } as const
 const CERTIFICATE_KINDS = { '111': '身份证', HMT_RP: '港澳台居住证', '553': '永居证' } as const

@@ -1,5 +1,15 @@
+import type { City } from './options.ts'
 import type { Person } from './people.ts'
 import { takeAt } from './random.ts'
+
+/** Which row a department makes: who or what it is about, where that stands, and how often it was changed. */
+export interface RowRequest {
+  readonly city: City
+  readonly identity: number
+  readonly location: number
+  /** 0 as first seen, 1 as changed in pass two. */
+  readonly revision: 0 | 1
+}
 
 /** What a spoilt row is made with. */
 export interface Spoiling {

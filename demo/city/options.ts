@@ -7,7 +7,18 @@ export interface CityOptions {
 }
 
 /** The datasets of the demo, in the words of `schemas/`. */
-export const datasets = ['resident', 'housing', 'entity', 'address', 'grid'] as const
+export const datasets = [
+  'resident',
+  'housing',
+  'entity',
+  'address',
+  'grid',
+  'person-status',
+  'life-event',
+  'site',
+  'matter',
+  'organisation-licence',
+] as const
 export type Dataset = (typeof datasets)[number]
 
 /** Pass one is the city as first seen; pass two is the same city after its people moved, married and built. */

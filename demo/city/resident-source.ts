@@ -2,12 +2,11 @@ import { dayDigits, dayNumber } from './calendar.ts'
 import { countyCodes } from './geography.ts'
 import { houseAt } from './houses.ts'
 import type { House } from './houses.ts'
-import type { SourceFields } from './layout.ts'
+import type { RowRequest, SourceFields } from './layout.ts'
 import type { City } from './options.ts'
 import { houseOfPerson, personAt, phoneOf } from './people.ts'
 import type { Person } from './people.ts'
 import { drawBelow, drawChance, drawFrom, takeAt } from './random.ts'
-import type { RowRequest } from './source.ts'
 
 const STREAM = {
   floating: 401,

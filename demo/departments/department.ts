@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { CityOptions, Pass } from '../city/options.ts'
-import { readWhole } from './serve.ts'
-import type { Reply, Request } from './serve.ts'
+import { announce, readWhole, serve, stopOnSignal } from './serve.ts'
+import type { Handle, Reply, Request } from './serve.ts'
 
 /** What one feed needs beside its manifest, in the words of `feed add`. */
 export interface FeedFacts {
@@ -19,6 +19,8 @@ export const departmentOptions = {
   port: { type: 'string' },
   /** Where a department that keeps files keeps them. */
   data: { type: 'string', default: 'data/departments' },
+  /** The PostgreSQL server where a department that keeps a database makes it. */
+  'database-url': { type: 'string' },
   clean: { type: 'boolean', default: false },
 } as const
 
@@ -42,6 +44,12 @@ export function takeCredential(given: string | undefined): string {
   return given ?? randomBytes(24).toString('base64url')
 }
 
+/** The server for a department that keeps a database. Throws RangeError where none was given. */
+export function requireServer(url: string | undefined): string {
+  if (url === undefined) throw new RangeError('--database-url: the address of a PostgreSQL server is wanted')
+  return url
+}
+
 function readPass(body: Buffer): Pass | null {
   try {
     const value: { readonly pass?: unknown } | null = JSON.parse(body.toString('utf8'))
@@ -52,7 +60,7 @@ function readPass(body: Buffer): Pass | null {
 }
 
 /** POST /_control/pass {"pass": 2}: takes the department to pass two, once. Answers the pass it stands at. */
-export function controlPass(enterSecond: () => Promise<void>): (request: Request) => Promise<Reply> {
+function controlPass(enterSecond: () => Promise<void>): (request: Request) => Promise<Reply> {
   let pass: Pass = 1
   let moving: Promise<void> | null = null
   return async ({ body }) => {
@@ -69,12 +77,41 @@ export function controlPass(enterSecond: () => Promise<void>): (request: Request
 }
 
 /** Answers 404 where no route is. Routes are named by method and path. */
-export function routeBy(
-  routes: Readonly<Record<string, (request: Request) => Reply | Promise<Reply>>>,
-): (request: Request) => Reply | Promise<Reply> {
+function routeBy(routes: Readonly<Record<string, Handle>>): Handle {
   return (request) => {
     const name = `${request.method} ${request.path}`
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined
     return route === undefined ? { status: 404, body: { error: 'unknown address' } } : route(request)
   }
+}
+
+/** A department system as one process. */
+interface DepartmentSystem {
+  /** Its folder in connectors/. */
+  readonly folder: string
+  readonly port: string | undefined
+  readonly routes?: Readonly<Record<string, Handle>>
+  /** Takes everything it keeps to pass two. */
+  readonly change: () => Promise<void> | void
+  /** Its feeds by their codes, once the address is known. `file` is the manifest's name in the folder. */
+  readonly feeds: (url: string) => Readonly<Record<string, Omit<FeedFacts, 'manifest'> & { readonly file: string }>>
+  readonly stop?: () => Promise<void>
+  /** What else it tells in its first line. */
+  readonly facts?: Readonly<Record<string, unknown>>
+}
+
+/** Serves a department until it is told to stop, and tells where and with which credentials it can be read. */
+export async function openDepartment(system: DepartmentSystem): Promise<void> {
+  const enterSecond = controlPass(async () => {
+    await system.change()
+  })
+  const { server, url } = await serve(
+    readWhole(system.port, 'port', 0),
+    routeBy({ ...system.routes, 'POST /_control/pass': enterSecond }),
+  )
+  stopOnSignal(server, system.stop)
+  const feeds = Object.entries(system.feeds(url)).map(([code, { file, secrets, set }]) => {
+    return [code, { manifest: `connectors/${system.folder}/${file}.json`, secrets, set }] as const
+  })
+  announce({ listening: url, feeds: Object.fromEntries(feeds), ...system.facts })
 }

@@ -1,28 +1,46 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import iconv from 'iconv-lite'
 import { openCitySource } from '../city/source.ts'
-import { controlPass, departmentOptions, readCityOptions, routeBy } from './department.ts'
-import type { FeedFacts } from './department.ts'
-import { writeFullBatch, writeIncrement } from './entity-files.ts'
-import { announce, readWhole, serve, stopOnSignal } from './serve.ts'
+import { departmentOptions, openDepartment, readCityOptions } from './department.ts'
+import { dropFullBatch, dropIncrement, toCsv } from './drop.ts'
+import type { DropDesign } from './drop.ts'
 
-/** 市场监管: the business register, dropped as GB18030 files with markers. */
+/** 市场监管: the business register as GB18030 files, its licences as UTF-8 files; each file with a marker. */
 const { values } = parseArgs({ options: { ...departmentOptions, directory: { type: 'string' } } })
 
 const directory = resolve(values.directory ?? join(values.data, 'market-supervision'))
-const source = openCitySource(readCityOptions(values), 'entity')
-await writeFullBatch(directory, source)
-
-const enterSecond = controlPass(async () => {
-  await writeIncrement(directory, source)
-})
-const { server, url } = await serve(readWhole(values.port, 'port', 0), routeBy({ 'POST /_control/pass': enterSecond }))
-stopOnSignal(server)
-const feeds: Readonly<Record<string, FeedFacts>> = {
-  'LZ-SC-DW-001': {
-    manifest: 'connectors/market-supervision/entity.json',
-    secrets: {},
-    set: { '/source/directory': directory },
-  },
+const licenceDirectory = `${directory}-licences`
+const options = readCityOptions(values)
+const entities = openCitySource(options, 'LZ-SC-DW-001')
+const licences = openCitySource(options, 'LZ-SC-XK-001')
+const entityDrop: DropDesign = {
+  directory,
+  prefix: 'dwxx',
+  extension: '.csv',
+  encode: (lines) => iconv.encode(toCsv(lines, ','), 'gb18030'),
+  marker: 'beside',
 }
-announce({ listening: url, directory, feeds })
+const licenceDrop: DropDesign = {
+  directory: licenceDirectory,
+  prefix: 'xkzz',
+  extension: '.csv',
+  encode: (lines) => Buffer.from(toCsv(lines, ',')),
+  marker: 'beside',
+}
+await dropFullBatch(entityDrop, entities)
+await dropFullBatch(licenceDrop, licences)
+
+await openDepartment({
+  folder: 'market-supervision',
+  port: values.port,
+  change: async () => {
+    await dropIncrement(entityDrop, entities)
+    await dropIncrement(licenceDrop, licences)
+  },
+  feeds: () => ({
+    'LZ-SC-DW-001': { file: 'entity', secrets: {}, set: { '/source/directory': directory } },
+    'LZ-SC-XK-001': { file: 'licence', secrets: {}, set: { '/source/directory': licenceDirectory } },
+  }),
+  facts: { directory },
+})

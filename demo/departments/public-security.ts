@@ -1,11 +1,10 @@
 import { parseArgs } from 'node:util'
 import { openCitySource } from '../city/source.ts'
-import { controlPass, departmentOptions, readCityOptions, routeBy, takeCredential } from './department.ts'
-import type { FeedFacts } from './department.ts'
-import { openResidentList } from './resident-list.ts'
-import { announce, readWhole, serve, stopOnSignal } from './serve.ts'
+import { formatTime } from '../city/update-times.ts'
+import { departmentOptions, openDepartment, readCityOptions, takeCredential } from './department.ts'
 import type { Reply, Request } from './serve.ts'
 import { openDoor } from './signed-access.ts'
+import { openTimedList } from './timed-list.ts'
 
 /** 公安: the population system, read by signed HTTP requests with page tokens. */
 const { values } = parseArgs({
@@ -19,7 +18,11 @@ const { values } = parseArgs({
 const LARGEST_PAGE = 10_000
 const appKey = values['app-key']
 const appSecret = takeCredential(values['app-secret'])
-const list = openResidentList(openCitySource(readCityOptions(values), 'resident'))
+const list = openTimedList(openCitySource(readCityOptions(values), 'LZ-GA-RK-001'), {
+  column: 'gxsj',
+  format: formatTime,
+  deleted: { zt: '注销', czbz: 'D' },
+})
 const refuseAtDoor = openDoor(appKey, appSecret)
 
 const refusal = (status: number, message: string): Reply => ({ status, body: { code: status, message } })
@@ -43,21 +46,12 @@ function listResidents(request: Request): Reply {
   return { status: 200, body: { code: 0, data: { items, next: token } } }
 }
 
-const enterSecond = controlPass(() => {
-  list.change(Date.now())
-  return Promise.resolve()
+await openDepartment({
+  folder: 'public-security',
+  port: values.port,
+  routes: { 'GET /api/residents': listResidents },
+  change: () => list.change(Date.now()),
+  feeds: (url) => ({
+    'LZ-GA-RK-001': { file: 'resident', secrets: { appKey, appSecret }, set: { '/source/baseUrl': url } },
+  }),
 })
-
-const { server, url } = await serve(
-  readWhole(values.port, 'port', 0),
-  routeBy({ 'GET /api/residents': listResidents, 'POST /_control/pass': enterSecond }),
-)
-stopOnSignal(server)
-const feeds: Readonly<Record<string, FeedFacts>> = {
-  'LZ-GA-RK-001': {
-    manifest: 'connectors/public-security/resident.json',
-    secrets: { appKey, appSecret },
-    set: { '/source/baseUrl': url },
-  },
-}
-announce({ listening: url, feeds })

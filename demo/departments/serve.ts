@@ -18,6 +18,8 @@ export interface Request {
 export interface Reply {
   readonly status: number
   readonly body: unknown
+  /** Beside or instead of the content type of JSON. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export type Handle = (request: Request) => Reply | Promise<Reply>
@@ -37,7 +39,7 @@ async function answer(message: IncomingMessage, response: ServerResponse, handle
   const [path = '/', query = ''] = (message.url ?? '/').split('?', 2)
   const body = await readBody(message)
   const reply = await handle({ method: message.method ?? 'GET', path, query, headers: message.headers, body })
-  response.writeHead(reply.status, { 'content-type': 'application/json; charset=utf-8' })
+  response.writeHead(reply.status, { 'content-type': 'application/json; charset=utf-8', ...reply.headers })
   response.end(typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body))
 }
 

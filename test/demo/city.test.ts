@@ -6,58 +6,68 @@ import {
   expectedWarnings,
   sourceCounts,
 } from '../../demo/city/expectations.ts'
-import { datasets, planCity } from '../../demo/city/options.ts'
+import { feedCodes, feedPlans } from '../../demo/city/feeds.ts'
+import type { FeedCode } from '../../demo/city/feeds.ts'
+import { planCity } from '../../demo/city/options.ts'
 import { personAt } from '../../demo/city/people.ts'
 import { openCitySource } from '../../demo/city/source.ts'
 import type { CitySource } from '../../demo/city/source.ts'
 import type { SourceFields } from '../../demo/city/layout.ts'
+import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { citizenNumberFault, isCreditCode, isOrganisationCode } from '../../src/feeds/formats.ts'
-import { judgeRows, readDemoManifest } from './judge-source.ts'
+import { judgeRows, readConnectors } from './judge-source.ts'
 import type { Verdict } from './judge-source.ts'
 
-const manifests = {
-  resident: readDemoManifest('connectors/public-security/resident.json'),
-  housing: readDemoManifest('connectors/natural-resources/housing.json'),
-  entity: readDemoManifest('connectors/market-supervision/entity.json'),
-  address: readDemoManifest('connectors/civil-affairs/address.json'),
-  grid: readDemoManifest('connectors/civil-affairs/grid.json'),
-} as const
+const connectors = readConnectors()
 
-function judgeSource(dataset: keyof typeof manifests, { layout, rowAt }: CitySource): Verdict {
-  return judgeRows(manifests[dataset], layout.total, rowAt)
+function manifestOf(feed: FeedCode): Manifest {
+  const manifest = connectors.get(feed)
+  if (manifest === undefined) throw new Error(`no manifest of ${feed}`)
+  return manifest
+}
+
+function judgeSource(feed: FeedCode, { layout, rowAt }: CitySource): Verdict {
+  return judgeRows(manifestOf(feed), layout.total, rowAt)
 }
 
 const city = { residents: 20_000, seed: 20_241_001 }
 
+test('every feed of the demo has a manifest, and every manifest a feed of its dataset', () => {
+  const demo = feedCodes.map((feed) => `${feed} ${feedPlans[feed].dataset}`)
+  const manifests = [...connectors].map(([code, { feed }]) => `${code} ${feed.dataset}`)
+  expect(demo.toSorted()).toEqual(manifests.toSorted())
+})
+
 describe('a city of 20,000 residents', () => {
-  test.for(datasets)('has exactly the stated rejections and warnings in %s', (dataset) => {
-    const verdict = judgeSource(dataset, openCitySource(city, dataset))
-    expect(verdict.rejections).toEqual(expectedRejections(city)[dataset])
-    expect(verdict.warnings).toEqual(expectedWarnings(city)[dataset])
-    expect(verdict.valid.length).toBe(expectedLive(city, 1)[dataset])
+  test.for(feedCodes)('has exactly the stated rejections and warnings in %s', (feed) => {
+    const verdict = judgeSource(feed, openCitySource(city, feed))
+    expect(verdict.rejections).toEqual(expectedRejections(city)[feed])
+    expect(verdict.warnings).toEqual(expectedWarnings(city)[feed])
+    expect(verdict.valid.length).toBe(expectedLive(city, 1)[feed])
   })
 
   test('offers the rows it states, and no record id twice but on purpose', () => {
-    for (const dataset of datasets) {
-      const source = openCitySource(city, dataset)
+    for (const feed of feedCodes) {
+      const source = openCitySource(city, feed)
       const ids = Array.from({ length: source.layout.total }, (_, position) => idOf(source.rowAt(position)))
-      const repeats = expectedRejections(city)[dataset]['DQ-070'] ?? 0
+      const repeats = expectedRejections(city)[feed]['DQ-070'] ?? 0
       const objects = ids.filter((id) => id !== undefined)
-      expect(ids.length).toBe(sourceCounts(city)[dataset])
+      expect(ids.length).toBe(sourceCounts(city)[feed])
       expect(new Set(objects).size).toBe(objects.length - repeats)
     }
   })
 
   test('is near 8,000 houses, 9,000 addresses, 1,500 entities and 20 grids', () => {
     const live = expectedLive({ ...city, clean: true }, 1)
-    expect(live).toEqual({ resident: 20_000, housing: 8000, address: 9000, entity: 1500, grid: 25 })
+    const base = [live['LZ-GA-RK-001'], live['LZ-ZR-FW-001'], live['LZ-MZ-DZ-001'], live['LZ-SC-DW-001']]
+    expect([...base, live['LZ-MZ-WG-001']]).toEqual([20_000, 8000, 9000, 1500, 25])
   })
 
   test('changes about 1 per cent in pass two and keeps the counts it states', () => {
-    for (const dataset of datasets) {
-      const { changes, layout } = openCitySource(city, dataset)
+    for (const feed of feedCodes) {
+      const { changes, layout } = openCitySource(city, feed)
       const indices = Array.from({ length: layout.goods }, (_, index) => index)
-      const stated = expectedSecond(city)[dataset]
+      const stated = expectedSecond(city)[feed]
       expect(indices.filter((index) => changes.isUpdated(index))).toEqual(changes.updated)
       expect(indices.filter((index) => changes.isDeleted(index))).toEqual(changes.deleted)
       expect(changes.updated.filter((index) => changes.isDeleted(index))).toEqual([])
@@ -67,40 +77,45 @@ describe('a city of 20,000 residents', () => {
         deleted: changes.deleted.length,
       })
       expect(stated.inserted).toBeGreaterThan(0)
+      expect(stated.updated).toBeGreaterThan(0)
       expect(stated.deleted).toBeGreaterThan(0)
     }
   })
 
   test('lets every changed row pass validation again, with another content', () => {
-    for (const dataset of datasets) {
-      const source = openCitySource({ ...city, clean: true }, dataset)
+    for (const feed of feedCodes) {
+      const source = openCitySource({ ...city, clean: true }, feed)
       const { updated, inserted, firstInserted } = source.changes
       for (const index of updated) expect(source.goodRow(index, 1)).not.toEqual(source.goodRow(index, 0))
       const rows = [
         ...updated.map((index) => source.goodRow(index, 1)),
         ...Array.from({ length: inserted }, (_, number) => source.goodRow(firstInserted + number, 0)),
       ]
-      const { valid, rejections, warnings } = judgeRows(manifests[dataset], rows.length, (position) => rows[position])
+      const { valid, rejections, warnings } = judgeRows(manifestOf(feed), rows.length, (position) => rows[position])
       expect([valid.length, rejections, warnings]).toEqual([rows.length, {}, {}])
     }
   })
 
-  test('fits together: people live in houses at addresses in grids', () => {
+  test('fits together: people live in houses at addresses in grids, and registers are about them', () => {
     const options = { ...city, clean: true }
-    const values = (dataset: (typeof datasets)[number], column: string): Set<unknown> => {
-      const source = openCitySource(options, dataset)
-      return new Set(Array.from({ length: source.layout.goods }, (_, index) => source.goodRow(index, 0)[column]))
+    const values = (feed: FeedCode, column: string): Set<unknown> => {
+      const source = openCitySource(options, feed)
+      const all = Array.from({ length: source.layout.goods }, (_, index) => source.goodRow(index, 0)[column])
+      return new Set(all.filter((value) => value !== null))
     }
-    const addresses = values('address', 'dzbm')
-    expect(missing(values('resident', 'fwbh'), values('housing', 'fwbh'))).toEqual([])
-    for (const [dataset, column] of [
-      ['resident', 'dzbm'],
-      ['housing', 'dzbm'],
-      ['entity', 'jydzbm'],
-    ] as const)
-      expect(missing(values(dataset, column), addresses)).toEqual([])
-    for (const dataset of ['resident', 'housing', 'entity', 'address'] as const)
-      expect(missing(values(dataset, 'wgbm'), values('grid', 'wgbm'))).toEqual([])
+    const addresses = values('LZ-MZ-DZ-001', 'dzbm')
+    const grids = values('LZ-MZ-WG-001', 'wgbm')
+    const people = values('LZ-GA-RK-001', 'gmsfhm')
+    const units = values('LZ-SC-DW-001', 'tyshxydm')
+    expect(missing(values('LZ-GA-RK-001', 'fwbh'), values('LZ-ZR-FW-001', 'fwbh'))).toEqual([])
+    expect(missing(values('LZ-GA-RK-001', 'dzbm'), addresses)).toEqual([])
+    expect(missing(values('LZ-ZR-FW-001', 'dzbm'), addresses)).toEqual([])
+    expect(missing(values('LZ-SC-DW-001', 'jydzbm'), addresses)).toEqual([])
+    const columns: Readonly<Record<string, Set<unknown>>> = { wgbm: grids, zjhm: people, tyshxydm: units }
+    for (const feed of feedCodes)
+      for (const [column, known] of Object.entries(columns))
+        for (const name of [column, column.toUpperCase()])
+          expect(missing(values(feed, name), new Set([undefined, ...known])), `${feed} ${name}`).toEqual([])
   })
 })
 
@@ -136,28 +151,30 @@ describe('a synthetic person', () => {
 
 describe('the city', () => {
   test('is the same again from the same seed, and another from another', () => {
-    const first = openCitySource(city, 'resident')
-    const again = openCitySource(city, 'resident')
-    const other = openCitySource({ ...city, seed: 5 }, 'resident')
+    const first = openCitySource(city, 'LZ-GA-RK-001')
+    const again = openCitySource(city, 'LZ-GA-RK-001')
+    const other = openCitySource({ ...city, seed: 5 }, 'LZ-GA-RK-001')
     expect(first.rowAt(12_345)).toEqual(again.rowAt(12_345))
     expect(first.rowAt(12_345)).not.toEqual(other.rowAt(12_345))
   })
 
   test('makes the last row of five million residents at once, with credit codes that hold', () => {
     const options = { residents: 5_000_000, seed: 9, clean: true }
-    const resident = openCitySource(options, 'resident')
+    const resident = openCitySource(options, 'LZ-GA-RK-001')
     expect(fieldsOf(resident.rowAt(resident.layout.total - 1))['rkbm']).toBe('RK0004999999')
-    const entity = openCitySource(options, 'entity')
+    const entity = openCitySource(options, 'LZ-SC-DW-001')
     const code = String(fieldsOf(entity.rowAt(entity.layout.total - 1))['tyshxydm'])
     expect([isCreditCode(code), isOrganisationCode(code.slice(8, 17))]).toEqual([true, true])
   })
 
   test.for([20, 200, 3000, 61_000])('states its rejections rightly for %i residents', (residents) => {
     const options = { residents, seed: 77 }
-    for (const dataset of ['entity', 'grid'] as const) {
-      const verdict = judgeSource(dataset, openCitySource(options, dataset))
-      expect(verdict.rejections).toEqual(expectedRejections(options)[dataset])
-      expect(verdict.valid.length).toBe(expectedLive(options, 1)[dataset])
+    const small = feedCodes.filter((feed) => sourceCounts(options)[feed] < 6000)
+    expect(small.length).toBeGreaterThan(10)
+    for (const feed of small) {
+      const verdict = judgeSource(feed, openCitySource(options, feed))
+      expect(verdict.rejections).toEqual(expectedRejections(options)[feed])
+      expect(verdict.valid.length).toBe(expectedLive(options, 1)[feed])
     }
   })
 })

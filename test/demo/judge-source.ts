@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { loadDatasets } from '../../src/feeds/datasets.ts'
-import { parseManifest } from '../../src/feeds/manifest.ts'
+import { listConnectors, parseManifest, readManifest } from '../../src/feeds/manifest.ts'
 import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { compileMapping } from '../../src/ingest/map.ts'
 import { validate } from '../../src/ingest/validate.ts'
@@ -18,11 +19,29 @@ export interface Verdict {
   readonly warnings: Readonly<Record<string, number>>
 }
 
+/** A copy of a JSON object with the value at the path replaced. */
+function setAt(value: unknown, [name, ...rest]: readonly string[], given: unknown): unknown {
+  if (name === undefined) return given
+  const members = Object.entries(Object(value))
+  return Object.fromEntries(members.map(([key, inner]) => [key, key === name ? setAt(inner, rest, given) : inner]))
+}
+
 /** A manifest of connectors/, with values set by JSON pointer as `feed add` sets them. */
 export function readDemoManifest(file: string, set: Readonly<Record<string, unknown>> = {}): Manifest {
-  const value: Record<string, unknown> = JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))
-  const source = Object.entries(set).map(([pointer, given]) => [pointer.replace('/source/', ''), given])
-  return parseManifest({ ...value, source: { ...Object(value['source']), ...Object.fromEntries(source) } }, datasets)
+  const value: unknown = JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))
+  const changed = Object.entries(set).reduce(
+    (manifest, [pointer, given]) => setAt(manifest, pointer.slice(1).split('/'), given),
+    value,
+  )
+  return parseManifest(changed, datasets)
+}
+
+const projectRoot = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Every manifest of connectors/ by the code of its feed. */
+export function readConnectors(): ReadonlyMap<string, Manifest> {
+  const manifests = listConnectors(`${projectRoot}connectors`).map(({ path }) => readManifest(path, datasets))
+  return new Map(manifests.map((manifest) => [manifest.feed.code, manifest]))
 }
 
 function tally(lists: readonly (readonly string[])[]): Readonly<Record<string, number>> {
