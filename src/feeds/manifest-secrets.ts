@@ -1,10 +1,5 @@
-import type {
-  FileSourceManifest,
-  HttpAuth,
-  HttpSourceManifest,
-  SourceManifest,
-  SqlSourceManifest,
-} from './manifest-types.ts'
+import type { FileSourceManifest } from './manifest-file.ts'
+import type { HttpAuth, HttpSourceManifest, SourceManifest, SqlSourceManifest } from './manifest-types.ts'
 
 /** The members of each kind of authentication that name secrets. */
 const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = {

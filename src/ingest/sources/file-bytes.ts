@@ -22,6 +22,11 @@ export interface TableRow {
   readonly characters: number
 }
 
+/** A data file whose rows can be read any number of times, each time from the first. */
+export interface Table {
+  readonly rows: () => AsyncGenerator<TableRow, void>
+}
+
 type Encoding = 'gb18030' | 'utf-8'
 
 const CHUNK_BYTES = 256 * 1024

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream'
 import { CsvError, parse } from 'csv-parse'
 import { AppError } from '../../errors.ts'
-import type { FileFormat } from '../../feeds/manifest-types.ts'
+import type { FileFormat } from '../../feeds/manifest-file.ts'
 import type { DataFile, TableRow } from './file-bytes.ts'
 import { decodeText, readContent, toTextError } from './file-bytes.ts'
 import type { Cells } from './file-header.ts'

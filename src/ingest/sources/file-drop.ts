@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { FileSourceManifest } from '../../feeds/manifest-types.ts'
+import type { FileSourceManifest } from '../../feeds/manifest-file.ts'
 import type { FileDirectory } from './file-directory.ts'
 import { fileError } from './file-directory.ts'
 import type { FileFacts } from './file-marker.ts'

@@ -1,12 +1,7 @@
-import type { FileFormat } from '../../feeds/manifest-types.ts'
-import type { DataFile, TableRow } from './file-bytes.ts'
+import type { FileFormat } from '../../feeds/manifest-file.ts'
+import type { DataFile, Table } from './file-bytes.ts'
 import { readCsv } from './file-csv.ts'
 import { readNdjson } from './file-ndjson.ts'
-
-/** A data file whose rows can be read any number of times, each time from the first. */
-export interface Table {
-  readonly rows: () => AsyncGenerator<TableRow, void>
-}
 
 type FormatByKind = { readonly [Kind in FileFormat['kind']]: Extract<FileFormat, { readonly kind: Kind }> }
 

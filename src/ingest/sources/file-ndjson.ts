@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { FileFormat } from '../../feeds/manifest-types.ts'
+import type { FileFormat } from '../../feeds/manifest-file.ts'
 import type { DataFile, TableRow } from './file-bytes.ts'
 import { decodeText, readContent, toTextError } from './file-bytes.ts'
 import { parseJson } from './json.ts'

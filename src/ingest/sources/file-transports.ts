@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { FileSourceManifest, FileTransport } from '../../feeds/manifest-types.ts'
+import type { FileSourceManifest, FileTransport } from '../../feeds/manifest-file.ts'
 import type { EgressGuard } from '../../security/egress.ts'
 import type { TransportOptions, VisitDirectory } from './file-directory.ts'
 import { visitFtps } from './file-ftps.ts'

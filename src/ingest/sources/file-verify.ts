@@ -1,7 +1,6 @@
-import type { DataFile } from './file-bytes.ts'
+import type { DataFile, Table } from './file-bytes.ts'
 import { assertUnchanged, digestFile } from './file-bytes.ts'
 import { fileError } from './file-directory.ts'
-import type { Table } from './file-formats.ts'
 import type { FileDigest, FileFacts } from './file-marker.ts'
 
 /** How people write the names of the digests. */

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { FileSourceManifest } from '../../feeds/manifest-types.ts'
+import type { FileSourceManifest } from '../../feeds/manifest-file.ts'
 import type { EgressGuard } from '../../security/egress.ts'
 import { isCount, isOneOf, isText, orNull, toCursor } from './cursor.ts'
 import type { DataFile, TableRow } from './file-bytes.ts'

@@ -1,6 +1,6 @@
 import { Workbook } from '@cj-tech-master/excelts'
 import { describe, expect, test } from 'vitest'
-import type { FileSourceManifest } from '../../../src/feeds/manifest-types.ts'
+import type { FileSourceManifest } from '../../../src/feeds/manifest-file.ts'
 import { collect, collectReopening } from './collect.ts'
 import { makeDropFolder } from './file-drop-folder.ts'
 import {
