@@ -13,7 +13,12 @@ const words: { readonly [Kind in keyof SourceByKind]: (source: SourceByKind[Kind
     `${paging.kind} paging`,
   ],
   sql: ({ driver, reading }) => [driver, reading.kind],
-  file: ({ format }) => [format.kind, format.encoding],
+  file: ({ format, marker }) => [
+    format.kind,
+    ...(format.kind === 'csv' ? [format.encoding] : []),
+    ...('compression' in format ? ['gzip'] : []),
+    marker.kind === 'list' ? 'list of the batch' : 'marker',
+  ],
 }
 
 function wordsOf<Kind extends keyof SourceByKind>(kind: Kind, source: SourceByKind[Kind]): readonly string[] {

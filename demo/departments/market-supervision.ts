@@ -1,12 +1,13 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import iconv from 'iconv-lite'
 import { openCitySource } from '../city/source.ts'
 import { departmentOptions, openDepartment, readCityOptions } from './department.ts'
 import { dropFullBatch, dropIncrement, toCsv } from './drop.ts'
 import type { DropDesign } from './drop.ts'
 
-/** 市场监管: the business register as GB18030 files, its licences as UTF-8 files; each file with a marker. */
+/** 市场监管: the business register as GB18030 files, its licences as packed lines of JSON; each file with a marker. */
 const { values } = parseArgs({ options: { ...departmentOptions, directory: { type: 'string' } } })
 
 const directory = resolve(values.directory ?? join(values.data, 'market-supervision'))
@@ -24,8 +25,8 @@ const entityDrop: DropDesign = {
 const licenceDrop: DropDesign = {
   directory: licenceDirectory,
   prefix: 'xkzz',
-  extension: '.csv',
-  encode: (lines) => Buffer.from(toCsv(lines, ',')),
+  extension: '.ndjson.gz',
+  encode: (lines) => gzipSync(lines.map((line) => `${JSON.stringify(line)}\n`).join('')),
   marker: 'beside',
 }
 await dropFullBatch(entityDrop, entities)

@@ -1,11 +1,12 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { openCitySource } from '../city/source.ts'
 import { departmentOptions, openDepartment, readCityOptions } from './department.ts'
 import { dropFullBatch, dropIncrement, toCsv } from './drop.ts'
 import type { DropDesign } from './drop.ts'
 
-/** 信访: petitions without the people who brought them, as UTF-8 files with markers. */
+/** 信访: petitions without the people who brought them, as packed CSV files that a list of the batch makes whole. */
 const { values } = parseArgs({ options: departmentOptions })
 
 const directory = resolve(join(values.data, 'petitions'))
@@ -13,9 +14,9 @@ const source = openCitySource(readCityOptions(values), 'LZ-XF-SX-001')
 const drop: DropDesign = {
   directory,
   prefix: 'xfsx',
-  extension: '.csv',
-  encode: (lines) => Buffer.from(toCsv(lines, '|')),
-  marker: 'beside',
+  extension: '.csv.gz',
+  encode: (lines) => gzipSync(toCsv(lines, '|')),
+  marker: 'list',
 }
 await dropFullBatch(drop, source)
 
