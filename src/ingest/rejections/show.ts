@@ -46,7 +46,7 @@ function maskBroken(property: Property, value: unknown, isFaulty: boolean, token
   // A value that stands in a field where it does not belong may be anything.
   if (mask === 'NONE' && isFaulty) return HIDDEN
   const masked = mask === 'NONE' ? value : maskValue(mask, value, { token })
-  if (masked === null || typeof masked === 'object') return HIDDEN
+  if (typeof masked !== 'string' && typeof masked !== 'number' && typeof masked !== 'boolean') return HIDDEN
   return holdsPersonalNumber(String(masked)) ? HIDDEN : masked
 }
 
