@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { checkClientName, operator, within } from './commands.ts'
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
+import { registeredDepartments } from './feeds/departments.ts'
 import { roles, type Role } from './security/permissions.ts'
 import { disableAccount, insertAccount } from './store/accounts.ts'
 
@@ -22,8 +23,9 @@ function parseRole(given: string): Role {
 
 function checkDepartment(role: Role, department: string | null): void {
   const isBound = role.startsWith('department-')
-  if (isBound && !/^[a-z][a-z0-9-]{1,39}$/.test(department ?? ''))
-    throw new AppError('USAGE_INVALID', `${role} needs --department with the name of its folder under connectors/`)
+  const departments = registeredDepartments()
+  if (isBound && !departments.has(department ?? ''))
+    throw new AppError('USAGE_INVALID', `${role} needs --department; choose from ${[...departments.keys()].join(', ')}`)
   if (!isBound && department !== null)
     throw new AppError('USAGE_INVALID', `${role} is a role of the whole city; leave --department out`)
 }

@@ -24,6 +24,26 @@ export const errorTable = {
   FEED_UNKNOWN: { status: 404, retry: false, en: 'No feed has this code', zh: '没有此编号的数据接入' },
   FEED_EXISTS: { status: 409, retry: false, en: 'A feed with this code exists already', zh: '该编号的数据接入已存在' },
   RECORD_UNKNOWN: { status: 404, retry: false, en: 'No such record of a person', zh: '没有此人员记录' },
+  FEED_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The feed is not in a state for this',
+    zh: '数据接入当前状态不允许此操作',
+  },
+  VERSION_UNKNOWN: { status: 404, retry: false, en: 'The feed has no such version', zh: '数据接入没有此版本' },
+  SECOND_PERSON: {
+    status: 409,
+    retry: false,
+    en: 'Another person has to do this',
+    zh: '须由另一人办理，不得自提自批',
+  },
+  GATE_INCOMPLETE: {
+    status: 422,
+    retry: false,
+    en: 'The feed lacks what it needs to go on',
+    zh: '数据接入要件不齐，不能进入下一环节',
+  },
+  ENDPOINT_UNKNOWN: { status: 404, retry: false, en: 'There is no such registered address', zh: '没有此登记地址' },
   CONSUMER_UNKNOWN: { status: 404, retry: false, en: 'No consumer has this name', zh: '没有此名称的使用方' },
   CONSUMER_EXISTS: {
     status: 409,

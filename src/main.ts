@@ -35,6 +35,7 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     keys,
     logger: log,
     datasets,
+    egress: createEgressGuard(config.egressAllow),
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
   })

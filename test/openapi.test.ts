@@ -10,7 +10,7 @@ interface Parameter {
   readonly name: string
   readonly required: boolean
   readonly description?: string
-  readonly schema: { readonly enum?: readonly string[]; readonly default?: unknown }
+  readonly schema: { readonly type?: string; readonly enum?: readonly string[]; readonly default?: unknown }
 }
 
 interface Operation {

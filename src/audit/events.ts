@@ -10,6 +10,16 @@ interface EventEntry {
 
 export const auditEvents = {
   'feed.added': { personal: false, en: 'A feed was registered', zh: '登记数据接入' },
+  'feed.drafted': { personal: false, en: 'A version of a feed was written', zh: '编写数据接入版本' },
+  'feed.moved': { personal: false, en: 'A version of a feed moved to another state', zh: '数据接入版本状态变更' },
+  'feed.tested': { personal: false, en: 'A test batch of a feed was read', zh: '数据接入测试批次' },
+  'feed.previewed': { personal: true, en: 'Rows of a feed are about to be shown to an account', zh: '向账号预览数据' },
+  'feed.secret-set': { personal: false, en: 'A secret of a feed was set', zh: '设置数据接入密钥' },
+  'endpoint.approved': { personal: false, en: 'An address was registered for a department', zh: '登记部门数源地址' },
+  'endpoint.withdrawn': { personal: false, en: 'A registered address was withdrawn', zh: '撤销登记地址' },
+  'service-item.published': { personal: false, en: 'An item of the service list was published', zh: '发布服务事项' },
+  'sharing.refused': { personal: false, en: 'A department refused to share a dataset', zh: '部门不予共享' },
+  'sharing.reconsidered': { personal: false, en: 'A department took its refusal back', zh: '部门撤回不予共享' },
   'run.requested': { personal: false, en: 'A run of a feed was asked for', zh: '请求同步批次' },
   'page.saved': { personal: false, en: 'A page of a run was saved', zh: '保存一页数据' },
   'records.removed': {

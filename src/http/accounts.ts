@@ -1,12 +1,11 @@
 import { AppError } from '../errors.ts'
 import { isPermitted, type Action } from '../security/permissions.ts'
 import { findAccountOfToken } from '../store/access-tokens.ts'
-import type { Account } from '../store/accounts.ts'
+import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readTokenHash, type ClientContext } from './clients.ts'
 
-/** How the audit log names an account. */
-export const actorOf = ({ name }: Pick<Account, 'name'>): string => `account:${name}`
+export { actorOf }
 
 /** The account behind a bearer token. Throws TOKEN_INVALID, also for the token of a consumer. */
 export async function recogniseAccount(

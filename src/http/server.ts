@@ -2,19 +2,21 @@ import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
-import type { Dataset } from '../feeds/datasets.ts'
 import { accountRoute } from './account-route.ts'
 import { changesRoute } from './changes-route.ts'
-import type { ClientContext } from './clients.ts'
+import { catalogueRoutes } from './catalogue-routes.ts'
+import { feedsLifeRoutes } from './feeds-life-routes.ts'
+import { feedsRoutes } from './feeds-routes.ts'
+import { groundRoutes } from './ground-routes.ts'
+import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
 
-export interface ServerContext extends ClientContext {
+export interface ServerContext extends ManagementContext {
   readonly version: string
-  readonly datasets: ReadonlyMap<string, Dataset>
   readonly logger: FastifyBaseLogger
 }
 
@@ -75,9 +77,10 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()] })
-  await server.register(accountRoute, context)
-  await server.register(personsRoutes, context)
+  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
+  for (const routes of [accountRoute, feedsRoutes, feedsLifeRoutes, catalogueRoutes, groundRoutes, personsRoutes]) {
+    await server.register(routes, context)
+  }
   await server.register(operationsRoutes, context)
   return server
 }

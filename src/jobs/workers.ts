@@ -1,14 +1,14 @@
 import { UnrecoverableError } from 'bullmq'
 import type { Dataset } from '../feeds/datasets.ts'
-import { AppError, toAppError } from '../errors.ts'
+import { toAppError } from '../errors.ts'
 import { blackoutAheadMs, dayIn } from '../feeds/source-hours.ts'
 import { readingEverything } from '../ingest/compare.ts'
+import { openFeedSource } from '../ingest/feed-source.ts'
+import { datasetOf } from '../ingest/preview.ts'
 import { runFeed } from '../ingest/run-feed.ts'
 import { limitCalls } from '../ingest/sources/limit-calls.ts'
-import { openSource } from '../ingest/sources/open.ts'
 import type { EgressGuard } from '../security/egress.ts'
 import type { KeyRing } from '../security/key-ring.ts'
-import { open } from '../security/seal.ts'
 import { pushChanges } from '../sharing/push.ts'
 import { beginDueCompare } from '../store/compare.ts'
 import type { Database } from '../store/database.ts'
@@ -39,21 +39,11 @@ export interface WorkerEvent {
 /** Short enough that a restart loses little and others get their turn, long enough to be worth opening the source. */
 const SLICE_MS = 20_000
 
-function secretsOf(feed: Feed, keys: KeyRing): Readonly<Record<string, string>> {
-  return JSON.parse(open(keys.sealKey, `feed-secrets|${feed.code}`, feed.secrets)) as Record<string, string>
-}
-
-function datasetOf(feed: Feed, datasets: WorkerContext['datasets']): Dataset {
-  const dataset = datasets.get(feed.dataset)
-  if (dataset === undefined) throw new AppError('SCHEMA_INVALID', `there is no schema for dataset ${feed.dataset}`)
-  return dataset
-}
-
 async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
-  const { database, datasets, keys, egress } = context
+  const { database, datasets, keys } = context
   const manifest = feed.comparing ? readingEverything(feed.manifest) : feed.manifest
   const { limits, schedule } = manifest
-  const opened = await openSource(manifest, secretsOf(feed, keys), egress)
+  const opened = await openFeedSource(context, { ...feed, manifest })
   const source = limitCalls(opened, limits, () =>
     countSourceCall(database.query, feed.feedId, dayIn(schedule.timezone, new Date())),
   )
@@ -61,7 +51,7 @@ async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Pr
     return await runFeed({
       database,
       feed,
-      dataset: datasetOf(feed, datasets),
+      dataset: datasetOf(feed.manifest, datasets),
       source,
       keys,
       lease,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { Agent, buildConnector } from 'undici'
 import { AppError } from '../errors.ts'
+import { carriedAddress, withoutBrackets, withoutZone } from './address-forms.ts'
 
 /** All addresses of a host name. Rejects when the name is unknown. */
 export type Lookup = (host: string) => Promise<readonly string[]>
@@ -28,17 +29,33 @@ export interface EgressGuard {
   readonly resolve: (host: string, port: number) => Promise<string>
   /** The parsed URL if it is http(s), carries no user information and, for an IP literal, is listed. Throws EGRESS_FORBIDDEN. */
   readonly assertUrl: (url: string) => URL
+  /**
+   * The guard for a feed that came in through the API: it may call these endpoints and nothing else of what this installation may
+   * call. Loopback is never an endpoint but where the installation's own list has the word `loopback`.
+   */
+  readonly limitedTo: (endpoints: readonly EgressEndpoint[]) => EgressGuard
+  /** The guard for a feed that an operator registered: what this installation may call, and these endpoints. */
+  readonly widenedBy: (endpoints: readonly EgressEndpoint[]) => EgressGuard
+}
+
+/** One place that may be called. */
+export interface EgressEndpoint {
+  /** An address, a CIDR range or a host name. Of a host name every address may be called that is not forbidden altogether. */
+  readonly address: string
+  readonly firstPort: number
+  readonly lastPort: number
 }
 
 interface AllowedRange {
-  readonly addresses: BlockList
-  /** Null: every port. */
-  readonly ports: ReadonlySet<number> | null
+  /** A host name, lower case, or the addresses. */
+  readonly target: string | BlockList
+  readonly hasPort: (port: number) => boolean
 }
 
 interface AllowList {
   readonly ranges: readonly AllowedRange[]
-  readonly loopback: boolean
+  /** Whether loopback may be called: everywhere on it, only where a range names it, or not at all. */
+  readonly loopback: 'open' | 'listed' | 'closed'
   /** The list as the operator wrote it, for messages. */
   readonly text: string
 }
@@ -64,24 +81,16 @@ const forbidden = toBlockList([
   '64:ff9b:1::/48',
 ])
 
-// The 16-bit groups before the IPv4 address in each IPv6 form that carries one: IPv4-mapped (RFC 4291 §2.5.5.2),
-// IPv4-compatible (§2.5.5.1), translated (RFC 2765 §2.1), NAT64 (RFC 6052 §2.1) and 6to4 (RFC 3056 §2). BlockList knows
-// only the first of them.
-const carriers: readonly { readonly prefix: readonly number[]; readonly inner: number }[] = [
-  { prefix: [0, 0, 0, 0, 0, 0xffff], inner: 6 },
-  { prefix: [0, 0, 0, 0, 0, 0], inner: 6 },
-  { prefix: [0, 0, 0, 0, 0xffff, 0], inner: 6 },
-  { prefix: [0x64, 0xff9b, 0, 0, 0, 0], inner: 6 },
-  { prefix: [0x2002], inner: 1 },
-]
-
 /**
  * Makes the guard for all outgoing connections (OWASP SSRF by allow list). An entry is an address or a CIDR range with
  * optional ports: `10.20.0.0/16`, `10.20.0.5:443,8443`, `[fd12::]/16:443`; or the word `loopback` (development only). Throws
  * AppError CONFIG_INVALID for an entry of another shape.
  */
 export function createEgressGuard(allow: readonly string[], lookup: Lookup = lookupAll): EgressGuard {
-  const list = toAllowList(allow)
+  return createGuard(toAllowList(allow), lookup)
+}
+
+function createGuard(list: AllowList, lookup: Lookup): EgressGuard {
   const resolve = async (host: string, port: number): Promise<string> => {
     const name = parseHost(host)
     const addresses = isIP(name) === 0 ? await lookup(name) : [name]
@@ -97,6 +106,8 @@ export function createEgressGuard(allow: readonly string[], lookup: Lookup = loo
       const connect = buildConnector({ ...tls, timeout: connectMs, allowH2: false })
       return new Agent({ connect: pinnedConnector(list, resolve, connect) })
     },
+    limitedTo: (endpoints) => createGuard(limitList(list, endpoints), lookup),
+    widenedBy: (endpoints) => createGuard(widenList(list, endpoints), lookup),
   }
 }
 
@@ -110,7 +121,8 @@ function pinnedConnector(
     const hostname = await resolve(options.hostname, port)
     const socket = await openSocket(connect, { ...options, ...serverName(options), hostname })
     // A socket that broke at once has no address left and sends nothing; undici reports the break itself.
-    if (socket.destroyed || isAllowed(list, socket.remoteAddress ?? '', port)) return socket
+    if (socket.destroyed || isAllowed(list, socket.remoteAddress ?? '', parseHost(options.hostname), port))
+      return socket
     socket.destroy()
     throw refusal(list, options.hostname, port)
   }
@@ -147,14 +159,17 @@ function assertUrl(list: AllowList, text: string): URL {
 }
 
 function assertAddress(list: AllowList, address: string, host: string, port: number): void {
-  if (!isAllowed(list, address, port)) throw refusal(list, host, port)
+  if (!isAllowed(list, address, host, port)) throw refusal(list, host, port)
 }
 
-function isAllowed(list: AllowList, text: string, port: number): boolean {
+function isAllowed(list: AllowList, text: string, host: string, port: number): boolean {
   const address = carriedAddress(withoutZone(text))
   if (address === null || contains(forbidden, address)) return false
-  if (contains(loopback, address)) return list.loopback
-  return list.ranges.some(({ addresses, ports }) => contains(addresses, address) && (ports === null || ports.has(port)))
+  if (contains(loopback, address) && list.loopback !== 'listed') return list.loopback === 'open'
+  return list.ranges.some(
+    ({ target, hasPort }) =>
+      hasPort(port) && (typeof target === 'string' ? target === host : contains(target, address)),
+  )
 }
 
 function refusal(list: AllowList, host: string, port: number): AppError {
@@ -176,44 +191,6 @@ function parseUrl(text: string): URL | null {
   return URL.canParse(text) ? new URL(text) : null
 }
 
-function withoutBrackets(host: string): string {
-  return host.startsWith('[') ? host.slice(1, -1) : host
-}
-
-/** fe80::1%eth0 → fe80::1 */
-function withoutZone(address: string): string {
-  return address.split('%', 1)[0] ?? ''
-}
-
-/** The address itself, or the IPv4 address inside an IPv6 form; null for what is no address. */
-function carriedAddress(address: string): string | null {
-  if (!isIPv6(address)) return isIP(address) === 0 ? null : address
-  const groups = toGroups(address)
-  const carrier = carriers.find(({ prefix }) => prefix.every((group, place) => groups[place] === group))
-  const isPlain = carrier === undefined || /^::1?$/.test(normalised(address))
-  return isPlain ? address : toIpv4(groups.slice(carrier.inner, carrier.inner + 2))
-}
-
-function normalised(address: string): string {
-  return withoutBrackets(new URL(`http://[${address}]`).hostname)
-}
-
-/** The eight 16-bit groups of an IPv6 address. */
-function toGroups(address: string): readonly number[] {
-  const [head = '', tail] = normalised(address).split('::')
-  const before = toNumbers(head)
-  const after = toNumbers(tail ?? '')
-  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
-}
-
-function toNumbers(groups: string): readonly number[] {
-  return groups === '' ? [] : groups.split(':').map((group) => Number.parseInt(group, 16))
-}
-
-function toIpv4(groups: readonly number[]): string {
-  return groups.flatMap((group) => [group >> 8, group & 0xff]).join('.')
-}
-
 function contains(addresses: BlockList, address: string): boolean {
   return addresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }
@@ -221,9 +198,32 @@ function contains(addresses: BlockList, address: string): boolean {
 function toAllowList(allow: readonly string[]): AllowList {
   return {
     ranges: allow.filter((entry) => entry !== 'loopback').map(toRange),
-    loopback: allow.includes('loopback'),
+    loopback: allow.includes('loopback') ? 'open' : 'closed',
     text: allow.join(' '),
   }
+}
+
+const endpointText = ({ address, firstPort, lastPort }: EgressEndpoint): string =>
+  `${address}:${firstPort}${lastPort === firstPort ? '' : `-${lastPort}`}`
+
+function limitList(list: AllowList, endpoints: readonly EgressEndpoint[]): AllowList {
+  return {
+    ranges: endpoints.map(toEndpointRange),
+    loopback: list.loopback === 'closed' ? 'closed' : 'listed',
+    text: endpoints.map(endpointText).join(' '),
+  }
+}
+
+function widenList(list: AllowList, endpoints: readonly EgressEndpoint[]): AllowList {
+  const { ranges, text } = limitList(list, endpoints)
+  return { ranges: [...list.ranges, ...ranges], loopback: list.loopback, text: `${list.text} ${text}`.trim() }
+}
+
+function toEndpointRange({ address, firstPort, lastPort }: EgressEndpoint): AllowedRange {
+  const [start = '', prefix] = address.split('/')
+  const hasPort = (port: number): boolean => port >= firstPort && port <= lastPort
+  if (isIP(start) === 0) return { target: address.toLowerCase(), hasPort }
+  return { target: toBlockList([`${start}/${prefix ?? (isIPv6(start) ? 128 : 32)}`]), hasPort }
 }
 
 function toRange(entry: string): AllowedRange {
@@ -235,7 +235,7 @@ function toRange(entry: string): AllowedRange {
   if (isIP(address) === 0 || !portsFit || prefix > (isIPv6(address) ? 128 : 32)) {
     throw new AppError('CONFIG_INVALID', `egress entry ${entry}; wanted 10.20.0.0/16:443, [fd12::]/16:443 or loopback`)
   }
-  return { addresses: toBlockList([`${address}/${prefix}`]), ports: ports === null ? null : new Set(ports) }
+  return { target: toBlockList([`${address}/${prefix}`]), hasPort: (port) => ports === null || ports.includes(port) }
 }
 
 function toBlockList(ranges: readonly string[]): BlockList {

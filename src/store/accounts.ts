@@ -10,6 +10,9 @@ export interface Account {
   readonly department: string | null
 }
 
+/** How the audit log names an account. */
+export const actorOf = ({ name }: Pick<Account, 'name'>): string => `account:${name}`
+
 export interface NewAccount extends Omit<Account, 'accountId'> {
   /** Keyed hash of the secret, in hexadecimal. */
   readonly secretHash: string

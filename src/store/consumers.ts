@@ -104,3 +104,23 @@ export async function findAgreementOfSubscription(
   if (agreement === undefined) throw new AppError('AGREEMENT_MISSING', `subscription ${subscriptionId}`)
   return agreement
 }
+
+/** What one consumer is granted of a dataset, for telling it what a change of a feed means. */
+export interface GrantedFields {
+  readonly consumer: string
+  readonly agreement: string
+  readonly purpose: string
+  readonly fields: readonly string[]
+}
+
+/** The agreements on a dataset that are in force, each with the fields that it does not omit. */
+export async function listGrants(query: Query, dataset: string): Promise<readonly GrantedFields[]> {
+  return query<GrantedFields>(
+    `select consumer.name as consumer, agreement_id || '@' || version as agreement, purpose,
+            array(select form.key from jsonb_each_text(forms) as form where form.value <> 'omit' order by 1) as fields
+       from agreement join consumer using (consumer_id) join dataset using (dataset_id)
+      where dataset.name = $1 and clock_timestamp() >= valid_from and clock_timestamp() < valid_to
+      order by consumer.name, agreement_id limit 5000`,
+    [dataset],
+  )
+}

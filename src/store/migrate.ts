@@ -12,6 +12,7 @@ import * as accounts from './migrations/0004-accounts.ts'
 import * as quality from './migrations/0005-quality.ts'
 import * as persons from './migrations/0006-persons.ts'
 import * as compare from './migrations/0007-compare.ts'
+import * as feedLife from './migrations/0008-feed-life.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -21,6 +22,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0005-quality': quality,
   '0006-persons': persons,
   '0007-compare': compare,
+  '0008-feed-life': feedLife,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

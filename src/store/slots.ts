@@ -31,14 +31,14 @@ export interface LastSlot {
   readonly code: string
   readonly cron: string
   readonly timezone: string
-  /** When the feed was last due or, before its first slot, when it was registered. */
+  /** When the feed was last due or, before its first slot, when it was activated. */
   readonly since: Date
 }
 
 export async function listSchedules(query: Query): Promise<readonly LastSlot[]> {
   return query<LastSlot>(
     `select feed_id as "feedId", code, manifest->'schedule'->>'cron' as cron, manifest->'schedule'->>'timezone' as timezone,
-            coalesce((select max(due_at) from feed_slot where feed_slot.feed_id = feed.feed_id), created_at) as since
+            coalesce((select max(due_at) from feed_slot where feed_slot.feed_id = feed.feed_id), activated_at, created_at) as since
        from feed where state = 'active' order by feed_id`,
   )
 }

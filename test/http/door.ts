@@ -1,17 +1,19 @@
 import type { FastifyInstance } from 'fastify'
 import { buildServer } from '../../src/http/server.ts'
+import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
 import type { TestInstallation } from '../support/installation.ts'
 
 export interface DoorOptions {
   readonly tokenSeconds?: number
   readonly auditDeadlineMs?: number
+  readonly egressAllow?: readonly string[]
 }
 
 /** The product's server on an installation, without a socket of its own until it listens. */
 export function openDoor(
   { database, keys, datasets }: TestInstallation,
-  { tokenSeconds = 600, auditDeadlineMs = 2000 }: DoorOptions = {},
+  { tokenSeconds = 600, auditDeadlineMs = 2000, egressAllow = ['loopback'] }: DoorOptions = {},
 ): Promise<FastifyInstance> {
   return buildServer({
     version: '0.0.0',
@@ -20,6 +22,7 @@ export function openDoor(
     tokenSeconds,
     auditDeadlineMs,
     datasets,
+    egress: createEgressGuard(egressAllow),
     logger: openLog('silent', 'test'),
   })
 }

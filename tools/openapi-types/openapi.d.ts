@@ -62,6 +62,338 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/feeds": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 数据接入列表 / Feeds of the own department, or of all */
+        readonly get: operations["listFeeds"];
+        readonly put?: never;
+        /** 登记数据接入草稿 / Register a feed as a draft */
+        readonly post: operations["registerFeed"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看数据接入 / A feed, what it lacks and what may be done next */
+        readonly get: operations["showFeed"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/draft": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /** 修改草稿或编写新版本 / Change the draft, or write the next version as one */
+        readonly put: operations["writeFeedDraft"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/versions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 版本列表 / Versions of a feed, the newest first */
+        readonly get: operations["listFeedVersions"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/versions/{version}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看版本 / One version with its manifest, legal basis and catalogue entry */
+        readonly get: operations["showFeedVersion"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/diff": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 版本差异 / What differs between two versions */
+        readonly get: operations["diffFeedVersions"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rollback": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 回退到旧版本 / Write a new draft version that is equal to an old one */
+        readonly post: operations["rollBackFeed"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/secrets/{name}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /** 设置密钥（只写） / Set a secret; it can be replaced and never read */
+        readonly put: operations["setFeedSecret"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/preview": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 预览 20 行：原始、映射、去标识化 / Twenty rows side by side: raw, mapped, masked
+         * @description Reads the first page of the source and keeps nothing. Clear values are shown to accounts of the own department only. The audit entry is committed before the answer.
+         */
+        readonly post: operations["previewFeed"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/test": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 测试批次 / Judge the first page against the error budget; counts only */
+        readonly post: operations["testFeed"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/moves": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 提交、审核、启用、暂停、停用 / Submit, review, approve, activate, suspend, resume or retire
+         * @description draft → department-review → security-review → testing → active ⇄ suspended → retired. Nobody signs a version twice.
+         */
+        readonly post: operations["moveFeed"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/impact": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 变更影响 / Which consumers use what the version in preparation changes */
+        readonly get: operations["showFeedImpact"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/catalogue": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 导出资源目录（核心元数据） / The catalogue in the national core metadata */
+        readonly get: operations["exportCatalogue"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/coverage": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 接入覆盖情况 / Departments and datasets: connected, pending, refused */
+        readonly get: operations["showCoverage"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/coverage/{department}/{dataset}/refusal": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /** 说明理由不予共享 / A department refuses a dataset, with its reason */
+        readonly put: operations["refuseSharing"];
+        readonly post?: never;
+        /** 撤回不予共享 / A department takes its refusal back */
+        readonly delete: operations["reconsiderSharing"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/endpoints": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 登记地址列表 / Registered addresses of the own department, or of all */
+        readonly get: operations["listEndpoints"];
+        readonly put?: never;
+        /** 登记部门数源地址 / Register an address for the feeds of a department */
+        readonly post: operations["approveEndpoint"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/endpoints/{endpointId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /** 撤销登记地址 / Withdraw a registered address */
+        readonly delete: operations["withdrawEndpoint"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/service-items": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 服务事项清单 / Items of the published service list */
+        readonly get: operations["listServiceItems"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/service-items/{code}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /** 发布服务事项 / Publish an item of the service list, or its new term */
+        readonly put: operations["publishServiceItem"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/persons/conflicts": {
         readonly parameters: {
             readonly query?: never;
@@ -148,7 +480,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "SECOND_PERSON" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -226,7 +558,7 @@ export interface operations {
             readonly header?: never;
             readonly path: {
                 /** @description Name of the dataset */
-                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person-status" | "person" | "resident" | "site";
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
             };
             readonly cookie?: never;
         };
@@ -311,6 +643,1594 @@ export interface operations {
                         readonly permissions: {
                             readonly [key: string]: "own" | "all";
                         };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listFeeds: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数据接入列表 / Feeds of the own department, or of all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By code */
+                        readonly feeds: readonly {
+                            /** @description Code of the feed */
+                            readonly code: string;
+                            /** @description Department that owns it */
+                            readonly department: string;
+                            /** @description Dataset that it fills */
+                            readonly dataset: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                            /** @description The version that runs use */
+                            readonly liveVersion: number | null;
+                            /** @description The version that is being prepared */
+                            readonly openVersion: number | null;
+                            /** @description Where that version stands */
+                            readonly openState: ("draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired") | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly registerFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description The manifest as schemas/manifest.schema.json describes it */
+                    readonly manifest: {
+                        readonly [key: string]: unknown;
+                    };
+                    readonly legalBasis?: {
+                        /** @description The department's own law or administrative regulation */
+                        readonly departmentLaw: {
+                            /** @description law 法律, administrative-regulation 行政法规 */
+                            readonly kind: "law" | "administrative-regulation";
+                            /** @description Title of the law 名称 */
+                            readonly title: string;
+                            /** @description Article 条款 */
+                            readonly article: string;
+                        };
+                        /** @description Article of the Luzhou regulation that has departments share: 22 */
+                        readonly luzhouArticle: string;
+                        /** @description Service items that the data is for */
+                        readonly purposes: readonly string[];
+                        /** @description Prior impact assessment; null where the dataset holds nothing personal */
+                        readonly impactAssessment: {
+                            /** @description Number of the report 编号 */
+                            readonly reference: string;
+                            /** @description yyyy-MM-dd */
+                            readonly date: string;
+                            /** @description Conclusion 结论 */
+                            readonly conclusion: string;
+                        } | null;
+                        /** @description Declaration that there is no state or work secret in it */
+                        readonly noStateOrWorkSecret: boolean;
+                    } | null;
+                    readonly catalogue?: {
+                        /** @description 信息资源分类: 类 1, 项 2, 目 3 digits, 细目 */
+                        readonly classification: string;
+                        /** @description 信息资源代码: classification/sequence */
+                        readonly code: string;
+                        /** @description 信息资源提供方 */
+                        readonly provider: string;
+                        /** @description 信息资源提供方代码, unified social credit code */
+                        readonly providerCode: string;
+                        /** @description 信息资源摘要 */
+                        readonly abstract: string;
+                        /** @description 信息资源格式 */
+                        readonly format: string;
+                        /** @description 共享类型: 1 without condition, 2 with conditions, 3 not shared */
+                        readonly shareType: 1 | 2 | 3;
+                        /** @description 共享条件, wanted for type 2 */
+                        readonly shareCondition: null | string;
+                        /** @description Law, administrative regulation or decision, wanted for type 3 */
+                        readonly shareBasis: null | string;
+                        /**
+                         * @description 共享方式
+                         * @enum {unknown}
+                         */
+                        readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                        /** @description 是否向社会开放 */
+                        readonly open: boolean;
+                        /** @description 开放条件 */
+                        readonly openCondition: null | string;
+                        /**
+                         * @description 更新周期
+                         * @enum {unknown}
+                         */
+                        readonly updateCycle: "实时" | "每小时" | "每日" | "每周" | "每月" | "每季度" | "每半年" | "每年" | "不更新" | "其他";
+                        /** @description 发布日期, yyyy-MM-dd */
+                        readonly publishedOn: string;
+                        /** @description 关联资源代码 */
+                        readonly relatedCodes: readonly string[];
+                    } | null;
+                    /** @description Why this version */
+                    readonly note?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登记数据接入草稿 / Register a feed as a draft */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                        /** @description The version that was written */
+                        readonly version: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看数据接入 / A feed, what it lacks and what may be done next */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                        /** @description Department that owns it */
+                        readonly department: string;
+                        /** @description Dataset that it fills */
+                        readonly dataset: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                        /** @description The version that runs use */
+                        readonly live: {
+                            /** @description Number of the version, from 1 */
+                            readonly version: number;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                            /** @description account: through this API; operator: at the command line */
+                            readonly origin: string;
+                            /** @description Why this version */
+                            readonly note: string;
+                            /** @description The version that this one repeats */
+                            readonly equalTo: number | null;
+                            /** @description Account that wrote it */
+                            readonly author: string | null;
+                            /** @description Account that submitted it */
+                            readonly submittedBy: string | null;
+                            /** @description Account that reviewed it for the department */
+                            readonly reviewedBy: string | null;
+                            /** @description Security officer who approved it */
+                            readonly approvedBy: string | null;
+                            /** @description Account that activated it */
+                            readonly activatedBy: string | null;
+                            /** @description Why it was last returned, refused, suspended or retired */
+                            readonly reason: string | null;
+                            /** @description The test batch; null before there was one */
+                            readonly test: {
+                                /** @description Whether a run would stay within the error budget, with at least one good row */
+                                readonly passed: boolean;
+                                /** @description Rows of the first page */
+                                readonly pulled: number;
+                                /** @description Good rows */
+                                readonly valid: number;
+                                /** @description Rejected rows */
+                                readonly rejected: number;
+                                /** @description How often each quality rule rejected or warned */
+                                readonly rules: {
+                                    readonly [key: string]: number;
+                                };
+                                /** @description RFC 3339 */
+                                readonly testedAt: string;
+                            } | null;
+                            /** @description RFC 3339 */
+                            readonly createdAt: string;
+                        } | null;
+                        /** @description The version that is being prepared */
+                        readonly open: {
+                            /** @description Number of the version, from 1 */
+                            readonly version: number;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                            /** @description account: through this API; operator: at the command line */
+                            readonly origin: string;
+                            /** @description Why this version */
+                            readonly note: string;
+                            /** @description The version that this one repeats */
+                            readonly equalTo: number | null;
+                            /** @description Account that wrote it */
+                            readonly author: string | null;
+                            /** @description Account that submitted it */
+                            readonly submittedBy: string | null;
+                            /** @description Account that reviewed it for the department */
+                            readonly reviewedBy: string | null;
+                            /** @description Security officer who approved it */
+                            readonly approvedBy: string | null;
+                            /** @description Account that activated it */
+                            readonly activatedBy: string | null;
+                            /** @description Why it was last returned, refused, suspended or retired */
+                            readonly reason: string | null;
+                            /** @description The test batch; null before there was one */
+                            readonly test: {
+                                /** @description Whether a run would stay within the error budget, with at least one good row */
+                                readonly passed: boolean;
+                                /** @description Rows of the first page */
+                                readonly pulled: number;
+                                /** @description Good rows */
+                                readonly valid: number;
+                                /** @description Rejected rows */
+                                readonly rejected: number;
+                                /** @description How often each quality rule rejected or warned */
+                                readonly rules: {
+                                    readonly [key: string]: number;
+                                };
+                                /** @description RFC 3339 */
+                                readonly testedAt: string;
+                            } | null;
+                            /** @description RFC 3339 */
+                            readonly createdAt: string;
+                        } | null;
+                        /** @description What the version in preparation lacks before it can be submitted or activated */
+                        readonly missing: readonly string[];
+                        /** @description Secrets by name; their values are never shown */
+                        readonly secrets: readonly {
+                            /** @description Name that the manifest uses */
+                            readonly name: string;
+                            /** @description Whether it was set */
+                            readonly given: boolean;
+                        }[];
+                        /** @description Whether the feed reads from the beginning once the version in preparation is active, because source, window or record changed; null where there is none */
+                        readonly readsFromBeginning: boolean | null;
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "review" | "return" | "approve" | "refuse" | "activate" | "suspend" | "resume" | "discard" | "retire")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly writeFeedDraft: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description The manifest as schemas/manifest.schema.json describes it */
+                    readonly manifest: {
+                        readonly [key: string]: unknown;
+                    };
+                    readonly legalBasis?: {
+                        /** @description The department's own law or administrative regulation */
+                        readonly departmentLaw: {
+                            /** @description law 法律, administrative-regulation 行政法规 */
+                            readonly kind: "law" | "administrative-regulation";
+                            /** @description Title of the law 名称 */
+                            readonly title: string;
+                            /** @description Article 条款 */
+                            readonly article: string;
+                        };
+                        /** @description Article of the Luzhou regulation that has departments share: 22 */
+                        readonly luzhouArticle: string;
+                        /** @description Service items that the data is for */
+                        readonly purposes: readonly string[];
+                        /** @description Prior impact assessment; null where the dataset holds nothing personal */
+                        readonly impactAssessment: {
+                            /** @description Number of the report 编号 */
+                            readonly reference: string;
+                            /** @description yyyy-MM-dd */
+                            readonly date: string;
+                            /** @description Conclusion 结论 */
+                            readonly conclusion: string;
+                        } | null;
+                        /** @description Declaration that there is no state or work secret in it */
+                        readonly noStateOrWorkSecret: boolean;
+                    } | null;
+                    readonly catalogue?: {
+                        /** @description 信息资源分类: 类 1, 项 2, 目 3 digits, 细目 */
+                        readonly classification: string;
+                        /** @description 信息资源代码: classification/sequence */
+                        readonly code: string;
+                        /** @description 信息资源提供方 */
+                        readonly provider: string;
+                        /** @description 信息资源提供方代码, unified social credit code */
+                        readonly providerCode: string;
+                        /** @description 信息资源摘要 */
+                        readonly abstract: string;
+                        /** @description 信息资源格式 */
+                        readonly format: string;
+                        /** @description 共享类型: 1 without condition, 2 with conditions, 3 not shared */
+                        readonly shareType: 1 | 2 | 3;
+                        /** @description 共享条件, wanted for type 2 */
+                        readonly shareCondition: null | string;
+                        /** @description Law, administrative regulation or decision, wanted for type 3 */
+                        readonly shareBasis: null | string;
+                        /**
+                         * @description 共享方式
+                         * @enum {unknown}
+                         */
+                        readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                        /** @description 是否向社会开放 */
+                        readonly open: boolean;
+                        /** @description 开放条件 */
+                        readonly openCondition: null | string;
+                        /**
+                         * @description 更新周期
+                         * @enum {unknown}
+                         */
+                        readonly updateCycle: "实时" | "每小时" | "每日" | "每周" | "每月" | "每季度" | "每半年" | "每年" | "不更新" | "其他";
+                        /** @description 发布日期, yyyy-MM-dd */
+                        readonly publishedOn: string;
+                        /** @description 关联资源代码 */
+                        readonly relatedCodes: readonly string[];
+                    } | null;
+                    /** @description Why this version */
+                    readonly note?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 修改草稿或编写新版本 / Change the draft, or write the next version as one */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                        /** @description The version that was written */
+                        readonly version: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listFeedVersions: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 版本列表 / Versions of a feed, the newest first */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly versions: readonly {
+                            /** @description Number of the version, from 1 */
+                            readonly version: number;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                            /** @description account: through this API; operator: at the command line */
+                            readonly origin: string;
+                            /** @description Why this version */
+                            readonly note: string;
+                            /** @description The version that this one repeats */
+                            readonly equalTo: number | null;
+                            /** @description Account that wrote it */
+                            readonly author: string | null;
+                            /** @description Account that submitted it */
+                            readonly submittedBy: string | null;
+                            /** @description Account that reviewed it for the department */
+                            readonly reviewedBy: string | null;
+                            /** @description Security officer who approved it */
+                            readonly approvedBy: string | null;
+                            /** @description Account that activated it */
+                            readonly activatedBy: string | null;
+                            /** @description Why it was last returned, refused, suspended or retired */
+                            readonly reason: string | null;
+                            /** @description The test batch; null before there was one */
+                            readonly test: {
+                                /** @description Whether a run would stay within the error budget, with at least one good row */
+                                readonly passed: boolean;
+                                /** @description Rows of the first page */
+                                readonly pulled: number;
+                                /** @description Good rows */
+                                readonly valid: number;
+                                /** @description Rejected rows */
+                                readonly rejected: number;
+                                /** @description How often each quality rule rejected or warned */
+                                readonly rules: {
+                                    readonly [key: string]: number;
+                                };
+                                /** @description RFC 3339 */
+                                readonly testedAt: string;
+                            } | null;
+                            /** @description RFC 3339 */
+                            readonly createdAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showFeedVersion: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of a version */
+                readonly version: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看版本 / One version with its manifest, legal basis and catalogue entry */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the version, from 1 */
+                        readonly version: number;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                        /** @description account: through this API; operator: at the command line */
+                        readonly origin: string;
+                        /** @description Why this version */
+                        readonly note: string;
+                        /** @description The version that this one repeats */
+                        readonly equalTo: number | null;
+                        /** @description Account that wrote it */
+                        readonly author: string | null;
+                        /** @description Account that submitted it */
+                        readonly submittedBy: string | null;
+                        /** @description Account that reviewed it for the department */
+                        readonly reviewedBy: string | null;
+                        /** @description Security officer who approved it */
+                        readonly approvedBy: string | null;
+                        /** @description Account that activated it */
+                        readonly activatedBy: string | null;
+                        /** @description Why it was last returned, refused, suspended or retired */
+                        readonly reason: string | null;
+                        /** @description The test batch; null before there was one */
+                        readonly test: {
+                            /** @description Whether a run would stay within the error budget, with at least one good row */
+                            readonly passed: boolean;
+                            /** @description Rows of the first page */
+                            readonly pulled: number;
+                            /** @description Good rows */
+                            readonly valid: number;
+                            /** @description Rejected rows */
+                            readonly rejected: number;
+                            /** @description How often each quality rule rejected or warned */
+                            readonly rules: {
+                                readonly [key: string]: number;
+                            };
+                            /** @description RFC 3339 */
+                            readonly testedAt: string;
+                        } | null;
+                        /** @description RFC 3339 */
+                        readonly createdAt: string;
+                        /** @description The manifest as schemas/manifest.schema.json describes it */
+                        readonly manifest: {
+                            readonly [key: string]: unknown;
+                        };
+                        /** @description Legal basis, or null */
+                        readonly legalBasis: unknown;
+                        /** @description Catalogue entry, or null */
+                        readonly catalogue: unknown;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly diffFeedVersions: {
+        readonly parameters: {
+            readonly query: {
+                /** @description Number of a version */
+                readonly from: number;
+                /** @description Number of a version */
+                readonly to: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 版本差异 / What differs between two versions */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The older version */
+                        readonly from: number;
+                        /** @description The newer version */
+                        readonly to: number;
+                        /** @description Every place that differs */
+                        readonly differences: readonly {
+                            /**
+                             * @description What happened to the place
+                             * @enum {string}
+                             */
+                            readonly change: "added" | "removed" | "changed";
+                            /** @description JSON pointer into manifest, legalBasis or catalogue */
+                            readonly pointer: string;
+                            /** @description Value of the older version */
+                            readonly before?: unknown;
+                            /** @description Value of the newer version */
+                            readonly after?: unknown;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly rollBackFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Number of a version */
+                    readonly version: number;
+                    readonly note?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 回退到旧版本 / Write a new draft version that is equal to an old one */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                        /** @description The version that was written */
+                        readonly version: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly setFeedSecret: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Name that the manifest uses */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description The secret; nothing ever gives it back */
+                    readonly value: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 设置密钥（只写） / Set a secret; it can be replaced and never read */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the secret */
+                        readonly name: string;
+                        /** @enum {boolean} */
+                        readonly given: true;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly previewFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 预览 20 行：原始、映射、去标识化 / Twenty rows side by side: raw, mapped, masked */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Dataset that the rows would fill */
+                        readonly dataset: string;
+                        /** @description The fields that the mapping fills */
+                        readonly fields: readonly {
+                            /** @description Property of the dataset */
+                            readonly name: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /** @description Title in English */
+                            readonly titleEn: string;
+                            /** @description none, ordinary, identifier, quasi or sensitive */
+                            readonly class: string;
+                            /** @description L1 to L4 */
+                            readonly level: string;
+                            /** @description Mask at rest */
+                            readonly mask: string;
+                            /** @description Whether a row without it is rejected */
+                            readonly required: boolean;
+                        }[];
+                        /** @description At most 20 */
+                        readonly rows: readonly {
+                            /** @description Place on the page, from 0 */
+                            readonly row: number;
+                            /** @description The row as it came; null for an account of no or another department */
+                            readonly raw: unknown;
+                            /** @description The row in the words of the dataset, still clear; null as raw */
+                            readonly mapped: unknown;
+                            /** @description The record as it would rest; null where the row is rejected */
+                            readonly masked: unknown;
+                            /** @description Why the row would be rejected */
+                            readonly reasons: readonly {
+                                /** @description Quality rule */
+                                readonly rule: string;
+                                /** @description Property of the dataset */
+                                readonly field: string | null;
+                            }[];
+                            /** @description Quality rules that warn */
+                            readonly warnings: readonly string[];
+                        }[];
+                        /** @description Rows on the first page */
+                        readonly read: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly testFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 测试批次 / Judge the first page against the error budget; counts only */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Whether a run would stay within the error budget, with at least one good row */
+                        readonly passed: boolean;
+                        /** @description Rows of the first page */
+                        readonly pulled: number;
+                        /** @description Good rows */
+                        readonly valid: number;
+                        /** @description Rejected rows */
+                        readonly rejected: number;
+                        /** @description How often each quality rule rejected or warned */
+                        readonly rules: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description RFC 3339 */
+                        readonly testedAt: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly moveFeed: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description What to do
+                     * @enum {unknown}
+                     */
+                    readonly action: "submit" | "review" | "return" | "approve" | "refuse" | "activate" | "suspend" | "resume" | "discard" | "retire";
+                    /** @description Why; wanted to return, refuse, suspend and retire */
+                    readonly reason?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 提交、审核、启用、暂停、停用 / Submit, review, approve, activate, suspend, resume or retire */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                        /** @description The version that moved */
+                        readonly version: number;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "department-review" | "security-review" | "testing" | "active" | "suspended" | "retired";
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showFeedImpact: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 变更影响 / Which consumers use what the version in preparation changes */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Fields that the feed fills no more */
+                        readonly dropped: readonly string[];
+                        /** @description Fields that the feed fills newly */
+                        readonly added: readonly string[];
+                        /** @description Fields that are filled in another way */
+                        readonly changed: readonly string[];
+                        /** @description Whether the feed reads from the beginning once it is active */
+                        readonly readsFromBeginning: boolean;
+                        /** @description Consumers whose agreements grant one of these fields */
+                        readonly consumers: readonly {
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Agreement and its version */
+                            readonly agreement: string;
+                            /** @description Service item it is for */
+                            readonly purpose: string;
+                            /** @description Dropped fields that it is granted */
+                            readonly dropped: readonly string[];
+                            /** @description New fields that it is granted */
+                            readonly added: readonly string[];
+                            /** @description Changed fields that it is granted */
+                            readonly changed: readonly string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly exportCatalogue: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 导出资源目录（核心元数据） / The catalogue in the national core metadata */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description One entry for each live feed, under the names of the national core metadata */
+                        readonly entries: readonly {
+                            readonly [key: string]: unknown;
+                        }[];
+                        /** @description Codes of live feeds that an operator registered at the command line, without a catalogue entry */
+                        readonly withoutEntry: readonly string[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showCoverage: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 接入覆盖情况 / Departments and datasets: connected, pending, refused */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Every dataset that a department offers by default, and whatever else it feeds or refuses */
+                        readonly cells: readonly {
+                            /** @description Folder name of the department */
+                            readonly department: string;
+                            /** @description Department in Chinese */
+                            readonly name: string;
+                            /** @description Department in English */
+                            readonly nameEn: string;
+                            /** @description Dataset */
+                            readonly dataset: string;
+                            /**
+                             * @description connected: a feed is active; pending: one is being prepared or is suspended; refused; missing: nothing yet
+                             * @enum {string}
+                             */
+                            readonly state: "connected" | "pending" | "refused" | "missing";
+                            /** @description Why the department refuses */
+                            readonly reason: string | null;
+                        }[];
+                        /** @description How many cells are in each state */
+                        readonly totals: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly refuseSharing: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Folder name of the department */
+                readonly department: string;
+                /** @description Dataset */
+                readonly dataset: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, with the law it rests on */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 说明理由不予共享 / A department refuses a dataset, with its reason */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Whether the department refuses the dataset now */
+                        readonly refused: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly reconsiderSharing: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Folder name of the department */
+                readonly department: string;
+                /** @description Dataset */
+                readonly dataset: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 撤回不予共享 / A department takes its refusal back */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Whether the department refuses the dataset now */
+                        readonly refused: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listEndpoints: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 登记地址列表 / Registered addresses of the own department, or of all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Registered and not withdrawn */
+                        readonly endpoints: readonly {
+                            /** @description Number of the registration */
+                            readonly endpointId: number;
+                            /** @description Department whose feeds may read from here */
+                            readonly department: string;
+                            /** @description https, http, postgresql, mysql, sftp, ftps …; file for a folder of the machine */
+                            readonly scheme: string;
+                            /** @description An address, a CIDR range, a host name; for file an absolute folder */
+                            readonly address: string;
+                            /** @description First port; 0 for file */
+                            readonly firstPort: number;
+                            /** @description Last port */
+                            readonly lastPort: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly approveEndpoint: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Department whose feeds may read from here */
+                    readonly department: string;
+                    /** @description https, http, postgresql, mysql, sftp, ftps …; file for a folder of the machine */
+                    readonly scheme: string;
+                    /** @description An address, a CIDR range, a host name; for file an absolute folder */
+                    readonly address: string;
+                    /** @description First port; 0 for file */
+                    readonly firstPort: number;
+                    /** @description Last port */
+                    readonly lastPort: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登记部门数源地址 / Register an address for the feeds of a department */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the registration */
+                        readonly endpointId: number;
+                        /** @description Department whose feeds may read from here */
+                        readonly department: string;
+                        /** @description https, http, postgresql, mysql, sftp, ftps …; file for a folder of the machine */
+                        readonly scheme: string;
+                        /** @description An address, a CIDR range, a host name; for file an absolute folder */
+                        readonly address: string;
+                        /** @description First port; 0 for file */
+                        readonly firstPort: number;
+                        /** @description Last port */
+                        readonly lastPort: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly withdrawEndpoint: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the registration */
+                readonly endpointId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 撤销登记地址 / Withdraw a registered address */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the registration */
+                        readonly endpointId: number;
+                        /** @description Department whose feeds may read from here */
+                        readonly department: string;
+                        /** @description https, http, postgresql, mysql, sftp, ftps …; file for a folder of the machine */
+                        readonly scheme: string;
+                        /** @description An address, a CIDR range, a host name; for file an absolute folder */
+                        readonly address: string;
+                        /** @description First port; 0 for file */
+                        readonly firstPort: number;
+                        /** @description Last port */
+                        readonly lastPort: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listServiceItems: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 服务事项清单 / Items of the published service list */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By code */
+                        readonly items: readonly {
+                            /** @description Code of the item */
+                            readonly code: string;
+                            /** @description 事项名称 */
+                            readonly name: string;
+                            /** @description Six-digit code of the county that published it */
+                            readonly county: string;
+                            /** @description 批准文号 */
+                            readonly approvalNo: string;
+                            /** @description yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description yyyy-MM-dd, the first day on which it holds no more; null while that is open */
+                            readonly validTo: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly publishServiceItem: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the item */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description 事项名称 */
+                    readonly name: string;
+                    /** @description Six-digit code of the county that published it */
+                    readonly county: string;
+                    /** @description 批准文号 */
+                    readonly approvalNo: string;
+                    /** @description yyyy-MM-dd */
+                    readonly validFrom: string;
+                    /** @description yyyy-MM-dd, the first day on which it holds no more; null while that is open */
+                    readonly validTo: null | string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 发布服务事项 / Publish an item of the service list, or its new term */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the item */
+                        readonly code: string;
+                        /** @description 事项名称 */
+                        readonly name: string;
+                        /** @description Six-digit code of the county that published it */
+                        readonly county: string;
+                        /** @description 批准文号 */
+                        readonly approvalNo: string;
+                        /** @description yyyy-MM-dd */
+                        readonly validFrom: string;
+                        /** @description yyyy-MM-dd, the first day on which it holds no more; null while that is open */
+                        readonly validTo: null | string;
                     };
                 };
             };

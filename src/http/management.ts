@@ -1,0 +1,73 @@
+import type { TSchema } from 'typebox'
+import type { Dataset } from '../feeds/datasets.ts'
+import { AppError } from '../errors.ts'
+import type { Action } from '../security/permissions.ts'
+import type { EgressGuard } from '../security/egress.ts'
+import type { Account } from '../store/accounts.ts'
+import { findFeed, type Feed } from '../store/feeds.ts'
+import { assertPermitted, recogniseAccount } from './accounts.ts'
+import type { ClientContext } from './clients.ts'
+import { problemAnswers } from './problem-schema.ts'
+
+/** What the routes of the management API work with. */
+export interface ManagementContext extends ClientContext {
+  readonly datasets: ReadonlyMap<string, Dataset>
+  /** What this installation may call at all. */
+  readonly egress: EgressGuard
+}
+
+/** The description of a route for accounts: its name, what it does in both languages, and its answer. */
+export const describeRoute = <Answer extends TSchema>(
+  operationId: string,
+  summary: string,
+  answer: Answer,
+  description = '',
+) => ({
+  operationId,
+  tags: ['management'],
+  summary,
+  ...(description === '' ? {} : { description }),
+  security: [{ token: [] }],
+  response: {
+    200: { description: summary, content: { 'application/json': { schema: answer } } },
+    ...problemAnswers,
+  },
+})
+
+/** The account of a request and the feed it is about. Throws TOKEN_INVALID, FEED_UNKNOWN, FORBIDDEN. */
+export async function admitToFeed(
+  context: ManagementContext,
+  authorization: string | undefined,
+  action: Action,
+  code: string,
+): Promise<{ readonly account: Account; readonly feed: Feed }> {
+  const account = await recogniseAccount(context, authorization)
+  const feed = await findFeed(context.database.query, code)
+  await assertPermitted(context, account, action, feed.department)
+  return { account, feed }
+}
+
+/** A manifest is four levels deep; the deepest of its parts ends at eight. */
+const MOST_LEVELS = 16
+
+/**
+ * Refuses a body that is deeper than anything this API takes, or that holds text which no database can keep, before anybody
+ * walks through it. Throws REQUEST_INVALID.
+ */
+export function assertPlainBody(body: unknown): void {
+  let level: readonly unknown[] = [body]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MOST_LEVELS) throw new AppError('REQUEST_INVALID', `body: deeper than ${MOST_LEVELS} levels`)
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.entries(value).flat() : checked(value),
+    )
+  }
+}
+
+const NUL = String.fromCharCode(0)
+
+function checked(value: unknown): readonly unknown[] {
+  if (typeof value === 'string' && (!value.isWellFormed() || value.includes(NUL)))
+    throw new AppError('REQUEST_INVALID', 'body: a text holds NUL or half a character')
+  return []
+}

@@ -1,0 +1,110 @@
+import type { CatalogueEntry, LegalBasis } from '../../src/feeds/legal-basis.ts'
+import type { Role } from '../../src/security/permissions.ts'
+import type { TestInstallation } from './installation.ts'
+import { registerAccount } from './ledger.ts'
+
+/** One answer of the API, as its caller sees it. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests say what they expect of the body
+  readonly body: any
+}
+
+/** Somebody who uses the management API over a socket with an account of their own. */
+export interface Person {
+  readonly name: string
+  readonly accountId: number
+  readonly get: (path: string) => Promise<Answer>
+  readonly post: (path: string, body?: unknown) => Promise<Answer>
+  readonly put: (path: string, body: unknown) => Promise<Answer>
+  readonly remove: (path: string) => Promise<Answer>
+}
+
+async function call(method: string, url: string, authorization: string, body?: unknown): Promise<Answer> {
+  const carried = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }
+  const type = body === undefined ? {} : { 'content-type': 'application/json' }
+  const response = await fetch(url, { method, headers: { authorization, ...type }, ...carried })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
+}
+
+/** Gives somebody an account and lets them get their token, as everybody does. */
+export async function employ(
+  installation: TestInstallation,
+  url: string,
+  name: string,
+  role: Role,
+  department: string | null = null,
+): Promise<Person> {
+  const { accountId, clientSecret } = await registerAccount(installation, name, role, department)
+  const credentials = Buffer.from(`${name}:${clientSecret}`).toString('base64')
+  const response = await fetch(`${url}/oauth/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${credentials}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials' }),
+  })
+  const { access_token: token } = (await response.json()) as { access_token: string }
+  const ask = (method: string) => (path: string, body?: unknown) => call(method, url + path, `Bearer ${token}`, body)
+  return { name, accountId, get: ask('GET'), post: ask('POST'), put: ask('PUT'), remove: ask('DELETE') }
+}
+
+/** Everybody that a feed of public security needs on its way. */
+export const employAll = async (installation: TestInstallation, url: string) => ({
+  editor: await employ(installation, url, 'ga-editor', 'department-editor', 'public-security'),
+  reviewer: await employ(installation, url, 'ga-reviewer', 'department-reviewer', 'public-security'),
+  neighbour: await employ(installation, url, 'mz-editor', 'department-editor', 'civil-affairs'),
+  officer: await employ(installation, url, 'officer', 'security-officer'),
+  engineer: await employ(installation, url, 'engineer', 'platform-engineer'),
+  auditor: await employ(installation, url, 'auditor', 'auditor'),
+})
+
+export type Office = Awaited<ReturnType<typeof employAll>>
+
+export const legalBasis: LegalBasis = {
+  departmentLaw: { kind: 'law', title: '中华人民共和国居民身份证法', article: '第六条' },
+  luzhouArticle: '22',
+  purposes: ['LZ-QD-001'],
+  impactAssessment: { reference: 'PIA-2026-001', date: '2026-10-08', conclusion: '风险可控' },
+  noStateOrWorkSecret: true,
+}
+
+export const catalogueEntry: CatalogueEntry = {
+  classification: '307000',
+  code: '307000/0001',
+  provider: '泸州市公安局',
+  providerCode: '115105000000000198',
+  abstract: '实有人口基础信息',
+  format: '数据库',
+  shareType: 2,
+  shareCondition: '用于网格化服务管理',
+  shareBasis: null,
+  shareMethod: '服务接口',
+  open: false,
+  openCondition: null,
+  updateCycle: '每日',
+  publishedOn: '2026-10-10',
+  relatedCodes: [],
+}
+
+export const serviceItem = {
+  name: '实有人口信息采集核实',
+  county: '510502',
+  approvalNo: '江府发〔2026〕1号',
+  validFrom: '2024-10-01',
+  validTo: null,
+}
+
+/** Publishes the service item and registers the address of a source on this machine. */
+export async function prepareGround({ engineer, officer }: Office, port: number): Promise<number> {
+  await engineer.put('/api/v1/service-items/LZ-QD-001', serviceItem)
+  const endpoint = {
+    department: 'public-security',
+    scheme: 'http',
+    address: '127.0.0.1',
+    firstPort: port,
+    lastPort: port,
+  }
+  const { body } = await officer.post('/api/v1/endpoints', endpoint)
+  return body.endpointId as number
+}
