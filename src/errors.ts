@@ -78,6 +78,12 @@ export const errorTable = {
     en: 'The table or view has no key by which every row can be read',
     zh: '数据表或视图没有可供完整读取的键',
   },
+  DRIVER_MISSING: {
+    status: 503,
+    retry: false,
+    en: 'The driver of this database is not installed',
+    zh: '未安装该数据库的驱动',
+  },
   SOURCE_PAGE_REPEATED: {
     status: 502,
     retry: false,

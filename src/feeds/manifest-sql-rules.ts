@@ -37,9 +37,18 @@ function findColumnFaults({ columns, reading }: SqlSourceManifest): readonly Man
     }))
 }
 
-function findTlsFaults({ host, tls }: SqlSourceManifest): readonly ManifestFault[] {
-  if (tls.kind === 'off' || tls.serverName !== undefined || isIP(host) === 0) return []
-  const wanted = 'the name in the server’s certificate, because host is an address'
+function findTlsFaults({ driver, host, tls }: SqlSourceManifest): readonly ManifestFault[] {
+  if (tls.kind === 'off') return []
+  if (driver === 'dameng') {
+    const wanted =
+      'off, because the driver of Dameng takes certificates from its own files only; lead it through a tunnel'
+    return [{ pointer: '/source/tls/kind', given: describe(tls.kind), wanted }]
+  }
+  if (tls.serverName !== undefined || (isIP(host) === 0 && driver !== 'oracle')) return []
+  const wanted =
+    driver === 'oracle'
+      ? 'the distinguished name in the server’s certificate, which Oracle’s driver compares'
+      : 'the name in the server’s certificate, because host is an address'
   return [{ pointer: '/source/tls/serverName', given: 'nothing', wanted }]
 }
 

@@ -136,7 +136,7 @@ export interface HttpSourceManifest {
   readonly timeouts: { readonly connectMs: number; readonly totalMs: number }
 }
 
-export type SqlDriver = 'postgresql' | 'kingbase' | 'mysql' | 'mariadb'
+export type SqlDriver = 'postgresql' | 'kingbase' | 'mysql' | 'mariadb' | 'oracle' | 'sqlserver' | 'dameng'
 
 /** `ca` is the name of a secret that holds PEM. */
 export type SqlTls =

@@ -7,6 +7,9 @@ const databases: Readonly<Record<SqlDriver, () => Promise<SqlDatabase>>> = {
   kingbase: async () => (await import('./sql-postgresql.ts')).postgresql,
   mysql: async () => (await import('./sql-mysql.ts')).mysql,
   mariadb: async () => (await import('./sql-mysql.ts')).mariadb,
+  oracle: async () => (await import('./sql-oracle.ts')).oracle,
+  sqlserver: async () => (await import('./sql-sqlserver.ts')).sqlserver,
+  dameng: async () => (await import('./sql-dameng.ts')).dameng,
 }
 
 export function loadDatabase(driver: SqlDriver): Promise<SqlDatabase> {

@@ -1,4 +1,5 @@
 import type { SqlFilterValue, SqlSourceManifest } from '../../feeds/manifest-types.ts'
+import type { ImportDriver } from './sql-driver.ts'
 import type { Sql, Statement } from './sql-text.ts'
 
 /** A row as texts, in the order of the select list. */
@@ -124,7 +125,8 @@ export interface Dialect {
 /** A dialect with the driver that speaks it. Loaded when the first source of its kind is opened. */
 export interface SqlDatabase {
   readonly dialect: Dialect
-  readonly connect: (address: SqlAddress) => Promise<SqlConnection>
+  /** `load` imports a driver that we do not bring. Throws AppError DRIVER_MISSING, or what the driver throws. */
+  readonly connect: (address: SqlAddress, load: ImportDriver) => Promise<SqlConnection>
   /** Null for an error that is not the database's answer, but a lost connection or a timeout. */
   readonly faultOf: (error: unknown) => SqlFault | null
 }

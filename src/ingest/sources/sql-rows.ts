@@ -25,6 +25,8 @@ export async function readRows(
   const edge = read[Math.min(read.length, size) - 1]
   if (edge === undefined) return null
   const key = keyOf(table, edge)
+  // A column finer than its text, or an order that the database keeps differently: the same page would come for ever.
+  if (last !== null && isSameKey(key, last)) throw unusable(table, size)
   const beyond = read[size]
   if (beyond === undefined || isSurelyAfter(table, key, keyOf(table, beyond))) {
     return { rows: read.slice(0, size), last: key }
@@ -55,6 +57,8 @@ export function cutAtRepeat(table: SqlTable, read: ReadRows, idOf: (row: TextRow
 export function keyOf({ columns }: SqlTable, row: TextRow): RowKey {
   return row.slice(columns.length).map((text) => text ?? '')
 }
+
+const isSameKey = (key: RowKey, other: RowKey): boolean => key.every((text, place) => text === other[place])
 
 const placeOf = (table: SqlTable, row: TextRow): string => JSON.stringify(keyOf(table, row))
 

@@ -2,7 +2,7 @@ import type { Dialect } from './sql-dialect.ts'
 import type { ClockColumn, KeyColumn, SqlTable } from './sql-table.ts'
 import { nameIn } from './sql-table.ts'
 import type { Sql } from './sql-text.ts'
-import { join, sql } from './sql-text.ts'
+import { digits, join, sql } from './sql-text.ts'
 
 /** Both edges are of the database's own clock, as texts the database wrote: ours may differ, and the rows carry the database's. */
 export type SqlWindow = { readonly from: string; readonly to: string }
@@ -34,7 +34,8 @@ export function writeStatements(dialect: Dialect, table: SqlTable): SqlStatement
   // Qualified, because a bare name would be the output column, which is text and sorts "10" before "2".
   const at = ({ column }: KeyColumn): Sql => nameIn(dialect, column)
   const chosen = [...(filter === null ? [] : [filter]), ...(flag === null ? [] : [flag.ready])]
-  const keys = order.map((one) => one.key.position(at(one)))
+  // Named, because Oracle refuses a limited select with two columns of one name (ORA-00918).
+  const keys = order.map((one, place) => sql`${one.key.position(at(one))} as gridbridge_key_${digits(place + 1)}`)
   const list = join([...table.columns.map((column) => column.rules.select(nameIn(dialect, column))), ...keys], sql`, `)
   const inOrder = sql`order by ${join(order.map(at), sql`, `)}`
   const read = (conditions: readonly Sql[], count: number): Sql =>

@@ -8,6 +8,7 @@ import { takeSecret } from './secrets.ts'
 import type { Cursor, Secrets, Source, SourcePage } from './source.ts'
 import { loadDatabase } from './sql-databases.ts'
 import type { Ask, SqlAddress, SqlConnection, SqlDatabase, TextRow } from './sql-dialect.ts'
+import { importPackage, type ImportDriver } from './sql-driver.ts'
 import { toSqlError } from './sql-errors.ts'
 import { beginning, toPosition, type SqlPosition } from './sql-position.ts'
 import { openMarker, type Marker } from './sql-marks.ts'
@@ -23,6 +24,8 @@ export interface SqlSourceOptions {
   readonly limits: SourceLimits
   /** Where the record id is in a row. */
   readonly recordId: Pointer
+  /** How a driver that we do not bring is imported; by Node where it is not given. */
+  readonly importDriver?: ImportDriver
 }
 
 interface SqlDoor {
@@ -36,7 +39,7 @@ interface SqlDoor {
 /**
  * Opens one table or view of a department's database, read-only, on a connection of its own to the address the egress
  * guard checked. What is read goes by the database's own clock and by exact texts. Throws AppError EGRESS_FORBIDDEN,
- * SECRET_MISSING, MANIFEST_INVALID, SOURCE_UNAVAILABLE and SOURCE_REFUSED.
+ * SECRET_MISSING, DRIVER_MISSING, MANIFEST_INVALID, SOURCE_UNAVAILABLE and SOURCE_REFUSED.
  */
 export async function openSqlSource(options: SqlSourceOptions): Promise<Source> {
   const { manifest } = options
@@ -47,7 +50,7 @@ export async function openSqlSource(options: SqlSourceOptions): Promise<Source> 
       throw toSqlError(error, what, database)
     })
   const connect = async (writes: boolean): Promise<SqlConnection> =>
-    database.connect({ ...(await toAddress(options)), writes })
+    database.connect({ ...(await toAddress(options)), writes }, options.importDriver ?? importPackage)
   const connection = await coded(connect(false))
   try {
     const door = await coded(openDoor(database, connection, () => connect(true), options))
