@@ -1,16 +1,17 @@
-import type { ReadWindow } from '../src/feeds/manifest-types.ts'
+import type { Paging } from '../src/feeds/manifest-types.ts'
 import { openFileWorld } from './cursor-file.ts'
-import { httpKinds, openHttpWorld, type HttpKind } from './cursor-http.ts'
+import { httpKinds, openHttpWorld } from './cursor-http.ts'
+import type { ManifestChange } from './cursor-manifest.ts'
 import { startPostgres } from './cursor-postgres.ts'
 import type { Product } from './cursor-product.ts'
 import { openSqlWorld, type SqlServer } from './cursor-sql.ts'
 import type { World } from './cursor-world.ts'
 import type { Random } from './random.ts'
 
-/** What is played: the product as it is or changed, with the manifest's window as it should be or changed. */
+/** What is played: the product as it is or changed, with the manifest as it should be or changed. */
 export interface Cast {
   readonly product: Product
-  readonly window: Partial<ReadWindow>
+  readonly change: ManifestChange
 }
 
 export interface Stage {
@@ -25,9 +26,9 @@ export interface Kind {
   readonly sideBySide: number
 }
 
-const httpKind = (kind: HttpKind): Kind => ({
+const httpKind = (kind: Paging['kind']): Kind => ({
   openStage: async () => ({
-    openWorld: (random, { product, window }) => openHttpWorld({ kind, product, random, change: window }),
+    openWorld: (random, { product, change }) => openHttpWorld({ kind, product, random, change }),
     close: async () => undefined,
   }),
   sideBySide: 1,
@@ -37,7 +38,7 @@ const sqlKind = (start: () => Promise<SqlServer>): Kind => ({
   openStage: async () => {
     const server = await start()
     return {
-      openWorld: (random, { product, window }) => openSqlWorld({ server, product, random, change: window }),
+      openWorld: (random, { product, change }) => openSqlWorld({ server, product, random, change }),
       close: server.close,
     }
   },
@@ -55,7 +56,10 @@ const fileKind: Kind = {
 /** Every kind of reading, by the name that the verdict gives it. */
 export const kinds: Readonly<Record<string, Kind>> = {
   ...Object.fromEntries(
-    (Object.keys(httpKinds) as HttpKind[]).map((kind): readonly [string, Kind] => [`http ${kind}`, httpKind(kind)]),
+    (Object.keys(httpKinds) as Paging['kind'][]).map((kind): readonly [string, Kind] => [
+      `http ${kind}`,
+      httpKind(kind),
+    ]),
   ),
   'sql keyset, PostgreSQL': sqlKind(startPostgres),
   file: fileKind,

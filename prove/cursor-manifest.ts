@@ -1,5 +1,10 @@
 import type { Manifest, SourceManifest } from '../src/feeds/manifest-types.ts'
 
+/** What a proof changes of a manifest to see whether rows are lost then. */
+export type ManifestChange = (manifest: Manifest) => Manifest
+
+export const unchanged: ManifestChange = (manifest) => manifest
+
 /** A manifest around a source; its mapping is empty, because the rows are judged as they come. */
 export function manifestAround(source: SourceManifest): Manifest {
   return {

@@ -1,4 +1,5 @@
 import { kinds, type Cast, type Stage } from './cursor-kinds.ts'
+import { unchanged } from './cursor-manifest.ts'
 import { product } from './cursor-product.ts'
 import { keyOf, readToTheEnd } from './cursor-world.ts'
 import { createRandom } from './random.ts'
@@ -24,7 +25,7 @@ export interface KindVerdict {
   readonly seconds: number
 }
 
-const asItIs: Cast = { product, window: {} }
+const asItIs: Cast = { product, change: unchanged }
 
 async function playSchedule(stage: Stage, seed: number, cast: Cast) {
   const random = createRandom(seed)

@@ -7,6 +7,7 @@ export async function startPostgres(): Promise<SqlServer> {
   const server = await startEmbeddedDatabase()
   // Several schedules are set up side by side.
   const setup = new pg.Pool({ connectionString: server.url, max: 4 })
+  setup.on('error', () => undefined)
   await setup.query(`create role reader login password 'reader-word'`)
   await setup.query('alter default privileges in schema public grant select on tables to reader')
   const openWriter: SqlServer['openWriter'] = async () => {

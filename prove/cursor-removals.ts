@@ -1,4 +1,6 @@
-import type { ReadWindow } from '../src/feeds/manifest-types.ts'
+import type { Manifest } from '../src/feeds/manifest-types.ts'
+import { withWindow } from '../src/ingest/read-window.ts'
+import { unchanged, type ManifestChange } from './cursor-manifest.ts'
 import { changeFile, product, withChangedProduct, type CodeChange } from './cursor-product.ts'
 import { proveKind } from './cursor-play.ts'
 
@@ -6,16 +8,34 @@ import { proveKind } from './cursor-play.ts'
 interface Removal {
   readonly name: string
   readonly kind: string
-  readonly window?: Partial<ReadWindow>
+  readonly manifest?: ManifestChange
   readonly code?: CodeChange
 }
 
 const windowRemovals = (kind: string): readonly Removal[] => [
-  { name: 'no settle window', kind, window: { settleSeconds: 0 } },
-  { name: 'no look-back', kind, window: { lookbackSeconds: 0 } },
+  { name: 'no settle window', kind, manifest: (given) => withWindow(given, { settleSeconds: 0 }) },
+  { name: 'no look-back', kind, manifest: (given) => withWindow(given, { lookbackSeconds: 0 }) },
 ]
 
+/** A keyset by the update time alone: rows that share the last row's time are passed over. */
+function keyByTime(manifest: Manifest): Manifest {
+  const { source } = manifest
+  if (source.kind !== 'http' || source.paging.kind !== 'keyset') return manifest
+  const request = { ...source.request, query: { ...source.request.query, by: 'at' } }
+  return { ...manifest, source: { ...source, request, paging: { ...source.paging, key: '/at' } } }
+}
+
 const removals: readonly Removal[] = [
+  { name: 'no tie-breaker', kind: 'http keyset', manifest: keyByTime },
+  ...(['http offset', 'http page'] as const).map((kind) => ({
+    name: 'places are counted on when rows leave',
+    kind,
+    code: {
+      file: 'src/ingest/sources/http.ts',
+      find: /if \(hasShrunk\(position, page\)\)[^]*? : next\n/,
+      replace: 'return advancePlace(read, page, manifest.paging, recordId)\n',
+    },
+  })),
   {
     name: 'no tie-breaker',
     kind: 'sql keyset, PostgreSQL',
@@ -47,11 +67,11 @@ export interface RemovalVerdict {
 }
 
 async function judge(
-  { name, kind, window = {}, code }: Removal,
+  { name, kind, manifest = unchanged, code }: Removal,
   schedules: number,
   seed: number,
 ): Promise<RemovalVerdict> {
-  const prove = (cast: typeof product) => proveKind(kind, schedules, seed, { product: cast, window })
+  const prove = (cast: typeof product) => proveKind(kind, schedules, seed, { product: cast, change: manifest })
   const { lost } = code === undefined ? await prove(product) : await withChangedProduct(code, prove)
   return { name, kind, lost, noticed: lost > 0 }
 }

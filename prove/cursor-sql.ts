@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { ReadWindow, SqlSourceManifest } from '../src/feeds/manifest-types.ts'
-import { manifestAround } from './cursor-manifest.ts'
+import type { SqlSourceManifest } from '../src/feeds/manifest-types.ts'
+import { manifestAround, type ManifestChange } from './cursor-manifest.ts'
 import type { Product } from './cursor-product.ts'
 import type { World } from './cursor-world.ts'
 import { countWrites, planWrites, type Commit, type Version, type WritePlan } from './cursor-writes.ts'
@@ -92,11 +92,11 @@ export interface SqlWorldOptions {
   readonly server: SqlServer
   readonly product: Product
   readonly random: Random
-  readonly change: Partial<ReadWindow>
+  readonly change: ManifestChange
 }
 
-function manifestOf(server: SqlServer, table: string, pageSize: number, change: Partial<ReadWindow>) {
-  const window = { settleSeconds: SETTLE_S, lookbackSeconds: LOOKBACK_S, start: '2026-01-01T00:00:00Z', ...change }
+function manifestOf(server: SqlServer, table: string, pageSize: number) {
+  const window = { settleSeconds: SETTLE_S, lookbackSeconds: LOOKBACK_S, start: '2026-01-01T00:00:00Z' }
   return manifestAround({
     ...server.source,
     table,
@@ -112,7 +112,7 @@ let tables = 0
 export async function openSqlWorld({ server, product, random, change }: SqlWorldOptions): Promise<World> {
   const table = `people_${++tables}`
   await server.createTable(table)
-  const manifest = manifestOf(server, table, 2 + random(3), change)
+  const manifest = change(manifestOf(server, table, 2 + random(3)))
   const egress = product.createEgressGuard(['loopback'])
   const deeds: Deeds = { commits: [], excused: new Set() }
   let overAt = Infinity

@@ -38,9 +38,10 @@ function pickDelay({ settleMs, lookbackMs, grainMs }: WritePlan, random: Random)
 /** Rows that no open transaction holds, or new ones: a row is written by one transaction at a time. */
 function pickIds(count: number, free: readonly string[], known: number, random: Random): readonly string[] {
   const ids = new Set<string>()
+  let fresh = known
   for (let place = 0; place < count; place++) {
     const old = random(2) === 0 ? free[random(free.length)] : undefined
-    ids.add(old ?? `r-${known + place}`)
+    ids.add(old ?? `r-${fresh++}`)
   }
   return [...ids]
 }

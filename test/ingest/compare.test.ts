@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Manifest } from '../../src/feeds/manifest-types.ts'
-import { readingEverything } from '../../src/ingest/compare.ts'
+import { readingEverything } from '../../src/ingest/read-window.ts'
 import { runFeed } from '../../src/ingest/run-feed.ts'
 import { openSource } from '../../src/ingest/sources/open.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'

@@ -25,7 +25,16 @@ export type HttpPosition = {
   /** Pages and rows of this run. */
   readonly pages: number
   readonly rows: number
-  /** What the source last said it offers. */
+  /** Rows of this run that lie before the window, since it was narrowed (http-narrow.ts). */
+  readonly before: number
+  /** Rows that came since the window was begun, with those that came again. */
+  readonly here: number
+  /** Short hashes of rows that were handed out and that the narrowed window brings again. */
+  readonly ties: readonly string[]
+  /** How often the window was begun again because its total changed. */
+  readonly rewinds: number
+  readonly rewoundAt: string | null
+  /** What the source last said the window holds. */
   readonly total: number | null
   /** Short hashes of the latest tokens, links or keys; of the latest page's edges where paging is by offset or number. */
   readonly seen: readonly string[]
@@ -50,6 +59,11 @@ const checks = {
   offset: isCount,
   pages: isCount,
   rows: isCount,
+  before: isCount,
+  here: isCount,
+  ties: isListOf(isText),
+  rewinds: isCount,
+  rewoundAt: orNull(isText),
   total: orNull(isCount),
   seen: isListOf(isText),
   last: orNull(isShape<LastRow>({ at: isText, milliseconds: Number.isFinite, tie: isText })),
@@ -66,6 +80,11 @@ const beginning: HttpPosition = {
   offset: 0,
   pages: 0,
   rows: 0,
+  before: 0,
+  here: 0,
+  ties: [],
+  rewinds: 0,
+  rewoundAt: null,
   total: null,
   seen: [],
   last: null,
@@ -83,15 +102,17 @@ export function findPosition(manifest: HttpSourceManifest, cursor: Cursor | null
   return window === null ? (saved ?? { ...beginning, state: 'done' }) : { ...beginning, window }
 }
 
-/** The position with a page's rows counted; the place of the next page is for the kind of paging to say. */
+/** The position with a page's rows counted, `fresh` of them for the first time; where the next page is, the kind of paging says. */
 export function countRows(
   manifest: HttpSourceManifest,
   pointers: RowPointers,
   position: HttpPosition,
   rows: readonly unknown[],
+  fresh: number,
 ): HttpPosition {
   const order = followOrder(manifest, pointers, position, rows)
-  return { ...position, ...order, pages: position.pages + 1, rows: position.rows + rows.length }
+  const counts = { pages: position.pages + 1, rows: position.rows + fresh, here: position.here + rows.length }
+  return { ...position, ...order, ...counts }
 }
 
 /**

@@ -5,7 +5,9 @@ import type { ClientTls, EgressGuard } from '../../security/egress.ts'
 import { openAuth } from './http-auth.ts'
 import { toStatusError } from './http-errors.ts'
 import { writeMessage } from './http-message.ts'
+import { beginAgain, hasShrunk, isShort, leaveOutTies, narrow, rewind } from './http-narrow.ts'
 import { takeApart } from './http-page.ts'
+import type { HttpPage } from './http-paging.ts'
 import { advancePlace } from './http-paging.ts'
 import type { HttpPosition } from './http-position.ts'
 import { countRows, findPosition, restart } from './http-position.ts'
@@ -34,29 +36,54 @@ export function openHttpSource(options: HttpSourceOptions): Source {
   return {
     readPage: async (cursor, now) => {
       const position = findPosition(options.manifest, cursor, now)
-      return position.state === 'done' ? { rows: [], cursor: position, done: true } : readAt(options, door, position)
+      return position.state === 'done'
+        ? { rows: [], cursor: position, done: true }
+        : readAt(options, door, position, now)
     },
     // A page that is being read ahead is given up, not waited for.
     close: () => door.agent.destroy(),
   }
 }
 
-async function readAt(options: HttpSourceOptions, door: HttpDoor, position: HttpPosition): Promise<SourcePage> {
-  const { manifest, limits, recordId, updatedAt } = options
+async function readAt(
+  options: HttpSourceOptions,
+  door: HttpDoor,
+  position: HttpPosition,
+  now: Date,
+): Promise<SourcePage> {
+  const { manifest, limits } = options
   const message = writeMessage(manifest, door.url, position)
   const answer = await requestPage(door, message)
   if (answer.kind === 'expired') {
     if (position.token === null) throw toStatusError(410, {}, `${message.method} ${door.url.host}${door.url.pathname}`)
-    return readAt(options, door, restart(position))
+    return readAt(options, door, restart(position), now)
   }
   const page = takeApart(manifest, answer, message.url)
-  const counted = countRows(manifest, { updatedAt, recordId }, position, page.rows)
-  const next = advancePlace(counted, page, manifest.paging, recordId)
+  const fresh = leaveOutTies(position, page.rows)
+  const next = findNext(options, position, page, fresh.length, now)
   const done = next.state === 'done'
   // The empty page that ends paging by place is not one of the pages the manifest counts.
   if (page.rows.length > 0 || !done) assertPageCount(next.pages, limits)
-  const rows = page.rows.map((value, row) => ({ row, value }))
-  return { rows, cursor: next, done, ...(next.total === null ? {} : { total: next.total }) }
+  const rows = fresh.map((value, row) => ({ row, value }))
+  return { rows, cursor: next, done, ...(next.total === null ? {} : { total: next.before + next.total }) }
+}
+
+/** Where reading goes on after `page`: at its own next place, at the time of its last row, or at the window's beginning again. */
+function findNext(
+  options: HttpSourceOptions,
+  position: HttpPosition,
+  page: HttpPage,
+  fresh: number,
+  now: Date,
+): HttpPosition {
+  const { manifest, recordId, updatedAt } = options
+  const pointers = { updatedAt, recordId }
+  const read = countRows(manifest, pointers, position, page.rows, fresh)
+  if (hasShrunk(position, page)) return read.window === null ? rewind(read, page, now) : beginAgain(read)
+  const narrowed = narrow(manifest, pointers, read, page)
+  if (narrowed !== null) return narrowed
+  const next = advancePlace(read, page, manifest.paging, recordId)
+  return isShort(next) ? rewind(read, page, now) : next
 }
 
 function openDoor({ manifest, secrets, egress, limits }: HttpSourceOptions): HttpDoor {

@@ -62,7 +62,7 @@ describe('by page number', () => {
     answerWith(servePages(people(4), 1, { total: 9, pages: 2 }))
     await expect(collect(open({ paging: { ...byPage, pageCount: '/pages' } }))).rejects.toMatchObject({
       code: 'SOURCE_BODY_INVALID',
-      detail: 'the source stated 9 rows and sent 4',
+      detail: expect.stringContaining('the source stated 9 rows and sent 4'),
     })
   })
 })
