@@ -40,9 +40,9 @@ const removals: readonly Removal[] = [
     name: 'no tie-breaker',
     kind: 'sql keyset, PostgreSQL',
     code: {
-      file: 'src/ingest/sources/sql-queries.ts',
-      find: /\(\$\{at\}, \$\{id\}\) > \(\$4::\$\{time\}, \$5::\$\{key\}\)/,
-      replace: '${at} > $4::${time} and $5::${key} is not null',
+      file: 'src/ingest/sources/sql-statements.ts',
+      find: /sql`\(\$\{high\}, \$\{low\}\) > \(\$\{highest\}, \$\{lowest\}\)`/,
+      replace: 'sql`${high} > ${highest}`',
     },
   },
   {
@@ -50,8 +50,8 @@ const removals: readonly Removal[] = [
     kind: 'file',
     code: {
       file: 'src/ingest/sources/file-drop.ts',
-      find: /if \(first === marked\) return marked/,
-      replace: 'return marked',
+      find: /if \(first === marked\) return announce\(marked\)/,
+      replace: 'return announce(marked)',
     },
   },
   ...windowRemovals('http token'),
