@@ -2,6 +2,8 @@ import type { Paging } from '../src/feeds/manifest-types.ts'
 import { openFileWorld } from './cursor-file.ts'
 import { httpKinds, openHttpWorld } from './cursor-http.ts'
 import type { ManifestChange } from './cursor-manifest.ts'
+import { isMariadbInstalled } from '../test/support/mariadb-server.ts'
+import { startMariadb } from './cursor-mariadb.ts'
 import { startPostgres } from './cursor-postgres.ts'
 import type { Product } from './cursor-product.ts'
 import { openSqlWorld, type SqlServer } from './cursor-sql.ts'
@@ -61,6 +63,8 @@ export const kinds: Readonly<Record<string, Kind>> = {
       httpKind(kind),
     ]),
   ),
-  'sql keyset, PostgreSQL': sqlKind(startPostgres),
+  'sql keyset, PostgreSQL': sqlKind(() => startPostgres('keyset')),
+  'sql exchange, PostgreSQL': sqlKind(() => startPostgres('exchange')),
+  ...(isMariadbInstalled() ? { 'sql keyset, MariaDB': sqlKind(startMariadb) } : {}),
   file: fileKind,
 }

@@ -46,6 +46,15 @@ const removals: readonly Removal[] = [
     },
   },
   {
+    name: 'no tie-breaker',
+    kind: 'sql keyset, MariaDB',
+    code: {
+      file: 'src/ingest/sources/sql-statements.ts',
+      find: /sql`\(\$\{high\} > \$\{highest\} or \(.*\)\)`/,
+      replace: 'sql`${high} > ${highest}`',
+    },
+  },
+  {
     name: 'an unmarked file is overtaken',
     kind: 'file',
     code: {

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { SqlSourceManifest } from '../src/feeds/manifest-types.ts'
+import type { ReadWindow, SqlSourceManifest } from '../src/feeds/manifest-types.ts'
 import { manifestAround, type ManifestChange } from './cursor-manifest.ts'
 import type { Product } from './cursor-product.ts'
 import type { World } from './cursor-world.ts'
@@ -18,8 +18,12 @@ export interface SqlWriter {
   readonly close: () => Promise<void>
 }
 
+/** Rows that change in place, or an exchange table that holds one row for each change. */
+export type SqlTableKind = 'keyset' | 'exchange'
+
 /** A real database of a department, shared by many schedules, each with a table of its own. */
 export interface SqlServer {
+  readonly kind: SqlTableKind
   readonly createTable: (table: string) => Promise<void>
   /** The newest version of each row as the database has it in the end. */
   readonly readTable: (table: string) => Promise<ReadonlyMap<string, number>>
@@ -95,13 +99,26 @@ export interface SqlWorldOptions {
   readonly change: ManifestChange
 }
 
+const flag = { column: 'flag', ready: ['0'], done: '1', mark: true }
+
+const readings: Readonly<Record<SqlTableKind, (window: ReadWindow) => Pick<SqlSourceManifest, 'columns' | 'reading'>>> =
+  {
+    keyset: (window) => ({
+      columns: ['id', 'at', 'v'],
+      reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window },
+    }),
+    exchange: (window) => ({
+      columns: ['seq', 'id', 'at', 'v', 'flag'],
+      reading: { kind: 'exchange', operationTime: 'at', id: 'seq', window, flag },
+    }),
+  }
+
 function manifestOf(server: SqlServer, table: string, pageSize: number) {
   const window = { settleSeconds: SETTLE_S, lookbackSeconds: LOOKBACK_S, start: '2026-01-01T00:00:00Z' }
   return manifestAround({
     ...server.source,
     table,
-    columns: ['id', 'at', 'v'],
-    reading: { kind: 'keyset', updatedAt: 'at', id: 'id', window },
+    ...readings[server.kind](window),
     pageSize,
   })
 }

@@ -77,6 +77,8 @@ async function readRun(desk: Desk): Promise<boolean> {
       const page = await desk.source.readPage(desk.cursor, world.now())
       const dies = random(12)
       if (dies !== 0) savePage(desk, page)
+      // The department hears that a page is saved only from a worker that lives.
+      if (dies > 1) await page.saved?.()
       if (dies <= 1) await crash(desk)
       if (page.done && dies !== 0) return true
       await world.pass(random(world.pauseMs * PAGE_MS))
