@@ -119,8 +119,8 @@ async function awaitDelivery({ owner }: Stage): Promise<boolean> {
 /** Opens every sealed record and counts those that hold a canary: the values are inside, and only there. */
 export async function openSealed(stage: Stage, find: (bytes: Uint8Array) => readonly unknown[]): Promise<number> {
   const { rows } = await stage.owner.query<{ dataset: string; feed: string; id: string; sealed: Buffer }>(
-    `select dataset.name as dataset, feed.code as feed, source_record_id as id, sealed
-       from gridbridge.record join gridbridge.feed using (feed_id) join gridbridge.dataset on dataset.dataset_id = record.dataset_id
+    `select dataset.name as dataset, coalesce(feed.code, 'GB-PERSON-001') as feed, source_record_id as id, sealed
+       from gridbridge.record left join gridbridge.feed using (feed_id) join gridbridge.dataset on dataset.dataset_id = record.dataset_id
       where sealed is not null`,
   )
   const { sealKey } = stage.installation.keys

@@ -4,8 +4,8 @@ import { isAnyRunAlive } from '../store/runs.ts'
 
 /** How long a change waits at most until its person is merged, while nothing else is to be done. */
 const EVERY_MS = 1000
-/** While a run is alive the merge rests nine times as long as it works: a tenth of one core is what ingest gives up for it. */
-const REST_FACTOR = 9
+/** While a run is alive the merge rests fourteen times as long as it works: a fifteenth of its time is what ingest gives up. */
+const REST_FACTOR = 14
 
 /** Merges page after page until nothing is due, or another process does it, or `isStopped`. Returns how many pages. */
 export async function mergeDue(context: PersonMerge, isStopped: () => boolean = () => false): Promise<number> {

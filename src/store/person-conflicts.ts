@@ -30,7 +30,7 @@ export async function replaceConflicts(
          from jsonb_to_recordset($2) as given (person text, field text, rule text, decided_by text, departments text[], sides jsonb)),
      gone as (
        delete from person_conflict kept
-        where person in (select decode(one, 'hex') from unnest($1::text[]) as one)
+        where person = any (array(select decode(one, 'hex') from unnest($1::text[]) as one))
           and not exists (select from given where given.person = kept.person and given.field = kept.field))
      insert into person_conflict as kept (person, field, rule, decided_by, departments, sides)
        select * from given

@@ -136,7 +136,7 @@ export async function readMemberRecords(query: Query, persons: readonly string[]
             change_tx::text as tx, change_seq as seq
        from person_member member join record using (feed_id, source_record_id, subject)
             join feed using (feed_id) join dataset on dataset.dataset_id = record.dataset_id
-      where person in (select decode(given, 'hex') from unnest($1::text[]) as given)
+      where person = any (array(select decode(given, 'hex') from unnest($1::text[]) as given))
         and masked is not null and sealed is not null`,
     [persons],
   )
