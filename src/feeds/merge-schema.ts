@@ -1,5 +1,12 @@
 import { isObject } from './code-tables.ts'
 
+/** What a contradiction between departments is listed under. It rejects nothing: both records are as good as before. */
+export const conflictRules = {
+  'DQ-071': { en: 'dead in one register and alive in another', zh: '生死状态不一致' },
+  'DQ-072': { en: 'who the person is', zh: '身份信息不一致' },
+  'DQ-073': { en: 'where the person lives', zh: '居住信息不一致' },
+} as const
+
 /**
  * How one part of a merged dataset is decided (一数一源), from `x-gb-merge`. Its fields are taken together from one source,
  * because the grid of one address beside the text of another would be a place that nobody named.
@@ -95,11 +102,15 @@ function findGroupFaults({ name, merge, names }: DatasetKind): readonly MergeFau
   const missing = names.filter(
     (field) => field !== 'sourceRecordId' && grouped.filter((one) => one === field).length !== 1,
   )
-  const unruled = groups.filter(({ compared, rule }) => compared.length > 0 && rule === null)
+  const unruled = groups.filter(
+    ({ compared, rule }) => compared.length > 0 && !Object.hasOwn(conflictRules, rule ?? ''),
+  )
   const wanted = [
     ...unknown.map((field) => `no ${field}: fields are properties of this schema, compared ones are among the fields`),
     ...missing.map((field) => `${field} in exactly one group`),
-    ...unruled.map(({ compared }) => `a rule for ${compared.join(', ')}`),
+    ...unruled.map(
+      ({ compared }) => `one of ${Object.keys(conflictRules).join(', ')} as the rule of ${compared.join(', ')}`,
+    ),
   ]
   return merge === null ? [] : wanted.map((one) => ({ dataset: name, pointer: '/x-gb-merge', wanted: one }))
 }

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import type { Dataset } from '../feeds/datasets.ts'
+import { conflictRules } from '../feeds/merge-schema.ts'
 import { viewConflicts, type ViewedConflict } from '../ingest/conflict-view.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { MERGED_FEED } from '../store/changes.ts'
@@ -24,11 +25,15 @@ const ConflictRecord = Type.Object({
   value: nullable("What it states, masked; null where it is suppressed or another department's"),
 })
 
+const rules = Object.entries(conflictRules)
+  .map(([rule, { zh, en }]) => `${rule} ${zh}, ${en}`)
+  .join('; ')
+
 const Conflict = Type.Object(
   {
     person: Type.String({ description: 'Id of the merged person, as in the dataset person' }),
     field: Type.String({ description: 'Property of the dataset person that they contradict each other in' }),
-    rule: Type.String({ description: 'DQ-071 life and death, DQ-072 identity, DQ-073 residence' }),
+    rule: Type.String({ description: rules }),
     decidedBy: Type.String({
       enum: ['authority', 'recency', 'completeness', 'identity'],
       description: 'Why the first side was believed',

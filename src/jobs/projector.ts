@@ -8,7 +8,7 @@ const EVERY_MS = 1000
 const REST_FACTOR = 14
 
 /** Merges page after page until nothing is due, or another process does it, or `isStopped`. Returns how many pages. */
-export async function mergeDue(context: PersonMerge, isStopped: () => boolean = () => false): Promise<number> {
+async function mergeDue(context: PersonMerge, isStopped: () => boolean): Promise<number> {
   for (let pages = 0; ; pages++) {
     const startedAt = performance.now()
     if (isStopped() || (await projectPersons(context)) !== 'more') return pages

@@ -2283,7 +2283,7 @@ export interface operations {
                             readonly person: string;
                             /** @description Property of the dataset person that they contradict each other in */
                             readonly field: string;
-                            /** @description DQ-071 life and death, DQ-072 identity, DQ-073 residence */
+                            /** @description DQ-071 生死状态不一致, dead in one register and alive in another; DQ-072 身份信息不一致, who the person is; DQ-073 居住信息不一致, where the person lives */
                             readonly rule: string;
                             /**
                              * @description Why the first side was believed
