@@ -163,6 +163,18 @@ const codeBlocks = (text: string): readonly string[] => [...text.matchAll(/```[\
 const marks = (text: string): readonly string[] =>
   [...text.matchAll(/^\*\*\d{4}-\d\d-\d\d|<!-- .+? -->/gm)].map(([mark]) => mark)
 
+describe('sources.md', () => {
+  const schema = read('schemas/manifest.schema.json')
+  const http = schema.slice(schema.indexOf('"httpSource": {'), schema.indexOf('"sqlSource": {'))
+  const kinds = [...http.matchAll(/"kind": \{ "const": "([a-z0-9-]+)" \}/g)].map((match) => match[1] ?? '')
+
+  it('names every kind of authentication, paging, request and answer that an HTTP source can have', () => {
+    const named = read('docs/sources.md')
+    expect(kinds.length).toBeGreaterThan(20)
+    expect(kinds.filter((kind) => kind !== 'http' && !named.includes(`\`${kind}\``))).toEqual([])
+  })
+})
+
 describe('the two READMEs', () => {
   const [english, chinese] = [read('README.md'), read('README.zh-CN.md')]
 
@@ -183,17 +195,21 @@ describe('the two READMEs', () => {
     expect(table.filter(([, reason]) => !reason)).toEqual([])
   })
 
-  it.each([...readmes, 'docs/operations.md', 'docs/api-guide.md', 'docs/errors.md', 'docs/events.md'])(
-    '%s names only files and links that are there',
-    (file) => {
-      const text = read(file)
-      const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((match) => path.join(path.dirname(file), match[1] ?? ''))
-      const named = [...text.matchAll(/`((?:src|test|tools|schemas|connectors|docs|demo)\/[\w./-]+)`/g)].map(
-        (match) => match[1] ?? '',
-      )
-      expect([...links, ...named].filter((place) => !existsSync(path.join(root, place)))).toEqual([])
-    },
-  )
+  it.each([
+    ...readmes,
+    'docs/operations.md',
+    'docs/api-guide.md',
+    'docs/errors.md',
+    'docs/events.md',
+    'docs/sources.md',
+  ])('%s names only files and links that are there', (file) => {
+    const text = read(file)
+    const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map((match) => path.join(path.dirname(file), match[1] ?? ''))
+    const named = [...text.matchAll(/`((?:src|test|tools|schemas|connectors|docs|demo)\/[\w./-]+)`/g)].map(
+      (match) => match[1] ?? '',
+    )
+    expect([...links, ...named].filter((place) => !existsSync(path.join(root, place)))).toEqual([])
+  })
 
   it.each(readmes)('%s names only scripts that package.json has', (file) => {
     const scripts = [...read(file).matchAll(/npm run ([a-z]+)/g)].map((match) => match[1] ?? '')

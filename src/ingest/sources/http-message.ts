@@ -1,3 +1,4 @@
+import { AppError } from '../../errors.ts'
 import type { HttpRequestBody, HttpSourceManifest, HttpValue } from '../../feeds/manifest-types.ts'
 import { canonicalQuery } from '../../security/request-signature.ts'
 import type { HttpPosition } from './http-position.ts'
@@ -56,14 +57,14 @@ const bodies: { readonly [Kind in keyof BodyByKind]: (body: BodyByKind[Kind], fi
 
 /**
  * The request for the page at `position`. A variable without a value leaves its parameter out. Paging by link goes where the
- * source said, which is at `url`'s own origin.
+ * source said, which is at `url`'s own origin. Throws AppError CURSOR_INVALID for a token that another kind of paging saved.
  */
 export function writeMessage(manifest: HttpSourceManifest, url: URL, position: HttpPosition): HttpMessage {
   const { method, query, body } = manifest.request
   const fill: Fill = (template) => fillVariable(template, position, manifest)
   const written = body === undefined ? { headers: {}, body: '', form: null } : writeBody(body.kind, body, fill)
   if (manifest.paging.kind === 'link' && position.token !== null) {
-    const link = new URL(url.origin + position.token)
+    const link = linkAt(url, position.token)
     return { method, url: withoutQuery(link), query: [...link.searchParams], ...written }
   }
   return { method, url, query: fillPairs(query, fill), ...written }
@@ -103,6 +104,15 @@ function isList(value: object): value is readonly HttpValue[] {
 
 function writeTime(rfc3339: string | undefined, { incremental }: HttpSourceManifest): HttpValue | null {
   return rfc3339 === undefined ? null : clockOf(incremental?.time).write(Date.parse(rfc3339))
+}
+
+/** Behind the origin only a path can follow: `.example` would make another host of it. */
+function linkAt(url: URL, token: string): URL {
+  if (token.startsWith('/')) return new URL(url.origin + token)
+  throw new AppError(
+    'CURSOR_INVALID',
+    'the saved cursor is of another kind of paging; start the feed from the beginning',
+  )
 }
 
 function withoutQuery(link: URL): URL {

@@ -143,6 +143,14 @@ describe('by link', () => {
     expect(asked()).toHaveLength(1)
   })
 
+  test('a token that another kind of paging saved cannot become a part of the host', async () => {
+    answerWith((_query, response) => sendJson(response, { data: { rows: [] }, next: '.example/api' }))
+    const { cursor } = await open().readPage(null, new Date())
+    await expect(open({ paging: byLink }).readPage(cursor, new Date())).rejects.toMatchObject({
+      code: 'CURSOR_INVALID',
+    })
+  })
+
   test('links that go round in three are refused', async () => {
     answerWith((query, response) => {
       response.setHeader('link', `<?n=${(Number(query.get('n')) % 3) + 1}>; rel="next"`)
