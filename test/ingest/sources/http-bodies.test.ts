@@ -169,6 +169,8 @@ describe('XML', () => {
     ['a billion laughs', `${laughs}<a>&b;</a>`],
     ['an external entity', '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'],
     ['an external document type', '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a/>'],
+    ['a document type and good records', envelope('<return><row/></return>').replace('?>', '?><!DOCTYPE a>')],
+    ['a record of 40 levels', envelope(`<return><row>${'<a>'.repeat(40)}${'</a>'.repeat(40)}</row></return>`)],
     ['an entity of HTML', envelope('<return><row>&nbsp;</row></return>')],
     ['an entity without end', envelope('<return><row>a & b</row></return>')],
     ['a character that is none', envelope('<return><row>&#x110000;</row></return>')],

@@ -199,6 +199,7 @@ describe('times', () => {
       sendJson(response, none)
     })
     const first = await collect(open(change), null, new Date('2026-01-02T00:00:00.900Z'))
+    expect(first.cursor).toMatchObject({ window: { to: '2026-01-01T23:59:50.000Z' } })
     await collect(open(change), first.cursor, new Date('2026-01-02T01:00:00.200Z'))
     expect(asked).toEqual([
       ['2026-01-01 08:00:00', '2026-01-02 07:59:50'],
