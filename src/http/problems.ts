@@ -17,6 +17,7 @@ const codeOfStatus: Readonly<Record<number, ErrorCode>> = {
   400: 'REQUEST_INVALID',
   404: 'ROUTE_UNKNOWN',
   413: 'TOO_LARGE',
+  414: 'REQUEST_INVALID',
   415: 'REQUEST_INVALID',
 }
 
