@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
 import { addAccountCommands } from './cli-accounts.ts'
+import { addProveCommand } from './cli-proofs.ts'
 import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
 import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
@@ -144,6 +145,8 @@ feed
       if (run.state === 'stopped') process.exitCode = NO
     }),
   )
+
+addProveCommand(feed)
 
 program
   .command('consumer')

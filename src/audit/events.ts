@@ -13,6 +13,7 @@ export const auditEvents = {
   'feed.drafted': { personal: false, en: 'A version of a feed was written', zh: '编写数据接入版本' },
   'feed.moved': { personal: false, en: 'A version of a feed moved to another state', zh: '数据接入版本状态变更' },
   'feed.tested': { personal: false, en: 'A test batch of a feed was read', zh: '数据接入测试批次' },
+  'feed.proved': { personal: false, en: 'A feed was proved against its source', zh: '数据接入上线验证' },
   'feed.previewed': { personal: true, en: 'Rows of a feed are about to be shown to an account', zh: '向账号预览数据' },
   'feed.secret-set': { personal: false, en: 'A secret of a feed was set', zh: '设置数据接入密钥' },
   'endpoint.approved': { personal: false, en: 'An address was registered for a department', zh: '登记部门数源地址' },

@@ -13,6 +13,7 @@ import * as quality from './migrations/0005-quality.ts'
 import * as persons from './migrations/0006-persons.ts'
 import * as compare from './migrations/0007-compare.ts'
 import * as feedLife from './migrations/0008-feed-life.ts'
+import * as feedProof from './migrations/0009-feed-proof.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -23,6 +24,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0006-persons': persons,
   '0007-compare': compare,
   '0008-feed-life': feedLife,
+  '0009-feed-proof': feedProof,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -8,10 +8,12 @@ import { readPointer } from './pointer.ts'
 // A longer one does not fit a request line that servers accept (8,000 bytes, RFC 9110 §4.1) beside the rest of the query.
 const MAX_TOKEN_LENGTH = 4000
 
-/** The answer to one request: its document, and its header Link. */
+/** The answer to one request: its document, and what of its headers is looked at. */
 export interface HttpDocument {
   readonly body: unknown
   readonly link: string | undefined
+  /** Header Date: the server's clock, to the second. */
+  readonly date: string
 }
 
 /** Where each kind of paging finds the next page in an answer; null where the place is counted instead. */

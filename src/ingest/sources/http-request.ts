@@ -45,8 +45,8 @@ async function readPage(door: HttpDoor, answer: Dispatcher.ResponseData, what: s
   try {
     const body = await readDocument(answer.body, answer.headers, door.expected)
     refuseFault(body)
-    const { link } = answer.headers
-    return { body, link: Array.isArray(link) ? link.join(', ') : link }
+    const { link, date } = answer.headers
+    return { body, link: Array.isArray(link) ? link.join(', ') : link, date: String(date) }
   } catch (error) {
     throw toBodyError(error, what)
   } finally {

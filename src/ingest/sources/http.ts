@@ -65,7 +65,14 @@ async function readAt(
   // The empty page that ends paging by place is not one of the pages the manifest counts.
   if (page.rows.length > 0 || !done) assertPageCount(next.pages, limits)
   const rows = fresh.map((value, row) => ({ row, value }))
-  return { rows, cursor: next, done, ...(next.total === null ? {} : { total: next.before + next.total }) }
+  const sourceTime = Date.parse(answer.date)
+  return {
+    rows,
+    cursor: next,
+    done,
+    ...(next.total === null ? {} : { total: next.before + next.total }),
+    ...(Number.isNaN(sourceTime) ? {} : { sourceTime }),
+  }
 }
 
 /** Where reading goes on after `page`: at its own next place, at the time of its last row, or at the window's beginning again. */

@@ -15,6 +15,8 @@ export interface SourcePage {
   readonly done: boolean
   /** The source's own count of everything it offers in this run, where it states one. */
   readonly total?: number
+  /** The source's own clock as it answered, in milliseconds since 1970, where it tells the time. */
+  readonly sourceTime?: number
   /** To be called once the page is saved, so that the source may be told what is done with. Never throws. */
   readonly saved?: () => Promise<void>
 }
