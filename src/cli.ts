@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
 import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
+import { addPreviewCommand } from './cli-feeds.ts'
 import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
 import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
@@ -147,6 +148,7 @@ feed
   )
 
 addProveCommand(feed)
+addPreviewCommand(feed)
 
 program
   .command('consumer')

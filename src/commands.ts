@@ -99,21 +99,30 @@ export interface AddFeedOptions {
   readonly secret: readonly string[]
 }
 
-/** `feed add`: registers a feed from its manifest. Nothing is changed when anything is wrong. */
+/** A manifest file with its settings and the secrets that it names, as a command gives them. Throws what is wrong with either. */
+export function readGivenManifest(
+  file: string,
+  options: AddFeedOptions,
+  datasets: ReadonlyMap<string, Dataset> = loadDatasets(),
+): { readonly manifest: Manifest; readonly secrets: Readonly<Record<string, string>> } {
+  const manifest = parseManifest(applySettings(readJsonFile(file), options.set), datasets)
+  return { manifest, secrets: readSecrets(manifest, options.secret) }
+}
+
+/** `feed add`: registers a feed from its manifest and activates it in one go. Nothing is changed when anything is wrong. */
 export async function addFeed(
   place: Place,
   file: string,
   options: AddFeedOptions,
 ): Promise<{ feed: string; dataset: string }> {
-  const datasets = isOpen(place) ? place.datasets : loadDatasets()
-  const manifest = parseManifest(applySettings(readJsonFile(file), options.set), datasets)
-  const secrets = readSecrets(manifest, options.secret)
+  const { manifest, secrets } = readGivenManifest(file, options, isOpen(place) ? place.datasets : loadDatasets())
   return within(place, async ({ database, keys }) => {
     const { code, dataset } = manifest.feed
     const sealed = seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify(secrets))
     await database.transaction(async ({ query, audit }) => {
       await insertFeed(query, manifest, sealed)
-      await audit({ type: 'feed.added', actor: operator(), outcome: 'ok', feed: code, dataset })
+      const details = { version: 1, state: 'active' }
+      await audit({ type: 'feed.added', actor: operator(), outcome: 'ok', feed: code, dataset, details })
     })
     return { feed: code, dataset }
   })

@@ -9,7 +9,11 @@ interface EventEntry {
 }
 
 export const auditEvents = {
-  'feed.added': { personal: false, en: 'A feed was registered', zh: '登记数据接入' },
+  'feed.added': {
+    personal: false,
+    en: 'A feed was registered and activated by an operator',
+    zh: '运维人员登记并启用数据接入',
+  },
   'feed.drafted': { personal: false, en: 'A version of a feed was written', zh: '编写数据接入版本' },
   'feed.moved': { personal: false, en: 'A version of a feed moved to another state', zh: '数据接入版本状态变更' },
   'feed.tested': { personal: false, en: 'A test batch of a feed was read', zh: '数据接入测试批次' },
