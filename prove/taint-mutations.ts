@@ -57,7 +57,7 @@ const mutations: readonly Mutation[] = [
   {
     name: 'an answer is kept in a temporary file',
     file: 'src/ingest/sources/http-body.ts',
-    find: /(?<=function parse\(bytes: Buffer\): unknown \{)/g,
+    find: /(?<=function parseText\(bytes: Buffer, [^{]*\{)/g,
     replace: `process.getBuiltinModule('fs').writeFileSync(process.getBuiltinModule('os').tmpdir() + '/page.json', bytes);`,
     sink: 'temporary files',
   },

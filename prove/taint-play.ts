@@ -27,6 +27,8 @@ interface PlayOptions {
 /** What the play moved: a proof about nothing proves nothing. */
 export interface Played {
   readonly records: number
+  /** Those of the records that were merged out of others. */
+  readonly persons: number
   readonly rejections: number
   readonly rules: readonly string[]
   readonly delivered: number
@@ -134,13 +136,14 @@ async function count(stage: Stage, pulled: number, faults: readonly string[]): P
   const { rows: rules } = await stage.owner.query<{ rule: string }>(
     `select distinct reason->>'rule' as rule from gridbridge.rejection, jsonb_array_elements(reasons) as reason order by 1`,
   )
-  const { rows } = await stage.owner.query<{ records: number; rejections: number }>(
-    `select (select count(*) from gridbridge.record where masked is not null)::int as records, (select count(*) from gridbridge.rejection)::int as rejections`,
+  const { rows } = await stage.owner.query<Pick<Played, 'records' | 'persons' | 'rejections'>>(
+    `select (select count(*) from gridbridge.record where masked is not null)::int as records,
+            (select count(*) from gridbridge.record where masked is not null and feed_id = 0)::int as persons, (select count(*) from gridbridge.rejection)::int as rejections`,
   )
   const deliveries = await sumDeliveries(stage.installation.database.query)
   const delivered = deliveries.reduce((total, { acknowledged }) => total + acknowledged, 0)
   return {
-    ...(rows[0] ?? { records: 0, rejections: 0 }),
+    ...(rows[0] ?? { records: 0, persons: 0, rejections: 0 }),
     rules: rules.map(({ rule }) => rule),
     delivered,
     pulled,
@@ -189,7 +192,7 @@ async function begin(stage: Stage, options: PlayOptions): Promise<Started> {
   const others = await planOthers(stage, department, options)
   await addByCommand(stage, planResidents(department))
   await addFeeds(stage, others)
-  const datasets = options.everything ? ['resident', 'housing', 'entity'] : ['resident']
+  const datasets = options.everything ? ['resident', 'housing', 'entity', 'person'] : ['resident']
   const consumer = await addConsumers(stage, datasets.join(','))
   await startPlatform(stage, consumer.webhookSecret)
   const api = await stage.start('api', [...start, 'api'], true)

@@ -59,6 +59,8 @@ function findShortfalls(played: Played, canaries: number): readonly string[] {
   const missing = wantedRules.filter((rule) => !played.rules.includes(rule)).map((rule) => `${rule} refused nothing`)
   const few = Object.entries({
     records: played.records,
+    // Half of the canaries are residents, each a person.
+    persons: 2 * played.persons,
     delivered: played.delivered,
     pulled: played.pulled,
     opened: played.opened,
