@@ -93,6 +93,15 @@ describe('contradictions', () => {
     expect(conflicts.map(({ field, rule }) => [field, rule])).toEqual([['houseId', 'DQ-073']])
   })
 
+  test('where the believed source is silent, nothing of the others is shown and nothing is contradicted', () => {
+    const { record, conflicts } = merge(
+      source('public-security', { gridCode: '510502001001001' }),
+      source('health', { houseId: 'H-1' }),
+      source('civil-affairs', { houseId: 'H-2' }),
+    )
+    expect([record.fields['houseId'], conflicts]).toEqual([undefined, []])
+  })
+
   test('they hold no value', () => {
     const { conflicts } = merge(source('health', { name: '张测试' }), source('health', { name: '李样例' }))
     expect(conflicts).toHaveLength(1)

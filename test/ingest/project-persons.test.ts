@@ -117,6 +117,18 @@ describe('what changes at a source', () => {
     )
   })
 
+  test('a record that names somebody else by now tells nothing of its old person, before its own change is merged', async () => {
+    await people.store(people.police, createPerson())
+    await people.merge()
+    await people.store(people.police, createPerson({ zjhm: numbers[1], lxfs: '19900000009' }))
+    await people.store(people.civil, createDeathRow())
+    await projectPersons(installation)
+    const [person, ...others] = await people.persons()
+    expect(others).toEqual([])
+    expect(person?.clear).toMatchObject({ certNumber: numbers[0], lifeStatus: 'DECEASED' })
+    expect(person?.clear).not.toHaveProperty('phone')
+  })
+
   test('the rules of the merge change: everything is merged anew, and what comes to the same is not written', async () => {
     await people.store(people.police, createPerson())
     await people.merge()
