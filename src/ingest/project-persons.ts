@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { toAppError } from '../errors.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { isMinorRecord } from '../feeds/masks.ts'
 import type { Fields } from '../record.ts'
@@ -109,30 +110,53 @@ function digestPerson({ record, isMinor }: MergedPerson, protection: Protection)
   return { record, digest: protection.keys.token('digest', `minor|${digested.digest}`), isMinor }
 }
 
+/** Null for a record whose seal is broken: it must neither speak nor stop the persons beside it. */
+function tryReadSource(record: MemberRecord, dataset: Dataset, protection: Protection): PersonSource | null {
+  try {
+    return readSource(record, dataset, protection)
+  } catch (error) {
+    if (toAppError(error).code === 'SEAL_BROKEN') return null
+    throw error
+  }
+}
+
+/** What the persons of a page came to. */
+interface MergedPage {
+  /** Persons that were merged, or have no record left. */
+  readonly persons: readonly string[]
+  readonly merged: readonly MergedPerson[]
+  /** How many persons stay as they are, because a record of theirs was tampered with. */
+  readonly unreadable: number
+}
+
 async function mergePersons(
   query: Query,
   persons: readonly string[],
   datasets: PersonMerge['datasets'],
   protection: Protection,
-): Promise<readonly MergedPerson[]> {
+): Promise<MergedPage> {
   const sources = (await readMemberRecords(query, persons)).flatMap((record) => {
     const dataset = datasets.get(record.dataset)
-    return dataset === undefined ? [] : [{ person: record.person, source: readSource(record, dataset, protection) }]
+    return dataset === undefined ? [] : [{ person: record.person, source: tryReadSource(record, dataset, protection) }]
   })
-  return [...Map.groupBy(sources, ({ person }) => person)].map(([person, members]) =>
+  const unreadable = new Set(sources.filter(({ source }) => source === null).map(({ person }) => person))
+  const readable = sources.flatMap(({ person, source }) =>
+    source === null || unreadable.has(person) ? [] : [{ person, source }],
+  )
+  const merged = [...Map.groupBy(readable, ({ person }) => person)].map(([person, members]) =>
     mergePerson(
       person,
       members.map(({ source }) => source),
       protection.dataset.merge ?? [],
     ),
   )
+  return { persons: persons.filter((person) => !unreadable.has(person)), merged, unreadable: unreadable.size }
 }
 
 /** Saves the persons as records at the end of their change feed; those without a record left become tombstones. */
 async function savePersons(
   { query, audit }: Transaction,
-  persons: readonly string[],
-  merged: readonly MergedPerson[],
+  { persons, merged, unreadable }: MergedPage,
   protection: Protection,
 ): Promise<void> {
   const owner = await findPersonOwner(query, protection.dataset.name)
@@ -148,15 +172,15 @@ async function savePersons(
     found.map((conflict) => ({ person: record.recordId, ...conflict })),
   )
   await replaceConflicts(query, persons, conflicts)
-  if (inserted + updated + deleted === 0) return
+  if (inserted + updated + deleted + unreadable === 0) return
   await audit({
     type: 'persons.merged',
     actor: 'system:worker',
-    outcome: 'ok',
+    outcome: unreadable === 0 ? 'ok' : 'failed',
     feed: MERGED_FEED.code,
     dataset: protection.dataset.name,
     count: persons.length,
-    details: { inserted, updated, deleted, conflicts: conflicts.length },
+    details: { inserted, updated, deleted, conflicts: conflicts.length, unreadable },
   })
 }
 
@@ -168,7 +192,7 @@ async function mergePage(transaction: Transaction, context: PersonMerge, found: 
   const protection = { dataset: found.merged, feed: MERGED_FEED.code, keys, today: new Date() }
   const members = due.records.map((record) => ({ record, person: personOf(record, keys) }))
   const persons = await moveMembers(query, members)
-  await savePersons(transaction, persons, await mergePersons(query, persons, datasets, protection), protection)
+  await savePersons(transaction, await mergePersons(query, persons, datasets, protection), protection)
   await due.settle()
   return true
 }
@@ -177,7 +201,8 @@ async function mergePage(transaction: Transaction, context: PersonMerge, found: 
  * Merges the persons of the next page of changes: who belongs to whom, the merged records, their conflicts and the cursor in
  * ONE transaction, so a crash repeats the page, and a merge that comes to the same writes nothing. Clear values are opened in
  * memory, because masks do not compose: which mask holds is judged for the merged record, and two names may mask alike.
- * `idle`: nothing was due; `busy`: another process merges. Throws SEAL_BROKEN, KEY_UNAVAILABLE, DATABASE_UNAVAILABLE.
+ * A person with a record that was tampered with stays as it is, and the audit entry says so. `idle`: nothing was due; `busy`:
+ * another process merges. Throws KEY_UNAVAILABLE, DATABASE_UNAVAILABLE.
  */
 export async function projectPersons(context: PersonMerge): Promise<'more' | 'idle' | 'busy'> {
   const found = findMergedDatasets(context.datasets)

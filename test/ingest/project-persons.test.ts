@@ -213,6 +213,29 @@ test('a crash in the middle of a page leaves nothing behind, and the repeat come
   expect(await people.persons()).toMatchObject([{ version: 1, clear: { lifeStatus: 'ALIVE' } }])
 })
 
+test('a record that was tampered with leaves its person as it is and stops nobody else', async () => {
+  await people.store(people.police, createPerson())
+  await people.merge()
+  const [before] = await people.persons()
+  await installation.asOwner('update gridbridge.record set sealed = sealed || sealed where feed_id <> 0')
+  await people.store(
+    people.platform,
+    createPerson({ id: 'Z-1' }),
+    createPerson({ id: 'Z-2', zjhm: numbers[1], xm: '李样例' }),
+  )
+  await people.merge()
+  const after = await people.persons()
+  expect(after).toHaveLength(2)
+  expect(after).toContainEqual(before)
+  const [entry] = await installation.asOwner<{ outcome: string; body: Buffer }>(
+    `select outcome, body from audit.entry where event_type = 'persons.merged' order by recorded_at desc limit 1`,
+  )
+  expect([entry?.outcome, JSON.parse(String(entry?.body))]).toMatchObject([
+    'failed',
+    { details: { inserted: 1, unreadable: 1 } },
+  ])
+})
+
 test('of two processes that merge at once one works and the other leaves it to that one', async () => {
   await people.store(people.police, createPerson())
   const outcomes = await Promise.all([1, 2, 3, 4].map(() => projectPersons(installation)))
