@@ -10,7 +10,7 @@ export interface JsonOption {
   readonly json?: boolean
 }
 
-export const print = (text: string): void => void process.stdout.write(`${text}\n`)
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
 export const config = (): Config => loadConfig(process.env)
 export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 

@@ -80,8 +80,7 @@ export interface GateFault {
 const LUZHOU_ARTICLE = '22'
 
 /** Whether records of the dataset say anything about a person. */
-export const isPersonal = (dataset: Dataset): boolean =>
-  dataset.properties.some((property) => property.class !== 'none')
+const isPersonal = (dataset: Dataset): boolean => dataset.properties.some((property) => property.class !== 'none')
 
 type Rule<Subject> = readonly [pointer: string, wanted: string, holds: (subject: Subject, input: GateInput) => boolean]
 

@@ -1,4 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { toCoreMetadata } from '../feeds/core-metadata.ts'
@@ -7,7 +6,7 @@ import { registeredDepartments } from '../feeds/departments.ts'
 import { dropRefusal, listCoverage, refuseSharing, type Coverage } from '../store/coverage.ts'
 import { listCatalogue } from '../store/feed-versions.ts'
 import { actorOf, admit } from './accounts.ts'
-import { assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
+import { asPlugin, describeRoute, type Route } from './management.ts'
 
 const Catalogue = Type.Object(
   {
@@ -98,11 +97,8 @@ function viewCoverage(known: readonly Coverage[], datasets: ReadonlyMap<string, 
   return { cells, totals }
 }
 
-/** The catalogue for the city's exchange platform, and how far the departments are connected (Luzhou Art. 22). */
-export const catalogueRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+const exportCatalogueRoute: Route = (server, context) => {
   const { database, datasets } = context
-  server.addHook('preValidation', async (request) => assertPlainBody(request.body))
-
   server.get(
     '/api/v1/catalogue',
     {
@@ -123,7 +119,10 @@ export const catalogueRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { entries, withoutEntry }
     },
   )
+}
 
+const showCoverageRoute: Route = (server, context) => {
+  const { database, datasets } = context
   server.get(
     '/api/v1/coverage',
     {
@@ -138,7 +137,10 @@ export const catalogueRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return viewCoverage(await listCoverage(database.query), datasets)
     },
   )
+}
 
+const refuseSharingRoute: Route = (server, context) => {
+  const { database } = context
   server.put(
     '/api/v1/coverage/:department/:dataset/refusal',
     {
@@ -161,7 +163,10 @@ export const catalogueRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { refused: true }
     },
   )
+}
 
+const reconsiderSharingRoute: Route = (server, context) => {
+  const { database } = context
   server.delete(
     '/api/v1/coverage/:department/:dataset/refusal',
     {
@@ -182,3 +187,11 @@ export const catalogueRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
     },
   )
 }
+
+/** The catalogue for the city's exchange platform, and how far the departments are connected (Luzhou Art. 22). */
+export const catalogueRoutes = asPlugin([
+  exportCatalogueRoute,
+  showCoverageRoute,
+  refuseSharingRoute,
+  reconsiderSharingRoute,
+])

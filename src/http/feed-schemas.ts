@@ -13,7 +13,7 @@ const numberOrNull = (description: string) => Type.Union([Type.Integer(), Type.N
 const names = (description: string) => Type.Array(Type.String(), { description })
 
 /** Days, codes and texts are judged by the gate, so that a draft can be saved before it is complete. */
-export const LegalBasis = Type.Object(
+const LegalBasis = Type.Object(
   {
     departmentLaw: Type.Object(
       {
@@ -52,7 +52,7 @@ export const LegalBasis = Type.Object(
 const literals = <const Values extends readonly string[]>(values: Values, description: string) =>
   Type.Enum([...values] as Values[number][], { description })
 
-export const CatalogueEntry = Type.Object(
+const CatalogueEntry = Type.Object(
   {
     classification: Type.String({
       pattern: '^[0-9]{6,12}$',

@@ -1,4 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { compareFields } from '../feeds/impact.ts'
@@ -13,7 +12,7 @@ import { listGrants } from '../store/consumers.ts'
 import { listVersions, saveTestReport, type FeedVersion, type TestReport } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
 import { FeedCode, ImpactView, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'
-import { admitToFeed, assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
+import { admitToFeed, asPlugin, describeRoute, type ManagementContext, type Route } from './management.ts'
 
 /** Opens the source of a version, and closes it whatever happens. */
 async function reading<Result>(
@@ -112,10 +111,7 @@ const SecretSet = Type.Object(
   { title: 'FeedSecretSet' },
 )
 
-/** What moves a feed along: secrets, preview, review, test batch, activation, suspension and its end. */
-export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
-  server.addHook('preValidation', async (request) => assertPlainBody(request.body))
-
+const setFeedSecretRoute: Route = (server, context) => {
   server.put(
     '/api/v1/feeds/:code/secrets/:name',
     {
@@ -136,7 +132,9 @@ export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { name, given: true as const }
     },
   )
+}
 
+const previewFeedRoute: Route = (server, context) => {
   server.post(
     '/api/v1/feeds/:code/preview',
     {
@@ -159,7 +157,9 @@ export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { dataset, fields: [...fields], rows: lines, read }
     },
   )
+}
 
+const testFeedRoute: Route = (server, context) => {
   server.post(
     '/api/v1/feeds/:code/test',
     {
@@ -179,7 +179,9 @@ export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { ...report, rules: { ...report.rules } }
     },
   )
+}
 
+const moveFeedRoute: Route = (server, context) => {
   server.post(
     '/api/v1/feeds/:code/moves',
     {
@@ -201,7 +203,9 @@ export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
       return { code, ...(await moveFeed(context, account, { code, action, reason })) }
     },
   )
+}
 
+const showFeedImpactRoute: Route = (server, context) => {
   server.get(
     '/api/v1/feeds/:code/impact',
     {
@@ -220,3 +224,12 @@ export const feedsLifeRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
     },
   )
 }
+
+/** What moves a feed along: secrets, preview, review, test batch, activation, suspension and its end. */
+export const feedsLifeRoutes = asPlugin([
+  setFeedSecretRoute,
+  previewFeedRoute,
+  testFeedRoute,
+  moveFeedRoute,
+  showFeedImpactRoute,
+])

@@ -1,6 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
-import { diffJson } from '../feeds/json-diff.ts'
 import { actionsFrom } from '../feeds/life.ts'
 import { parseManifest } from '../feeds/manifest.ts'
 import { findMissing, keepsCursor } from '../ingest/feed-life.ts'
@@ -15,64 +12,15 @@ import {
 } from '../ingest/registration.ts'
 import { isPermitted } from '../security/permissions.ts'
 import type { Account } from '../store/accounts.ts'
-import {
-  findVersion,
-  listVersions,
-  nameAccounts,
-  summariseFeeds,
-  type FeedContent,
-  type FeedVersion,
-} from '../store/feed-versions.ts'
+import { listVersions, nameAccounts, summariseFeeds } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
-import { admit, recogniseAccount } from './accounts.ts'
-import {
-  DiffView,
-  DraftBody,
-  FeedCode,
-  FeedList,
-  FeedView,
-  VersionSummary,
-  VersionView,
-  Written,
-} from './feed-schemas.ts'
-import { admitToFeed, assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
+import { assertPermitted, recogniseAccount } from './accounts.ts'
+import { DraftBody, FeedCode, FeedList, FeedView, Written } from './feed-schemas.ts'
+import { signers, summarise } from './feed-views.ts'
+import { admitToFeed, asPlugin, describeRoute, type ManagementContext, type Route } from './management.ts'
 
 /** A manifest has at most some hundred mappings; the largest of the connectors is 12 KB. */
 const BODY_BYTES = 262_144
-
-const VersionNumber = Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Number of a version' })
-
-type Names = ReadonlyMap<number, string>
-
-const nameOf = (names: Names, id: number | null): string | null => (id === null ? null : (names.get(id) ?? null))
-
-function summarise(version: FeedVersion, names: Names) {
-  const { version: number, state, origin, note, equalTo, reason, testReport, createdAt } = version
-  return {
-    version: number,
-    state,
-    origin,
-    note,
-    equalTo,
-    reason,
-    author: nameOf(names, version.authorId),
-    submittedBy: nameOf(names, version.submittedBy),
-    reviewedBy: nameOf(names, version.reviewedBy),
-    approvedBy: nameOf(names, version.approvedBy),
-    activatedBy: nameOf(names, version.activatedBy),
-    test: testReport === null ? null : { ...testReport, rules: { ...testReport.rules } },
-    createdAt: createdAt.toISOString(),
-  }
-}
-
-const signers = (versions: readonly FeedVersion[]): readonly (number | null)[] =>
-  versions.flatMap((one) => [one.authorId, one.submittedBy, one.reviewedBy, one.approvedBy, one.activatedBy])
-
-const content = ({ manifest, legalBasis, catalogue }: FeedContent) => ({
-  manifest: { ...manifest },
-  legalBasis,
-  catalogue,
-})
 
 async function viewFeed(context: ManagementContext, account: Account, feed: Feed) {
   const { query } = context.database
@@ -114,21 +62,20 @@ function readDraft({ datasets }: ManagementContext, given: GivenDraft): Draft {
   }
 }
 
-/** Registering, reading and changing feeds; nothing here makes one run. */
-export const feedsRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+const listFeedsRoute: Route = (server, context) => {
   const { query } = context.database
-  server.addHook('preValidation', async (request) => assertPlainBody(request.body))
-
   server.get(
     '/api/v1/feeds',
     { schema: describeRoute('listFeeds', '数据接入列表 / Feeds of the own department, or of all', FeedList) },
     async (request) => {
       const account = await recogniseAccount(context, request.headers.authorization)
-      await admit(context, request.headers.authorization, 'feed.read', account.department)
+      await assertPermitted(context, account, 'feed.read', account.department)
       return { feeds: [...(await summariseFeeds(query, account.department))] }
     },
   )
+}
 
+const registerFeedRoute: Route = (server, context) => {
   server.post(
     '/api/v1/feeds',
     {
@@ -140,13 +87,15 @@ export const feedsRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
     },
     async (request) => {
       const account = await recogniseAccount(context, request.headers.authorization)
-      await admit(context, request.headers.authorization, 'feed.edit', account.department)
+      await assertPermitted(context, account, 'feed.edit', account.department)
       const draft = readDraft(context, request.body)
-      await admit(context, request.headers.authorization, 'feed.edit', draft.manifest.feed.department)
+      await assertPermitted(context, account, 'feed.edit', draft.manifest.feed.department)
       return { code: draft.manifest.feed.code, version: await registerFeed(context, account, draft) }
     },
   )
+}
 
+const showFeedRoute: Route = (server, context) => {
   server.get(
     '/api/v1/feeds/:code',
     {
@@ -165,7 +114,9 @@ export const feedsRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
       return viewFeed(context, account, feed)
     },
   )
+}
 
+const writeFeedDraftRoute: Route = (server, context) => {
   server.put(
     '/api/v1/feeds/:code/draft',
     {
@@ -186,92 +137,7 @@ export const feedsRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
       return { code, version: await writeDraft(context, account, code, readDraft(context, request.body)) }
     },
   )
-
-  server.get(
-    '/api/v1/feeds/:code/versions',
-    {
-      schema: {
-        ...describeRoute(
-          'listFeedVersions',
-          '版本列表 / Versions of a feed, the newest first',
-          Type.Object(
-            {
-              versions: Type.Array(VersionSummary, { description: 'The newest first' }),
-            },
-            { title: 'FeedVersionList' },
-          ),
-        ),
-        params: FeedCode,
-      },
-    },
-    async (request) => {
-      const { feed } = await admitToFeed(context, request.headers.authorization, 'feed.read', request.params.code)
-      const versions = await listVersions(query, feed.feedId)
-      const names = await nameAccounts(query, signers(versions))
-      return { versions: versions.map((version) => summarise(version, names)) }
-    },
-  )
-
-  server.get(
-    '/api/v1/feeds/:code/versions/:version',
-    {
-      schema: {
-        ...describeRoute(
-          'showFeedVersion',
-          '查看版本 / One version with its manifest, legal basis and catalogue entry',
-          VersionView,
-        ),
-        params: Type.Object({ ...FeedCode.properties, version: VersionNumber }),
-      },
-    },
-    async (request) => {
-      const { code, version } = request.params
-      const { feed } = await admitToFeed(context, request.headers.authorization, 'feed.read', code)
-      const found = await findVersion(query, feed.feedId, version)
-      return { ...summarise(found, await nameAccounts(query, signers([found]))), ...content(found) }
-    },
-  )
-
-  server.get(
-    '/api/v1/feeds/:code/diff',
-    {
-      schema: {
-        ...describeRoute('diffFeedVersions', '版本差异 / What differs between two versions', DiffView),
-        params: FeedCode,
-        querystring: Type.Object({ from: VersionNumber, to: VersionNumber }),
-      },
-    },
-    async (request) => {
-      const { from, to } = request.query
-      const { feed } = await admitToFeed(context, request.headers.authorization, 'feed.read', request.params.code)
-      const [before, after] = [await findVersion(query, feed.feedId, from), await findVersion(query, feed.feedId, to)]
-      return { from, to, differences: [...diffJson(content(before), content(after))] }
-    },
-  )
-
-  server.post(
-    '/api/v1/feeds/:code/rollback',
-    {
-      schema: {
-        ...describeRoute(
-          'rollBackFeed',
-          '回退到旧版本 / Write a new draft version that is equal to an old one',
-          Written,
-        ),
-        params: FeedCode,
-        body: Type.Object(
-          { version: VersionNumber, note: Type.Optional(Type.String({ maxLength: 500 })) },
-          { additionalProperties: false },
-        ),
-      },
-    },
-    async (request) => {
-      const { code } = request.params
-      const { version, note = '' } = request.body
-      const { account, feed } = await admitToFeed(context, request.headers.authorization, 'feed.edit', code)
-      const old = await findVersion(query, feed.feedId, version)
-      const draft = { ...old, manifest: parseManifest(old.manifest, context.datasets), note, equalTo: version }
-      return { code, version: await writeDraft(context, account, code, draft) }
-    },
-  )
 }
+
+/** Registering, reading and changing feeds; nothing here makes one run. */
+export const feedsRoutes = asPlugin([listFeedsRoute, registerFeedRoute, showFeedRoute, writeFeedDraftRoute])

@@ -1,4 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { registeredDepartments } from '../feeds/departments.ts'
@@ -6,8 +5,8 @@ import { isDate } from '../feeds/formats.ts'
 import { isEndpointAddress, type Endpoint } from '../security/endpoints.ts'
 import { insertEndpoint, listEndpoints, withdrawEndpoint } from '../store/endpoints.ts'
 import { listServiceItems, publishServiceItem, type ServiceItem } from '../store/service-items.ts'
-import { actorOf, admit, recogniseAccount } from './accounts.ts'
-import { assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
+import { actorOf, admit, assertPermitted, recogniseAccount } from './accounts.ts'
+import { asPlugin, describeRoute, type Route } from './management.ts'
 
 const endpointFacts = {
   department: Type.String({ maxLength: 60, description: 'Department whose feeds may read from here' }),
@@ -81,11 +80,8 @@ function checkItem({ name, validFrom, validTo }: ServiceItem): void {
     throw new AppError('REQUEST_INVALID', 'body/validFrom, body/validTo: wanted days, the second after the first')
 }
 
-/** What feeds stand on: registered addresses and the published service items. */
-export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+const listEndpointsRoute: Route = (server, context) => {
   const { database } = context
-  server.addHook('preValidation', async (request) => assertPlainBody(request.body))
-
   server.get(
     '/api/v1/endpoints',
     {
@@ -97,11 +93,14 @@ export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
     },
     async (request) => {
       const account = await recogniseAccount(context, request.headers.authorization)
-      await admit(context, request.headers.authorization, 'endpoint.read', account.department)
+      await assertPermitted(context, account, 'endpoint.read', account.department)
       return { endpoints: [...(await listEndpoints(database.query, account.department))] }
     },
   )
+}
 
+const approveEndpointRoute: Route = (server, context) => {
+  const { database } = context
   server.post(
     '/api/v1/endpoints',
     {
@@ -131,7 +130,10 @@ export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
       })
     },
   )
+}
 
+const withdrawEndpointRoute: Route = (server, context) => {
+  const { database } = context
   server.delete(
     '/api/v1/endpoints/:endpointId',
     {
@@ -150,7 +152,10 @@ export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
       })
     },
   )
+}
 
+const listServiceItemsRoute: Route = (server, context) => {
+  const { database } = context
   server.get(
     '/api/v1/service-items',
     { schema: describeRoute('listServiceItems', '服务事项清单 / Items of the published service list', ItemList) },
@@ -159,7 +164,10 @@ export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
       return { items: [...(await listServiceItems(database.query))] }
     },
   )
+}
 
+const publishServiceItemRoute: Route = (server, context) => {
+  const { database } = context
   server.put(
     '/api/v1/service-items/:code',
     {
@@ -186,3 +194,12 @@ export const groundRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
     },
   )
 }
+
+/** What feeds stand on: registered addresses and the published service items. */
+export const groundRoutes = asPlugin([
+  listEndpointsRoute,
+  approveEndpointRoute,
+  withdrawEndpointRoute,
+  listServiceItemsRoute,
+  publishServiceItemRoute,
+])

@@ -1,3 +1,4 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from 'typebox'
 import type { Dataset } from '../feeds/datasets.ts'
 import { AppError } from '../errors.ts'
@@ -46,6 +47,19 @@ export async function admitToFeed(
   await assertPermitted(context, account, action, feed.department)
   return { account, feed }
 }
+
+export type ManagementServer = Parameters<FastifyPluginAsyncTypebox<ManagementContext>>[0]
+
+/** One route, added to the server that it is given. */
+export type Route = (server: ManagementServer, context: ManagementContext) => void
+
+/** Routes as a plugin; every body is looked at before its schema is. */
+export const asPlugin =
+  (routes: readonly Route[]): FastifyPluginAsyncTypebox<ManagementContext> =>
+  async (server, context) => {
+    server.addHook('preValidation', async (request) => assertPlainBody(request.body))
+    for (const route of routes) route(server, context)
+  }
 
 /** A manifest is four levels deep; the deepest of its parts ends at eight. */
 const MOST_LEVELS = 16

@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
@@ -78,7 +79,15 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
-  for (const routes of [accountRoute, feedsRoutes, feedsLifeRoutes, catalogueRoutes, groundRoutes, personsRoutes]) {
+  for (const routes of [
+    accountRoute,
+    feedsRoutes,
+    feedVersionsRoutes,
+    feedsLifeRoutes,
+    catalogueRoutes,
+    groundRoutes,
+    personsRoutes,
+  ]) {
     await server.register(routes, context)
   }
   await server.register(operationsRoutes, context)
