@@ -19,6 +19,7 @@ const words: { readonly [Kind in keyof SourceByKind]: (source: SourceByKind[Kind
     ...('compression' in format ? ['gzip'] : []),
     marker.kind === 'list' ? 'list of the batch' : 'marker',
   ],
+  push: ({ auth }) => ['signed batches', auth.digest],
 }
 
 function wordsOf<Kind extends keyof SourceByKind>(kind: Kind, source: SourceByKind[Kind]): readonly string[] {

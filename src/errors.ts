@@ -132,6 +132,31 @@ export const errorTable = {
     en: 'The department system failed again and again and is left alone for a while',
     zh: '数源连续失败，暂停访问',
   },
+  SIGNATURE_INVALID: {
+    status: 401,
+    retry: false,
+    en: 'The request is not signed by a department that posts to this feed',
+    zh: '请求签名无效或非该接入的报送部门',
+  },
+  CLOCK_SKEWED: {
+    status: 401,
+    retry: false,
+    en: 'The time of the request is more than five minutes from ours',
+    zh: '请求时间与本系统相差超过五分钟',
+  },
+  REQUEST_REPLAYED: {
+    status: 409,
+    retry: false,
+    en: 'A request with this nonce was received before',
+    zh: '该随机数的请求已收到过',
+  },
+  BATCH_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'A batch with this number was received with another body',
+    zh: '该批次号已收到过不同内容',
+  },
+  BATCH_UNKNOWN: { status: 404, retry: false, en: 'No batch has this number', zh: '没有此批次号' },
   RUN_UNKNOWN: { status: 404, retry: false, en: 'No run has this number', zh: '没有此编号的同步批次' },
   RUN_CONFLICT: {
     status: 409,

@@ -47,8 +47,12 @@ describe.for(connectors)('$name', ({ department, path }) => {
 
   test('names an example host and no true one', () => {
     const { source } = readManifest(path, datasets)
-    const hosts = { http: 'baseUrl', sql: 'host', file: 'host' } as const
-    const reached = source.kind === 'file' ? { host: 'local.invalid', ...source.transport } : source
+    const hosts = { http: 'baseUrl', sql: 'host', file: 'host', push: 'host' } as const
+    // A department that posts is not reached.
+    const reached =
+      source.kind === 'file' || source.kind === 'push'
+        ? { host: 'local.invalid', ...('transport' in source ? source.transport : {}) }
+        : source
     const host = new Map<string, unknown>(Object.entries(reached)).get(hosts[source.kind])
     expect(host).toMatch(/\.invalid$/)
   })

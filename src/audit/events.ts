@@ -25,6 +25,7 @@ export const auditEvents = {
   'service-item.published': { personal: false, en: 'An item of the service list was published', zh: '发布服务事项' },
   'sharing.refused': { personal: false, en: 'A department refused to share a dataset', zh: '部门不予共享' },
   'sharing.reconsidered': { personal: false, en: 'A department took its refusal back', zh: '部门撤回不予共享' },
+  'batch.received': { personal: false, en: 'A department posted a batch', zh: '部门报送批次' },
   'run.requested': { personal: false, en: 'A run of a feed was asked for', zh: '请求同步批次' },
   'page.saved': { personal: false, en: 'A page of a run was saved', zh: '保存一页数据' },
   'records.removed': {

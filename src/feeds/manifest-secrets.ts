@@ -23,6 +23,7 @@ function httpSecretNames({ auth, tls = {} }: HttpSourceManifest): readonly strin
 export function secretNames(source: SourceManifest): readonly string[] {
   if (source.kind === 'sql') return [source.password, ...caOf(source)]
   if (source.kind === 'file') return fileSecretNames(source)
+  if (source.kind === 'push') return [source.auth.appKey, source.auth.appSecret]
   return [...new Set(httpSecretNames(source))]
 }
 

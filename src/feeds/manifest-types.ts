@@ -200,7 +200,23 @@ export interface SqlSourceManifest {
   readonly timeoutMs: number
 }
 
-export type SourceManifest = HttpSourceManifest | SqlSourceManifest | FileSourceManifest
+/** The department posts signed batches; nothing of it is called. */
+export interface PushSourceManifest {
+  readonly kind: 'push'
+  /** Names of secrets. */
+  readonly auth: {
+    readonly kind: 'hmac'
+    readonly digest: 'sm3' | 'sha256'
+    readonly appKey: string
+    readonly appSecret: string
+  }
+  /** How a file is read that is posted instead of rows; none is taken where it is not given. */
+  readonly upload?: FileSourceManifest['format']
+  /** Rows of one page. */
+  readonly pageSize: number
+}
+
+export type SourceManifest = HttpSourceManifest | SqlSourceManifest | FileSourceManifest | PushSourceManifest
 
 export interface Mapping {
   readonly to: string

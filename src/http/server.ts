@@ -3,6 +3,7 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
+import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
@@ -37,12 +38,20 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   servers: [{ url: '/' }],
   tags: [
     { name: 'sharing', description: '共享 / Receiving data under an agreement' },
+    { name: 'posting', description: '报送 / Departments post batches of rows to their feeds' },
     { name: 'management', description: '管理 / Registering, reviewing and watching feeds, by account and role' },
     { name: 'operations', description: '运行 / Watching the service' },
   ],
   components: {
     securitySchemes: {
       token: { type: 'http', scheme: 'bearer', description: '来自 /oauth/token / From /oauth/token' },
+      signature: {
+        type: 'apiKey',
+        in: 'header',
+        name: 'X-Signature',
+        description:
+          'With X-App-Key, X-Timestamp (ms) and X-Nonce: hex HMAC over METHOD, PATH, sorted query, hex digest of the body, app key, timestamp and nonce, joined by line feeds',
+      },
       client: {
         type: 'http',
         scheme: 'basic',
@@ -90,6 +99,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   ]) {
     await server.register(routes, context)
   }
+  await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server
 }

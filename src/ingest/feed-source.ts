@@ -9,6 +9,7 @@ import type { Database } from '../store/database.ts'
 import { listEndpoints } from '../store/endpoints.ts'
 import type { Feed } from '../store/feeds.ts'
 import { openSource } from './sources/open.ts'
+import { openPushSource } from './sources/push.ts'
 import type { Secrets, Source } from './sources/source.ts'
 
 export interface SourceContext {
@@ -19,7 +20,7 @@ export interface SourceContext {
 }
 
 /** A manifest as it is about to be read, and who brought it in. */
-type Readable = Pick<Feed, 'code' | 'department' | 'secrets' | 'manifest' | 'origin'>
+type Readable = Pick<Feed, 'feedId' | 'code' | 'department' | 'secrets' | 'manifest' | 'origin'>
 
 /** The clear secrets of a feed by the names its manifest uses. Throws SEAL_BROKEN, KEY_UNAVAILABLE. */
 export function openSecrets({ code, secrets }: Pick<Feed, 'code' | 'secrets'>, keys: KeyRing): Secrets {
@@ -42,6 +43,7 @@ export function unregisteredPlaces(
  * openSource throws.
  */
 export async function openFeedSource({ database, keys, egress }: SourceContext, feed: Readable): Promise<Source> {
+  if (feed.manifest.source.kind === 'push') return openPushSource({ database, keys, feed })
   const endpoints = await listEndpoints(database.query, feed.department)
   const network = endpoints.filter(({ scheme }) => scheme !== 'file')
   const secrets = openSecrets(feed, keys)

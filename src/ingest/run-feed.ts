@@ -170,7 +170,7 @@ interface Saves {
 function openSaves({ database, feed, lease }: FeedRun, steering: Steering): Saves {
   const save = async (page: PageToSave, saved: SourcePage['saved']): Promise<void> => {
     const totals = await savePage(database, feed, lease, page)
-    await saved?.()
+    await saved?.({ valid: page.valid, rejected: page.rejections.length })
     steering.hear(totals.wanted)
     refuseTooManyRejections(feed, totals)
   }

@@ -14,6 +14,7 @@ import * as persons from './migrations/0006-persons.ts'
 import * as compare from './migrations/0007-compare.ts'
 import * as feedLife from './migrations/0008-feed-life.ts'
 import * as feedProof from './migrations/0009-feed-proof.ts'
+import * as push from './migrations/0010-push.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -25,6 +26,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0007-compare': compare,
   '0008-feed-life': feedLife,
   '0009-feed-proof': feedProof,
+  '0010-push': push,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

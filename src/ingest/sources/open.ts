@@ -1,3 +1,4 @@
+import { AppError } from '../../errors.ts'
 import type { Manifest, SourceManifest } from '../../feeds/manifest-types.ts'
 import type { EgressGuard } from '../../security/egress.ts'
 import { openFileSource } from './file.ts'
@@ -20,6 +21,9 @@ const openers: { readonly [Kind in keyof SourceByKind]: Opener<Kind> } = {
   sql: (source, { limits, record }, secrets, egress) =>
     openSqlSource({ manifest: source, limits, secrets, egress, recordId: record.id }),
   file: async (source, { limits }, secrets, egress) => openFileSource({ manifest: source, limits, secrets, egress }),
+  push: async () => {
+    throw new AppError('MANIFEST_INVALID', 'a push source is called by its department; it is opened by openFeedSource')
+  },
 }
 
 /**

@@ -18,7 +18,13 @@ export interface SourcePage {
   /** The source's own clock as it answered, in milliseconds since 1970, where it tells the time. */
   readonly sourceTime?: number
   /** To be called once the page is saved, so that the source may be told what is done with. Never throws. */
-  readonly saved?: () => Promise<void>
+  readonly saved?: (counts?: SavedRows) => Promise<void>
+}
+
+/** What became of the rows of a page. */
+export interface SavedRows {
+  readonly valid: number
+  readonly rejected: number
 }
 
 /** One opened department system. Made by the `open…Source` function of its kind. */

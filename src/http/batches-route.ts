@@ -1,0 +1,167 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { AppError } from '../errors.ts'
+import { openSecrets } from '../ingest/feed-source.ts'
+import { asPushFeed, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
+import { verifyRequest } from '../security/request-signature.ts'
+import { findFeed } from '../store/feeds.ts'
+import { findReceipt, takeNonce } from '../store/push-batches.ts'
+import { auditDenial, type ClientContext } from './clients.ts'
+import { problemAnswers } from './problem-schema.ts'
+
+/** Signed with what was read: a larger body has no business in one batch. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+/** As verifyRequest has it. */
+const CLOCK_MS = 5 * 60_000
+
+const Receipt = Type.Object(
+  {
+    batchNo: Type.String(),
+    digest: Type.String({ description: 'SM3 of the body, hex' }),
+    rows: Type.Integer(),
+    state: Type.String({ enum: ['received', 'read'], description: 'read: every row was judged' }),
+    valid: Type.Integer({
+      description: 'Rows that became records; with rejected they add up to rows once they were read',
+    }),
+    rejected: Type.Integer({ description: 'Rows that broke a rule; see the rejections of the feed' }),
+    receivedAt: Type.String({ format: 'date-time' }),
+    readAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+  },
+  { title: 'BatchReceipt' },
+)
+
+const Signature = Type.Object({
+  'x-app-key': Type.String({ maxLength: 200 }),
+  'x-timestamp': Type.String({ pattern: '^\\d{13}$', description: 'Milliseconds since 1970' }),
+  'x-nonce': Type.String({ minLength: 8, maxLength: 64, description: 'Never the same again' }),
+  'x-signature': Type.String({ pattern: '^[0-9A-Fa-f]{64}$' }),
+})
+
+const batchNumber = Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' })
+
+const Headers = Type.Intersect([Signature, Type.Object({ 'x-batch-no': batchNumber })])
+
+const FeedCode = Type.String({ maxLength: 40 })
+
+const answers = {
+  200: { description: '回执 / The receipt', content: { 'application/json': { schema: Receipt } } },
+  ...problemAnswers,
+}
+
+const posting = {
+  operationId: 'postBatch',
+  tags: ['posting'],
+  summary: '报送一批数据 / Post a batch of rows',
+  description:
+    'A JSON array, NDJSON or, where the manifest takes one, a CSV or XLSX file. The same batch number with the same body again gets the first receipt.',
+  security: [{ signature: [] }],
+  params: Type.Object({ code: FeedCode }),
+  headers: Headers,
+  response: answers,
+}
+
+const asking = {
+  operationId: 'readBatchReceipt',
+  tags: ['posting'],
+  summary: '查询回执 / Read the receipt of a batch',
+  security: [{ signature: [] }],
+  params: Type.Object({ code: FeedCode, batchNo: batchNumber }),
+  headers: Signature,
+  response: answers,
+}
+
+interface Signed {
+  readonly request: FastifyRequest
+  readonly code: string
+  readonly body: Buffer
+}
+
+const header = (request: FastifyRequest, name: string): string => String(request.headers[name] ?? '')
+
+/** The feed that a request was signed for. Unknown feeds, feeds of other kinds and wrong keys look the same from outside. */
+async function recogniseDepartment(
+  { database, keys }: ClientContext,
+  { request, code, body }: Signed,
+): Promise<PushFeed> {
+  const feed = await findFeed(database.query, code).then(asPushFeed, (error: unknown) => {
+    if (error instanceof AppError && error.code === 'FEED_UNKNOWN') return null
+    throw error
+  })
+  if (feed === null) throw new AppError('SIGNATURE_INVALID')
+  const { auth } = feed.manifest.source
+  const secrets = openSecrets(feed, keys)
+  const [path = '', query = ''] = request.raw.url?.split('?') ?? []
+  const timestamp = Number(header(request, 'x-timestamp'))
+  const signed = {
+    method: request.method,
+    path,
+    query: new URLSearchParams(query),
+    body,
+    appKey: secrets[auth.appKey] ?? '',
+    secret: secrets[auth.appSecret] ?? '',
+    timestamp,
+    nonce: header(request, 'x-nonce'),
+  }
+  const given = { isKey: header(request, 'x-app-key') === signed.appKey, signature: header(request, 'x-signature') }
+  // The clock is looked at after the signature, so that only who holds the secret learns that it is wrong.
+  const isSigned = verifyRequest(signed, given.signature, new Date(timestamp), auth.digest)
+  if (!given.isKey || !isSigned || signed.secret === '') throw new AppError('SIGNATURE_INVALID')
+  const skewMs = timestamp - Date.now()
+  if (Math.abs(skewMs) > CLOCK_MS)
+    throw new AppError('CLOCK_SKEWED', `by ${Math.round(skewMs / 1000)} s; set the clock right`)
+  return feed
+}
+
+/** Recognises the department and uses the nonce up. A refusal is audited. */
+async function admit(context: ClientContext, signed: Signed): Promise<PushFeed> {
+  try {
+    const feed = await recogniseDepartment(context, signed)
+    if (!(await takeNonce(context.database.query, feed.feedId, header(signed.request, 'x-nonce'))))
+      throw new AppError('REQUEST_REPLAYED', 'sign it anew with another nonce')
+    return feed
+  } catch (error) {
+    if (error instanceof AppError && error.status < 500) await auditDenial(context, 'department:unknown', error.code)
+    throw error
+  }
+}
+
+async function receive(context: ClientContext, signed: Signed) {
+  const { database, keys, auditDeadlineMs } = context
+  const { request, body } = signed
+  const feed = await admit(context, signed)
+  const most = feed.manifest.limits.pageBytes
+  if (body.length > most)
+    throw new AppError('TOO_LARGE', `given ${body.length} bytes, wanted at most ${most}; post smaller batches`)
+  const batchNo = header(request, 'x-batch-no')
+  const keep = await readBatch(feed, { batchNo, contentType: header(request, 'content-type'), body }, keys)
+  try {
+    return (await database.transaction(keep, auditDeadlineMs)).receipt
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'BATCH_CONFLICT')
+      await auditDenial(context, `department:${feed.department}`, error.code, feed.dataset)
+    throw error
+  }
+}
+
+/** Where departments post what they would rather not be asked for. */
+export const batchesRoute: FastifyPluginAsyncTypebox<ClientContext> = async (server, context) => {
+  // The signature is over the bytes as they came, so nothing is parsed before it was verified.
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MOST_BYTES }, (_request, body, done) =>
+    done(null, body),
+  )
+  server.post('/api/v1/feeds/:code/batches', { schema: posting, bodyLimit: MOST_BYTES }, async (request) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const receipt = await receive(context, { request, code: request.params.code, body })
+    return { ...receipt, receivedAt: receipt.receivedAt.toISOString(), readAt: receipt.readAt?.toISOString() ?? null }
+  })
+  server.get('/api/v1/feeds/:code/batches/:batchNo', { schema: asking }, async (request) => {
+    const { code, batchNo } = request.params
+    const feed = await admit(context, { request, code, body: Buffer.alloc(0) })
+    const receipt = await findReceipt(context.database.query, feed.feedId, batchNo)
+    if (receipt === null) throw new AppError('BATCH_UNKNOWN', batchNo)
+    return { ...receipt, receivedAt: receipt.receivedAt.toISOString(), readAt: receipt.readAt?.toISOString() ?? null }
+  })
+}

@@ -1,0 +1,159 @@
+import { hash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { TextDecoder } from 'node:util'
+import { AppError } from '../errors.ts'
+import type { FileFormat } from '../feeds/manifest-file.ts'
+import type { PushSourceManifest } from '../feeds/manifest-types.ts'
+import type { KeyRing } from '../security/key-ring.ts'
+import { sealAll } from '../security/seal.ts'
+import type { Transaction } from '../store/database.ts'
+import type { Feed } from '../store/feeds.ts'
+import { findReceipt, insertBatch, lockBatches, type Receipt } from '../store/push-batches.ts'
+import { requestRun } from '../store/runs.ts'
+import { openTable } from './sources/file-formats.ts'
+import { parseJson } from './sources/json.ts'
+import { readLines } from './sources/ndjson.ts'
+import { boundOfChunk } from './sources/push.ts'
+
+/** A feed whose department posts. */
+export type PushFeed = Feed & { readonly manifest: { readonly source: PushSourceManifest } }
+
+/** A feed that departments post to, or null for one of another kind. */
+export function asPushFeed(feed: Feed): PushFeed | null {
+  return feed.manifest.source.kind === 'push' ? (feed as PushFeed) : null
+}
+
+/** A batch as it came, from a department that was recognised. */
+export interface PostedBatch {
+  readonly batchNo: string
+  readonly contentType: string
+  readonly body: Buffer
+}
+
+export interface ReceivedBatch {
+  readonly receipt: Receipt
+  /** True where the batch had been received before: the receipt is the first one. */
+  readonly repeated: boolean
+}
+
+type ReadRows = (body: Buffer, source: PushSourceManifest) => Promise<readonly unknown[]>
+
+async function* inOne(body: Buffer): AsyncGenerator<Uint8Array> {
+  yield body
+}
+
+const refuse = (detail: string): AppError => new AppError('REQUEST_INVALID', detail)
+
+/** A file's bytes in memory where a file is wanted: rows in clear rest in no temporary file. */
+function handleOf(body: Buffer): FileHandle {
+  const handle = {
+    read: (buffer: Uint8Array, offset: number, length: number, position: number) => {
+      const bytesRead = body.copy(buffer, offset, position, Math.min(body.length, position + length))
+      return Promise.resolve({ bytesRead, buffer })
+    },
+    stat: () => Promise.resolve({ size: BigInt(body.length), mtimeNs: 0n }),
+    close: () => Promise.resolve(),
+  }
+  return handle as unknown as FileHandle
+}
+
+const readFile =
+  (kind: FileFormat['kind']): ReadRows =>
+  async (body, { upload }) => {
+    if (upload?.kind !== kind) throw refuse(`the manifest takes no upload as ${kind}`)
+    const file = {
+      name: 'the upload',
+      handle: handleOf(body),
+      bytes: body.length,
+      modifiedAt: 0n,
+      rowBytes: body.length,
+    }
+    const rows: unknown[] = []
+    for await (const { value } of (await openTable(file, upload)).rows()) rows.push(value)
+    return rows
+  }
+
+/** How each type of body is read into rows. */
+const readers: Readonly<Record<string, ReadRows>> = {
+  'application/json': async (body) => {
+    const rows = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    if (!Array.isArray(rows)) throw refuse('body: wanted a JSON array of rows')
+    return rows as readonly unknown[]
+  },
+  'application/x-ndjson': async (body) => readLines(inOne(body), new TextDecoder('utf-8', { fatal: true })),
+  'text/csv': readFile('csv'),
+  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': readFile('xlsx'),
+}
+
+/** Errors of parsers may quote the body, so none of their words is passed on. */
+async function readRows({ contentType, body }: PostedBatch, source: PushSourceManifest): Promise<readonly unknown[]> {
+  const type = contentType.split(';')[0]?.trim().toLowerCase() ?? ''
+  const read = Object.hasOwn(readers, type) ? readers[type] : undefined
+  if (read === undefined) throw refuse(`content-type: wanted one of ${Object.keys(readers).join(', ')}`)
+  try {
+    return await read(body, source)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'REQUEST_INVALID') throw error
+    throw refuse(
+      `body: ${body.length} bytes that are no ${type}${error instanceof AppError ? `; ${error.detail}` : ''}`,
+    )
+  }
+}
+
+function sealRows(feed: PushFeed, batchNo: string, rows: readonly unknown[], keys: KeyRing): readonly Buffer[] {
+  const size = feed.manifest.source.pageSize
+  const count = Math.ceil(rows.length / size)
+  return sealAll(
+    keys.sealing,
+    Array.from({ length: count }, (_, index) => ({
+      // PostgreSQL numbers them from 1.
+      bound: boundOfChunk(feed.code, batchNo, index + 1),
+      clear: JSON.stringify(rows.slice(index * size, (index + 1) * size)),
+    })),
+  )
+}
+
+async function receiptOf({ query }: Transaction, feed: Feed, batchNo: string): Promise<Receipt> {
+  const receipt = await findReceipt(query, feed.feedId, batchNo)
+  if (receipt === null) throw new AppError('BATCH_UNKNOWN', batchNo)
+  return receipt
+}
+
+/** A batch that is read into sealed rows, ready to be kept. */
+export type KeepBatch = (transaction: Transaction) => Promise<ReceivedBatch>
+
+/**
+ * Reads a batch and gives the work that keeps it, in a transaction of the caller's: rows, receipt, audit entry and the run that
+ * will read it. The same number with the same body again gives the first receipt. Throws REQUEST_INVALID; keeping it throws
+ * BATCH_CONFLICT where the number is taken by another body.
+ */
+export async function readBatch(feed: PushFeed, batch: PostedBatch, keys: KeyRing): Promise<KeepBatch> {
+  const { batchNo, body } = batch
+  const digest = hash('sm3', body)
+  const rows = await readRows(batch, feed.manifest.source)
+  const chunks = sealRows(feed, batchNo, rows, keys)
+  return async (transaction) => {
+    const { query, audit } = transaction
+    await lockBatches(query, feed.feedId)
+    const first = await findReceipt(query, feed.feedId, batchNo)
+    if (first !== null && first.digest !== digest) {
+      throw new AppError(
+        'BATCH_CONFLICT',
+        `batch ${batchNo} was received with another body; give the new rows a new number`,
+      )
+    }
+    if (first !== null) return { receipt: first, repeated: true }
+    await insertBatch(query, feed.feedId, { batchNo, digest, rows: rows.length, chunks })
+    const run = await requestRun(query, feed.feedId)
+    await audit({
+      type: 'batch.received',
+      actor: `department:${feed.department}`,
+      outcome: 'ok',
+      feed: feed.code,
+      dataset: feed.dataset,
+      object: `run/${run.runId}`,
+      count: rows.length,
+    })
+    return { receipt: await receiptOf(transaction, feed, batchNo), repeated: false }
+  }
+}

@@ -1,0 +1,214 @@
+import { hash, randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openFeedSource } from '../../src/ingest/feed-source.ts'
+import { runFeed } from '../../src/ingest/run-feed.ts'
+import { createEgressGuard } from '../../src/security/egress.ts'
+import { signRequest } from '../../src/security/request-signature.ts'
+import { seal } from '../../src/security/seal.ts'
+import { findFeedOfRun, type Feed } from '../../src/store/feeds.ts'
+import { claimRun, findRun, requestRun } from '../../src/store/runs.ts'
+import { createResidentRow } from '../feeds/sample-manifest.ts'
+import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+import { registerFeed, residentRows } from '../support/ledger.ts'
+import { openDoor } from './door.ts'
+
+const KEY = 'app-of-civil-affairs'
+const SECRET = 'made-up-posting-secret'
+
+let installation: TestInstallation
+let doors: readonly FastifyInstance[] = []
+let feed: Feed
+let feeds = 0
+
+beforeAll(async () => {
+  installation = await openTestInstallation('push')
+  doors = [await openDoor(installation), await openDoor(installation)]
+})
+afterAll(async () => {
+  await Promise.all(doors.map((door) => door.close()))
+  await installation.close()
+})
+beforeEach(async () => {
+  feeds += 1
+  const code = `LZ-MZ-PU-${String(feeds).padStart(3, '0')}`
+  feed = await registerFeed(installation, code, {
+    source: {
+      kind: 'push',
+      auth: { kind: 'hmac', digest: 'sm3', appKey: 'appKey', appSecret: 'appSecret' },
+      upload: { kind: 'csv', encoding: 'utf-8', delimiter: ',' },
+      pageSize: 4,
+    },
+    limits: { pageBytes: 20_000, pages: 1000 },
+    quality: { errorBudget: { records: 100, ratio: 1 } },
+  })
+  const secrets = seal(
+    installation.keys.sealing,
+    `feed-secrets|${code}`,
+    JSON.stringify({ appKey: KEY, appSecret: SECRET }),
+  )
+  await installation.asOwner('update gridbridge.feed set secrets = $2 where feed_id = $1', [feed.feedId, secrets])
+})
+
+interface Post {
+  readonly batchNo?: string
+  readonly body?: string
+  readonly type?: string
+  readonly secret?: string
+  readonly nonce?: string
+  readonly aheadMs?: number
+  /** What is sent instead of what was signed. */
+  readonly sent?: string
+  readonly door?: number
+}
+
+const rowsOf = (first: number, last: number): string => JSON.stringify(residentRows(first, last))
+
+const send = (method: 'GET' | 'POST', path: string, post: Post) => {
+  const { body = '', secret = SECRET, nonce = randomUUID(), aheadMs = 0, batchNo = 'B-1' } = post
+  const signed = { method, path, query: [], body, appKey: KEY, secret, timestamp: Date.now() + aheadMs, nonce }
+  const headers = { ...signRequest(signed), 'x-batch-no': batchNo, 'content-type': post.type ?? 'application/json' }
+  const payload = method === 'GET' ? {} : { payload: post.sent ?? body }
+  return doors[post.door ?? 0]?.inject({ method, url: path, headers, ...payload })
+}
+
+type Told = Readonly<Record<string, unknown>>
+
+const post = async (given: Post): Promise<Told> => {
+  const answer = await send('POST', `/api/v1/feeds/${feed.code}/batches`, { body: rowsOf(1, 10), ...given })
+  return { status: answer?.statusCode, ...(answer?.json() as Readonly<Record<string, unknown>>) }
+}
+
+const ask = async (batchNo: string): Promise<Told> => {
+  const answer = await send('GET', `/api/v1/feeds/${feed.code}/batches/${batchNo}`, {})
+  return { status: answer?.statusCode, ...(answer?.json() as Readonly<Record<string, unknown>>) }
+}
+
+/** The feed's run, as a worker does it; a crash ends it behind so many pages, before the department's rows are settled. */
+async function work(crashAfter = Infinity) {
+  const { database, datasets, keys } = installation
+  const { runId } = await requestRun(database.query, feed.feedId)
+  await installation.asOwner('update gridbridge.run set lease_until = null where run_id = $1', [runId])
+  const lease = await claimRun(database.query, runId)
+  const dataset = datasets.get(feed.dataset)
+  if (lease === null || dataset === undefined) throw new Error('wanted a free run and its dataset')
+  const current = await findFeedOfRun(database.query, runId)
+  const opened = await openFeedSource({ database, keys, egress: createEgressGuard([]) }, current)
+  let pages = 0
+  const source: typeof opened = {
+    ...opened,
+    readPage: async (cursor, now) => {
+      const page = await opened.readPage(cursor, now)
+      const { saved } = page
+      if (saved === undefined) return page
+      const settle: typeof saved = async (counts) => {
+        if (++pages > crashAfter) throw new Error('the worker is gone')
+        return saved(counts)
+      }
+      return { ...page, saved: settle }
+    },
+  }
+  await runFeed({ database, feed: current, dataset, source, keys, lease, sliceEndsAt: Infinity }).catch(() => undefined)
+  return findRun(database.query, runId)
+}
+
+const countRows = async (table: string): Promise<number> => {
+  const [row] = await installation.asOwner<{ rows: number }>(`select count(*)::int as rows from gridbridge.${table}`)
+  return row?.rows ?? -1
+}
+
+test('a batch rests sealed until a run reads it; then its receipt tells what became of its rows, and the rows are gone', async () => {
+  const broken = createResidentRow({ id: 'R-99', zjhm: '1' })
+  const body = JSON.stringify([...residentRows(1, 10), broken])
+  expect(await post({ body })).toMatchObject({
+    status: 200,
+    batchNo: 'B-1',
+    rows: 11,
+    digest: hash('sm3', body),
+    state: 'received',
+  })
+  const [chunk] = await installation.asOwner<{ sealed: Buffer }>('select sealed from gridbridge.push_chunk')
+  expect(chunk?.sealed.includes('R-1')).toBe(false)
+  expect(await work()).toMatchObject({ state: 'done', pulled: 11, inserted: 10, rejected: 1 })
+  expect(await ask('B-1')).toMatchObject({ status: 200, state: 'read', valid: 10, rejected: 1 })
+  expect(await countRows('push_chunk')).toBe(0)
+})
+
+test('the same batch again gets the first receipt, in any replica; another body under its number is refused', async () => {
+  const first = await post({})
+  expect(await post({ door: 1 })).toEqual(first)
+  expect(await post({ body: rowsOf(1, 3) })).toMatchObject({ status: 409, code: 'BATCH_CONFLICT' })
+  expect(await work()).toMatchObject({ pulled: 10 })
+  expect(await post({})).toMatchObject({ status: 200, state: 'read', receivedAt: first['receivedAt'] })
+  const denials = await installation.asOwner(
+    `select from audit.entry where event_type = 'access.denied' and convert_from(body, 'UTF8') like '%BATCH_CONFLICT%'`,
+  )
+  expect(denials).toHaveLength(1)
+})
+
+test('ten posts of one batch at once are one batch', async () => {
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => post({ door: n % 2 })))
+  expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1)
+  expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
+})
+
+test('a run that crashed behind a saved page reads on and counts each row of a receipt once', async () => {
+  await post({})
+  await work(1)
+  expect(await ask('B-1')).toMatchObject({ state: 'received', valid: 4 })
+  await work()
+  expect(await ask('B-1')).toMatchObject({ state: 'read', valid: 10, rejected: 0 })
+})
+
+test('NDJSON and an uploaded file are read as rows', async () => {
+  const lines = residentRows(1, 3).map((row) => JSON.stringify(row))
+  expect(await post({ body: lines.join('\n'), type: 'application/x-ndjson' })).toMatchObject({ status: 200, rows: 3 })
+  expect(await post({ batchNo: 'B-2', body: 'id,xm\nR-7,样例\n', type: 'text/csv' })).toMatchObject({
+    status: 200,
+    rows: 1,
+  })
+})
+
+describe('what is refused, with a code and nothing kept', () => {
+  test.each<[string, Post, number, string]>([
+    ['a wrong secret', { secret: 'another' }, 401, 'SIGNATURE_INVALID'],
+    ['a body that was changed on its way', { sent: rowsOf(1, 2) }, 401, 'SIGNATURE_INVALID'],
+    ['a clock ten minutes ahead', { aheadMs: 600_000 }, 401, 'CLOCK_SKEWED'],
+    ['a clock ten minutes behind', { aheadMs: -600_000 }, 401, 'CLOCK_SKEWED'],
+    ['garbage', { body: '{"rows": [' }, 400, 'REQUEST_INVALID'],
+    ['an object', { body: '{"rows": []}' }, 400, 'REQUEST_INVALID'],
+    ['a last line that breaks off', { body: '[1', type: 'application/x-ndjson' }, 400, 'REQUEST_INVALID'],
+    ['a file of a kind the manifest does not take', { type: 'image/png' }, 400, 'REQUEST_INVALID'],
+    ['a broken file', { body: 'id,xm\n"R-7,样例\n', type: 'text/csv' }, 400, 'REQUEST_INVALID'],
+    ['more than the manifest allows', { body: rowsOf(1, 100) }, 413, 'TOO_LARGE'],
+    ['more than anybody may post', { body: ' '.repeat(17_000_000) }, 413, 'TOO_LARGE'],
+    ['a batch number that is none', { batchNo: '../../etc' }, 400, 'REQUEST_INVALID'],
+  ])('%s', async (_what, given, status, code) => {
+    const before = await countRows('push_batch')
+    const answer = await post(given)
+    expect(answer).toMatchObject({ status, code })
+    expect(JSON.stringify(answer)).not.toMatch(/R-7|样例|张测试/)
+    expect(await countRows('push_batch')).toBe(before)
+  })
+
+  test('a request that is sent again as it was, in any replica', async () => {
+    const nonce = randomUUID()
+    expect(await post({ nonce })).toMatchObject({ status: 200 })
+    expect(await post({ nonce, door: 1 })).toMatchObject({ status: 409, code: 'REQUEST_REPLAYED' })
+  })
+
+  test('a feed that is not posted to looks like one that is not there', async () => {
+    const other = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
+    const answers = await Promise.all(
+      [other.code, 'LZ-XX-YY-001'].map((code) => send('POST', `/api/v1/feeds/${code}/batches`, { body: '[]' })),
+    )
+    expect(answers.map((answer) => answer?.json<{ code: string }>().code)).toEqual([
+      'SIGNATURE_INVALID',
+      'SIGNATURE_INVALID',
+    ])
+  })
+
+  test('a receipt of a batch that nobody posted', async () => {
+    expect(await ask('B-404')).toMatchObject({ status: 404, code: 'BATCH_UNKNOWN' })
+  })
+})
