@@ -18,32 +18,37 @@ const CLOCK_MS = 5 * 60_000
 
 const Receipt = Type.Object(
   {
-    batchNo: Type.String(),
+    batchNo: Type.String({ description: "The department's own number" }),
     digest: Type.String({ description: 'SM3 of the body, hex' }),
-    rows: Type.Integer(),
+    rows: Type.Integer({ description: 'Rows in the body' }),
     state: Type.String({ enum: ['received', 'read'], description: 'read: every row was judged' }),
     valid: Type.Integer({
       description: 'Rows that became records; with rejected they add up to rows once they were read',
     }),
     rejected: Type.Integer({ description: 'Rows that broke a rule; see the rejections of the feed' }),
-    receivedAt: Type.String({ format: 'date-time' }),
-    readAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+    receivedAt: Type.String({ format: 'date-time', description: 'When the batch was received first' }),
+    readAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+      description: 'When its last row was read',
+    }),
   },
   { title: 'BatchReceipt' },
 )
 
 const Signature = Type.Object({
-  'x-app-key': Type.String({ maxLength: 200 }),
+  'x-app-key': Type.String({ maxLength: 200, description: "The department's app key" }),
   'x-timestamp': Type.String({ pattern: '^\\d{13}$', description: 'Milliseconds since 1970' }),
   'x-nonce': Type.String({ minLength: 8, maxLength: 64, description: 'Never the same again' }),
-  'x-signature': Type.String({ pattern: '^[0-9A-Fa-f]{64}$' }),
+  'x-signature': Type.String({ pattern: '^[0-9A-Fa-f]{64}$', description: 'As the security scheme says' }),
 })
 
-const batchNumber = Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' })
+const batchNumber = Type.String({
+  pattern: '^[A-Za-z0-9._-]{1,64}$',
+  description: "The department's own number of the batch",
+})
 
 const Headers = Type.Intersect([Signature, Type.Object({ 'x-batch-no': batchNumber })])
 
-const FeedCode = Type.String({ maxLength: 40 })
+const FeedCode = Type.String({ maxLength: 40, description: 'Code of the feed' })
 
 const answers = {
   200: { description: '回执 / The receipt', content: { 'application/json': { schema: Receipt } } },

@@ -75,7 +75,7 @@ describe('what does not fit the schema is told line by line', () => {
     [
       'a wrong kind',
       { ...manifest, source: { ...manifest.source, kind: 'ftp' } },
-      ['/source/kind: given "ftp", wanted one of http, sql, file'],
+      ['/source/kind: given "ftp", wanted one of http, sql, file, push'],
     ],
     [
       'a member missing in the chosen branch only',

@@ -200,7 +200,7 @@ describe('what is refused, with a code and nothing kept', () => {
   test('a feed that is not posted to looks like one that is not there', async () => {
     const other = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
     const answers = await Promise.all(
-      [other.code, 'LZ-XX-YY-001'].map((code) => send('POST', `/api/v1/feeds/${code}/batches`, { body: '[]' })),
+      [other.code, 'LZ-XX-YY-001'].map(async (code) => send('POST', `/api/v1/feeds/${code}/batches`, { body: '[]' })),
     )
     expect(answers.map((answer) => answer?.json<{ code: string }>().code)).toEqual([
       'SIGNATURE_INVALID',

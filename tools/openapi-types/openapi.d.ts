@@ -2433,15 +2433,19 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header: {
+                /** @description The department's app key */
                 readonly "x-app-key": string;
                 /** @description Milliseconds since 1970 */
                 readonly "x-timestamp": string;
                 /** @description Never the same again */
                 readonly "x-nonce": string;
+                /** @description As the security scheme says */
                 readonly "x-signature": string;
+                /** @description The department's own number of the batch */
                 readonly "x-batch-no": string;
             };
             readonly path: {
+                /** @description Code of the feed */
                 readonly code: string;
             };
             readonly cookie?: never;
@@ -2455,9 +2459,11 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
+                        /** @description The department's own number */
                         readonly batchNo: string;
                         /** @description SM3 of the body, hex */
                         readonly digest: string;
+                        /** @description Rows in the body */
                         readonly rows: number;
                         /**
                          * @description read: every row was judged
@@ -2468,8 +2474,12 @@ export interface operations {
                         readonly valid: number;
                         /** @description Rows that broke a rule; see the rejections of the feed */
                         readonly rejected: number;
-                        /** Format: date-time */
+                        /**
+                         * Format: date-time
+                         * @description When the batch was received first
+                         */
                         readonly receivedAt: string;
+                        /** @description When its last row was read */
                         readonly readAt: string | null;
                     };
                 };
@@ -2498,15 +2508,19 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header: {
+                /** @description The department's app key */
                 readonly "x-app-key": string;
                 /** @description Milliseconds since 1970 */
                 readonly "x-timestamp": string;
                 /** @description Never the same again */
                 readonly "x-nonce": string;
+                /** @description As the security scheme says */
                 readonly "x-signature": string;
             };
             readonly path: {
+                /** @description Code of the feed */
                 readonly code: string;
+                /** @description The department's own number of the batch */
                 readonly batchNo: string;
             };
             readonly cookie?: never;
@@ -2520,9 +2534,11 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
+                        /** @description The department's own number */
                         readonly batchNo: string;
                         /** @description SM3 of the body, hex */
                         readonly digest: string;
+                        /** @description Rows in the body */
                         readonly rows: number;
                         /**
                          * @description read: every row was judged
@@ -2533,8 +2549,12 @@ export interface operations {
                         readonly valid: number;
                         /** @description Rows that broke a rule; see the rejections of the feed */
                         readonly rejected: number;
-                        /** Format: date-time */
+                        /**
+                         * Format: date-time
+                         * @description When the batch was received first
+                         */
                         readonly receivedAt: string;
+                        /** @description When its last row was read */
                         readonly readAt: string | null;
                     };
                 };
