@@ -4,6 +4,7 @@ import { runFeedNow, verifyAudit } from '../src/commands.ts'
 import { AppError } from '../src/errors.ts'
 import { countAuditEntries } from '../src/store/audit-log.ts'
 import { countUndelivered, sumDeliveries } from '../src/store/deliveries.ts'
+import { countPersons, type PersonCounts } from '../src/store/persons.ts'
 import { countRecords } from '../src/store/records.ts'
 import { countRejections } from '../src/store/rejections.ts'
 import type { Run } from '../src/store/runs.ts'
@@ -92,10 +93,21 @@ function tellDepartments({ departments }: Stage, runs: Readonly<Record<string, R
   )
 }
 
+function countMerged({ installation }: Stage): Promise<PersonCounts> {
+  const sources = [...installation.datasets.values()].filter(({ parts }) => parts !== null)
+  return countPersons(
+    installation.database.query,
+    sources.map(({ name }) => name),
+  )
+}
+
 const sum = (values: Readonly<Record<string, number>>): number =>
   Object.values(values).reduce((total, value) => total + value, 0)
 
-/** Waits until every change is delivered and acknowledged; gives up when nothing has moved for a minute. */
+const liveOf = ({ datasets }: LedgerSummary): number =>
+  Object.values(datasets).reduce((total, { live }) => total + live, 0)
+
+/** Waits until all persons are merged and every change is delivered and acknowledged; gives up when nothing has moved for a minute. */
 async function awaitDelivery(stage: Stage): Promise<LedgerSummary> {
   const { query } = stage.installation.database
   const wanted = sum(await countRecords(query))
@@ -105,8 +117,9 @@ async function awaitDelivery(stage: Stage): Promise<LedgerSummary> {
   try {
     for (;;) {
       const ledger = await readLedger(stage.platform)
-      const undelivered = await countUndelivered(query)
-      progress.show({ label: 'delivered', done: sum(platformLive(ledger)), total: wanted })
+      const { persons, certificates } = await countMerged(stage)
+      const undelivered = (await countUndelivered(query)) + Math.abs(persons - certificates)
+      progress.show({ label: 'delivered', done: liveOf(ledger), total: wanted })
       // The ledger was read before the queue was seen empty; what it holds now is what counts.
       if (undelivered === 0) return await readLedger(stage.platform)
       const now = `${ledger.deliveries} ${undelivered}`
@@ -157,6 +170,7 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
   const secondRuns = await runFeeds(stage, {})
   const ledger = await awaitDelivery(stage)
   const countsSecond = await count(stage, secondRuns)
+  const persons = await countMerged(stage)
   const verdict = await verifyAudit(stage.config)
   const first = firstPass(played, countsFirst)
   const second = secondPass(countsFirst, countsSecond)
@@ -169,6 +183,7 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
     platformSecond: platformLive(ledger),
     pulledByApi,
     ledger,
+    persons,
     auditVerified: verdict.state === 'whole',
   })
   return {
@@ -182,6 +197,7 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
     platform: platformLive(ledgerFirst),
     second,
     pulledByApi,
+    persons: { merged: persons.persons, conflicts: persons.conflicts },
     redeliveries: ledger.redeliveries,
     duplicateEffects: ledger.duplicateEffects,
     restarts: stage.worker.restarts() + stage.api.restarts(),

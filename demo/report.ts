@@ -46,6 +46,7 @@ function departmentRows({ departments }: DemoResult): readonly (readonly (string
 export function report(result: DemoResult): void {
   say(drawTable(DATASET_HEAD, datasetRows(result)))
   say(drawTable(['department', 'feed', 'protocol', 'pulled'], departmentRows(result)))
+  say(`  persons: ${result.persons.merged} merged, ${result.persons.conflicts} contradictions between departments`)
   say(
     `  audit: ${result.audit.entries} entries, ${result.audit.verified ? 'whole' : 'NOT WHOLE'}; largest process ${result.peakRssMb} MiB; ${result.seconds} s`,
   )

@@ -73,7 +73,7 @@ async function addFeeds(installation: Installation, departments: readonly Part<D
 async function startPlatform(options: DemoOptions, config: Config): Promise<Pick<Stage, 'platform' | 'consumer'>> {
   const port = 20_000 + (randomBytes(2).readUInt16BE() % 12_000)
   const consumer = await addConsumer(config, 'grid-platform', {
-    datasets,
+    datasets: [...datasets, 'person'],
     profile: 'operator',
     purpose: 'LZ-QD-001',
     days: 365,

@@ -3,6 +3,7 @@ import type { FeedCode } from './city/feeds.ts'
 import { datasets, type CityOptions, type Dataset } from './city/options.ts'
 import { expectDataset, type Expected } from './expected.ts'
 import type { LedgerSummary } from './platform/ledger.ts'
+import type { PersonCounts } from '../src/store/persons.ts'
 import type { Run } from '../src/store/runs.ts'
 
 /** What one dataset came to in the first pass. */
@@ -58,6 +59,8 @@ export interface DemoResult {
   readonly platform: ByDataset<number>
   readonly second: ByDataset<SecondPass>
   readonly pulledByApi: ByDataset<number>
+  /** At the end of the second pass. */
+  readonly persons: { readonly merged: number; readonly conflicts: number }
   readonly redeliveries: number
   readonly duplicateEffects: number
   readonly restarts: number
@@ -158,6 +161,7 @@ export interface Outcome {
   readonly platformSecond: Readonly<Record<Dataset, number>>
   readonly pulledByApi: Readonly<Record<Dataset, number>>
   readonly ledger: LedgerSummary
+  readonly persons: PersonCounts
   readonly auditVerified: boolean
 }
 
@@ -188,6 +192,12 @@ export function findDifferences(played: Played, outcome: Outcome): readonly stri
     ['duplicate effects at the platform', outcome.ledger.duplicateEffects, 0],
     ['conflicting deliveries at the platform', outcome.ledger.conflicts, 0],
     ['deliveries with a bad signature', outcome.ledger.badSignatures, 0],
+    ['merged persons and certificates', outcome.persons.persons, outcome.persons.certificates],
+    [
+      'merged persons and persons at the platform',
+      outcome.persons.persons,
+      outcome.ledger.datasets['person']?.live ?? 0,
+    ],
     ['audit log verified', Number(outcome.auditVerified), 1],
   ]
   return [

@@ -141,3 +141,22 @@ export async function readMemberRecords(query: Query, persons: readonly string[]
     [persons],
   )
 }
+
+export interface PersonCounts {
+  /** Living merged persons. */
+  readonly persons: number
+  /** Certificates that living records of the sources name: as many as persons when everything is merged and nothing parted. */
+  readonly certificates: number
+  readonly conflicts: number
+}
+
+/** How far the merge is; `sources` are the datasets that tell of persons. */
+export async function countPersons(query: Query, sources: readonly string[]): Promise<PersonCounts> {
+  const [counts] = await query<PersonCounts>(
+    `select (select count(*) from record where feed_id = ${MERGED_FEED.feedId} and masked is not null) as persons,
+            (select count(distinct subject) from record join dataset using (dataset_id) where name = any($1)) as certificates,
+            (select count(*) from person_conflict) as conflicts`,
+    [sources],
+  )
+  return counts ?? { persons: 0, certificates: 0, conflicts: 0 }
+}
