@@ -97,10 +97,18 @@ function findIdentityFaults({ auth, tls, baseUrl, request }: HttpSourceManifest)
   ]
 }
 
+/** Rows that share the last row's time would be passed over: a key of its own for each row is needed. */
+function findKeyFaults({ source, record }: Manifest): readonly ManifestFault[] {
+  const isByTime = source.kind === 'http' && source.paging.kind === 'keyset' && source.paging.key === record.updatedAt
+  if (!isByTime) return []
+  const wanted = 'a unique key such as /record/id, because many rows share one update time'
+  return [{ pointer: '/source/paging/key', given: describe(record.updatedAt), wanted }]
+}
+
 /** Everything wrong with an HTTP source that its schema cannot say. */
-export function findHttpFaults({ source }: Manifest): readonly ManifestFault[] {
+export function findHttpFaults(manifest: Manifest): readonly ManifestFault[] {
+  const { source } = manifest
   if (source.kind !== 'http') return []
-  return [findPageVariableFaults, findWindowFaults, findRootListFaults, findRequestFaults, findIdentityFaults].flatMap(
-    (find) => find(source),
-  )
+  const findings = [findPageVariableFaults, findWindowFaults, findRootListFaults, findRequestFaults, findIdentityFaults]
+  return [...findings.flatMap((find) => find(source)), ...findKeyFaults(manifest)]
 }

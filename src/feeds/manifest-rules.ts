@@ -93,7 +93,8 @@ function findSourceFaults({ source }: Manifest): readonly ManifestFault[] {
   return source.kind === 'file' ? findDirectoryFaults(source) : []
 }
 
-function isReadWhole(source: Manifest['source']): boolean {
+/** Whether every run of a source reads all that it has. */
+export function isReadWhole(source: Manifest['source']): boolean {
   if (source.kind === 'sql') return source.reading.kind === 'whole'
   return source.kind === 'http' && source.incremental === undefined
 }

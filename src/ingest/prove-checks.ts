@@ -92,6 +92,17 @@ const rowsComeInOrder: Check = (evidence) => {
   return rows.length < 2 ? undecided({ rows: rows.length }) : judged(back === 0, { rows: rows.length, back })
 }
 
+/** Rows of one time that fill a page are told apart by their place alone, which moves when rows leave; a stated total shows that. */
+const tiesFitAPage: Check = (evidence) => {
+  const { source } = evidence.manifest
+  const isCounted = source.kind === 'http' && (source.paging.kind === 'offset' || source.paging.kind === 'page')
+  if (!isCounted || !hasTimes(evidence) || source.incremental === undefined) return notApplicable
+  const { rows, total } = evidence.first
+  const ties = [...Map.groupBy(rows, ({ at }) => at).values()].reduce((most, { length }) => Math.max(most, length), 0)
+  const figure = { largestGroup: ties, pageSize: source.paging.size, statesTotal: total === null ? 'no' : 'yes' }
+  return rows.length === 0 ? undecided(figure) : judged(total !== null || ties < source.paging.size, figure)
+}
+
 const nothingOfTheFuture: Check = (evidence) => {
   const { manifest, first, second } = evidence
   const window = windowOf(manifest)
@@ -198,6 +209,7 @@ export const checks = {
   'ids-unique': idsAreUnique,
   'times-present': everyRowHasATime,
   'rows-in-order': rowsComeInOrder,
+  'ties-fit-page': tiesFitAPage,
   'no-future-times': nothingOfTheFuture,
   'reread-same': readAgainIsTheSame,
   'late-commits': commitsAreNotTooLate,

@@ -55,6 +55,10 @@ export const checkWords: Readonly<Record<CheckId, CheckWords>> = {
     title: words('按更新时间有序', 'Rows come in the order of their times'),
     advice: words('按更新时间加主键排序', 'sort by update time and id'),
   },
+  'ties-fit-page': {
+    title: words('同一时间的行少于一页，或报总数', 'Rows of one time fit into a page, or a total is stated'),
+    advice: words('应答中返回总数，或加大每页行数', 'state the total in the answer, or ask for larger pages'),
+  },
   'no-future-times': {
     title: words('更新时间不在未来', 'No update time lies in the future'),
     advice: words('校准数源时钟，或加大 settleSeconds', "set the source's clock right, or raise settleSeconds"),

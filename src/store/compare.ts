@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { Query } from './database.ts'
 import type { Feed } from './feeds.ts'
 
@@ -31,4 +32,27 @@ export async function forgetCompare(query: Query, feedId: number): Promise<void>
 export function guardRatioOf({ manifest, comparing }: Pick<Feed, 'manifest' | 'comparing'>): number | null {
   if (manifest.deletes.kind === 'missing') return manifest.deletes.guardRatio
   return comparing ? (manifest.compare?.guardRatio ?? null) : null
+}
+
+/** Smaller sources halve by chance. */
+const LEAST_ROWS = 100
+
+/**
+ * Refuses a run that read everything and got less than half of what the one before it got: its source may have lost rows, or
+ * stopped in the middle. It is held once; when the next run finds the same, that is how much there is now. Throws SOURCE_SHRUNK.
+ */
+export async function assertNotShrunk(query: Query, runId: number): Promise<void> {
+  const [found] = await query<{ pulled: number; before: number }>(
+    `select run.pulled, earlier.pulled as before
+       from run join lateral (
+         select pulled from run as other
+          where other.feed_id = run.feed_id and other.kind = run.kind and other.run_id < run.run_id
+            and (state = 'done' or reason = 'SOURCE_SHRUNK')
+          order by other.run_id desc limit 1) as earlier on true
+      where run.run_id = $1`,
+    [runId],
+  )
+  if (found === undefined || found.before < LEAST_ROWS || found.pulled * 2 >= found.before) return
+  const detail = `${found.pulled} rows, and ${found.before} in the run before`
+  throw new AppError('SOURCE_SHRUNK', `${detail}; when the source is right, run it again`)
 }

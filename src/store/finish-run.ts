@@ -1,8 +1,9 @@
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import { describeDrift, type DriftCounts } from '../feeds/drift-counts.ts'
+import { isReadWhole } from '../feeds/manifest-rules.ts'
 import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
-import { forgetCompare, guardRatioOf } from './compare.ts'
+import { assertNotShrunk, forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
 import { readReconciliation } from './reconciliation.ts'
@@ -32,7 +33,7 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
       const removed = await removeUnseen(query, feed, lease.runId, guardRatio)
       await countRemoved(query, lease.runId, removed)
       if (removed > 0) await audit({ ...fact, type: 'records.removed', count: removed })
-    }
+    } else if (readsEverything(feed)) await assertNotShrunk(query, lease.runId)
     if (feed.comparing) await forgetCompare(query, feed.feedId)
     await endRun(query, lease, 'done', null)
     await audit({ ...fact, type: 'run.finished' })
@@ -71,7 +72,7 @@ async function certify(transaction: Transaction, feed: Feed, lease: RunLease): P
 /** Whether every run of the feed reads everything, so that a run cannot go on where an earlier one was stopped. */
 function readsEverything({ manifest }: Feed): boolean {
   const { source, deletes } = manifest
-  return deletes.kind === 'missing' || (source.kind === 'http' && source.incremental === undefined)
+  return deletes.kind === 'missing' || isReadWhole(source)
 }
 
 /** Ends of a run that a person should look at. */

@@ -199,6 +199,14 @@ describe('what does not fit the dataset is refused', () => {
     ],
     ['SOAP that is read as JSON', withBody(soap), '/source/answer/kind: given nothing, wanted xml'],
     ['lines with a pointer', withSource({ answer: { kind: 'ndjson' } }), '/source/records: given "/data/rows"'],
+    [
+      'a keyset by the update time, which many rows share',
+      withSource({
+        request: { method: 'GET', path: '/x', query: { a: '{page.key}' } },
+        paging: { kind: 'keyset', size: 10, key: '/gxsj' },
+      }),
+      '/source/paging/key: given "/gxsj", wanted a unique key',
+    ],
     ['a token beside a bare list', withSource({ records: '' }), '/source/paging/next: given a pointer'],
     [
       'a certificate without TLS',

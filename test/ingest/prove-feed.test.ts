@@ -24,6 +24,8 @@ let rows: Row[] = []
 let begun = 0
 /** What this department does wrong. */
 let onBegin: (reading: number) => void = () => undefined
+/** Set: pages are counted, and no total is stated. */
+let isCounted = false
 let answerWith: (page: Answer, response: ServerResponse, from: number) => void = send
 
 interface Answer {
@@ -43,7 +45,7 @@ const resident = (number: number, change: Row = {}): Row =>
 const server = createServer((message, response) => {
   const query = new URL(message.url ?? '/', 'http://department.invalid').searchParams
   const [from, to] = [Date.parse(query.get('from') ?? ''), Date.parse(query.get('to') ?? '')]
-  const place = Number(query.get('token') ?? 0)
+  const place = Number(query.get('token') ?? query.get('offset') ?? 0)
   if (place === 0) onBegin(++begun)
   const isInside = ({ gxsj }: Row): boolean => {
     const at = Date.parse(String(gxsj))
@@ -67,6 +69,7 @@ beforeEach(() => {
   begun = 0
   onBegin = () => undefined
   answerWith = send
+  isCounted = false
 })
 
 function manifest(): Manifest {
@@ -81,10 +84,16 @@ function manifest(): Manifest {
       request: {
         method: 'GET',
         path: '/residents',
-        query: { from: '{window.from}', to: '{window.to}', token: '{page.token}' },
+        query: {
+          from: '{window.from}',
+          to: '{window.to}',
+          ...(isCounted ? { offset: '{page.offset}' } : { token: '{page.token}' }),
+        },
       },
       records: '/rows',
-      paging: { kind: 'token', size: PAGE, next: '/next', total: '/total' },
+      paging: isCounted
+        ? { kind: 'offset', size: PAGE }
+        : { kind: 'token', size: PAGE, next: '/next', total: '/total' },
       incremental: {
         window: { lookbackSeconds: 60, settleSeconds: 5, start: '2026-01-01T00:00:00Z' },
         tieBreaker: '/id',
@@ -108,7 +117,8 @@ const failedOf = ({ findings }: FeedProof): readonly string[] =>
 test('a good department passes every check', async () => {
   const proof = await prove()
   const outcomes = Object.entries(proof.findings).filter(([, { outcome }]) => outcome !== 'passed')
-  expect(outcomes).toEqual([])
+  // Its pages are not counted.
+  expect(outcomes.map(([id]) => id)).toEqual(['ties-fit-page'])
   expect(proof).toMatchObject({ ok: true, rows: ROWS, pages: 3 })
 })
 
@@ -130,6 +140,13 @@ describe('a department fails the check', () => {
     ['ids-present', () => change(4, { id: '' })],
     ['times-present', () => change(4, { gxsj: 'yesterday' })],
     ['rows-in-order', () => (rows = rows.toReversed())],
+    [
+      'ties-fit-page',
+      () => {
+        isCounted = true
+        rows = rows.map((row) => ({ ...row, gxsj: ago(3000) }))
+      },
+    ],
     ['no-future-times', () => change(24, { gxsj: ago(-3600) })],
     ['reread-same', () => (onBegin = (reading) => reading === 5 && change(4, { lxfs: '19900000009' }))],
     ['reread-same', () => (onBegin = (reading) => reading === 5 && rows.splice(4, 1))],

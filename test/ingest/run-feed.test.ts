@@ -203,6 +203,15 @@ describe('a feed that is compared whole', () => {
   })
 })
 
+test('a whole reading that brings less than half of the one before is held once, and removes nothing', async () => {
+  const rows = residentRows(1, 120)
+  expect((await work(openPagedSource([rows]))).run).toMatchObject({ state: 'done', pulled: 120 })
+  const shrunk = openPagedSource([rows.slice(0, 59)])
+  expect((await work(shrunk)).run).toMatchObject({ state: 'stopped', reason: 'SOURCE_SHRUNK', deleted: 0 })
+  expect(await readStored()).toHaveLength(120)
+  expect((await work(shrunk)).run).toMatchObject({ state: 'done', pulled: 59, deleted: 0 })
+})
+
 test('a worker whose run was taken over in the middle of a page saves nothing more', async () => {
   const source = openPagedSource(fourPages, 60)
   const readPage: Source['readPage'] = async (cursor, now) => {
