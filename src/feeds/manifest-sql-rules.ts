@@ -4,7 +4,7 @@ import { describe, type ManifestFault } from './manifest-errors.ts'
 import type { SqlFilter, SqlReading, SqlSourceManifest } from './manifest-types.ts'
 
 /** Deeper trees are no rule that a person can check; the most seen in a department's interface document is 3. */
-const DEEPEST_FILTER = 8
+const DEEPEST_FILTER = 6
 const MOST_COMPARISONS = 100
 
 /** One comparison of a filter tree and where it is. */

@@ -61,6 +61,14 @@ function refuse(faults: readonly ManifestFault[]): AppError {
   return new AppError('MANIFEST_INVALID', shown.join('\n'))
 }
 
+/** A full filter tree is 15 levels deep. What checks a manifest calls itself for each level, and the stack ends at some 1,400. */
+const MOST_LEVELS = 32
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+}
+
 /**
  * Any value as a manifest: it fits `schemas/manifest.schema.json`, its department is registered, and its mapping fits the
  * dataset it names. Throws AppError MANIFEST_INVALID whose detail has one line "JSON pointer: given …, wanted …" per fault,
@@ -71,6 +79,9 @@ export function parseManifest(
   datasets: ReadonlyMap<string, Dataset>,
   departments: ReadonlyMap<string, Department> = registeredDepartments(),
 ): Manifest {
+  if (isDeeper(value, MOST_LEVELS)) {
+    throw refuse([{ pointer: '/', given: 'a deeper value', wanted: `at most ${MOST_LEVELS} levels` }])
+  }
   const validate = manifestSchema()
   if (!validate(value)) throw refuse(toManifestFaults(validate.errors ?? [], value))
   const faults = [...findDepartmentFaults(value, departments), ...findManifestFaults(value, datasets)]

@@ -6,9 +6,12 @@ export type Convert = (value: unknown) => unknown
 type DateForm = NonNullable<Mapping['date']>
 type TypeName = NonNullable<Mapping['type']>
 
-/** A date column often comes with an empty time; any other time would need a time zone and is not guessed. */
+/**
+ * A date column often comes with an empty time, from a database with the offset of its own clock beside it: the day is the
+ * one that was written. Any other time would need a time zone and is not guessed.
+ */
 const dateForms: Readonly<Record<DateForm, RegExp>> = {
-  'yyyy-MM-dd': /^(\d{4})-(\d{2})-(\d{2})(?:[ T]00:00(?::00(?:\.0{1,9})?)?)?$/,
+  'yyyy-MM-dd': /^(\d{4})-(\d{2})-(\d{2})(?:[ T]00:00(?::00(?:\.0{1,9})?)?(?:[+-]\d{2}:\d{2})?)?$/,
   'yyyy/MM/dd': /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?: 0{1,2}:00(?::00)?)?$/,
   yyyyMMdd: /^(\d{4})(\d{2})(\d{2})$/,
 }

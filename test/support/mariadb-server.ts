@@ -35,11 +35,14 @@ const settings = [
   '--sql-mode=',
 ]
 
-/** Starts a MariaDB with an empty database on a free port, in a folder that goes away with it. Takes about two seconds. */
-export async function startMariadbServer(): Promise<MariadbServer> {
+/**
+ * Starts a MariaDB with an empty database on a free port, in a folder that goes away with it. Takes about two seconds. `more`
+ * are options of mariadbd.
+ */
+export async function startMariadbServer(more: readonly string[] = []): Promise<MariadbServer> {
   const port = await freePort()
   const directory = mkdtempSync(path.join(tmpdir(), 'gridbridge-mariadb-'))
-  const server = startServer(directory, port)
+  const server = startServer(directory, port, more)
   const connect = (): Promise<Connection> =>
     createConnection({
       host: '127.0.0.1',
@@ -66,7 +69,7 @@ export async function startMariadbServer(): Promise<MariadbServer> {
   }
 }
 
-function startServer(directory: string, port: number): ChildProcess {
+function startServer(directory: string, port: number, more: readonly string[]): ChildProcess {
   const data = path.join(directory, 'data')
   const user = serverUser()
   const install = spawnSync('mariadb-install-db', [
@@ -85,7 +88,9 @@ function startServer(directory: string, port: number): ChildProcess {
     `--pid-file=${path.join(directory, 'pid')}`,
     `--init-file=${first}`,
   ]
-  return spawn('mariadbd', ['--no-defaults', ...places, `--port=${port}`, ...settings, ...user], { stdio: 'ignore' })
+  return spawn('mariadbd', ['--no-defaults', ...places, `--port=${port}`, ...settings, ...more, ...user], {
+    stdio: 'ignore',
+  })
 }
 
 // With the anonymous and the root account left as they are, which listen on the socket alone.

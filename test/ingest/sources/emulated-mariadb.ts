@@ -16,8 +16,8 @@ export interface EmulatedMariadb {
 }
 
 /** A department's MariaDB with an account `reader` that may only read. */
-export async function startEmulatedMariadb(): Promise<EmulatedMariadb> {
-  const server = await startMariadbServer()
+export async function startEmulatedMariadb(more: readonly string[] = []): Promise<EmulatedMariadb> {
+  const server = await startMariadbServer(more)
   await server.writer.query(`create user reader@'127.0.0.1' identified by 'reader-word'`)
   await server.writer.query(`grant select on ${server.database}.* to reader@'127.0.0.1'`)
   const opened: Source[] = []

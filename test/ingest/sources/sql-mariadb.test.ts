@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { readPointer } from '../../../src/ingest/sources/pointer.ts'
+import type { Cursor } from '../../../src/ingest/sources/source.ts'
 import { isMariadbInstalled } from '../../support/mariadb-server.ts'
 import { needService } from '../../support/services.ts'
 import { collect, collectReopening } from './collect.ts'
@@ -111,6 +112,73 @@ describe.skipIf(!isThere)('a MariaDB', async () => {
       expect(parts.toSorted((a, b) => a - b)).toEqual([...ids.keys()])
     },
   )
+
+  test('what the account may not do or the catalogue does not know is refused by name or number', async () => {
+    await writer.query('create table drawn (id int primary key, at datetime, shape point)')
+    await writer.query('create or replace table refusals (id int primary key, at datetime, day date)')
+    const byDay = { kind: 'keyset', updatedAt: 'day', id: 'id', window: longAgo } as const
+    const failures = [
+      [manifestOf('nowhere'), 'department.nowhere'],
+      [manifestOf('user', { schema: 'mysql' }), 'mysql.user'],
+      [manifestOf('refusals', { columns: ['id', 'at', 'phone'] }), 'column phone'],
+      [manifestOf('drawn', { columns: ['id', 'at', 'shape'] }), 'column shape is a point'],
+      [manifestOf('refusals', { columns: ['id', 'day'], reading: byDay }), 'column day is a date'],
+      [manifestOf('refusals', { user: 'nobody' }), 'error 1045'],
+      [manifestOf('refusals', { database: 'elsewhere' }), 'error 1044'],
+      [manifestOf('refusals', { driver: 'mysql' }), 'error 1193'],
+    ] as const
+    for (const [manifest, words] of failures) {
+      const failure = { code: 'SOURCE_REFUSED', detail: expect.stringContaining(words) }
+      await expect(open(manifest), words).rejects.toMatchObject(failure)
+    }
+  })
+
+  test('its session cannot write, not even through a function, and answers in time', async () => {
+    await writer.query('create table written (id int)')
+    await writer.query(`create function writes() returns int begin insert into written values (1); return 1; end`)
+    await writer.query('create view writing as select writes() as id, now() as at')
+    await writer.query(`grant all on department.* to reader@'127.0.0.1'`)
+    const reading = async () => collect(await open(manifestOf('writing')))
+    await expect(reading()).rejects.toMatchObject({ code: 'SOURCE_REFUSED' })
+    expect((await writer.query('select * from written'))[0]).toEqual([])
+    await writer.query('create view slow as select sleep(5) as id, now() as at')
+    const source = await open(manifestOf('slow', { timeoutMs: 200 }))
+    const began = performance.now()
+    await expect(source.readPage(null, new Date())).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+    expect(performance.now() - began).toBeLessThan(2000)
+  })
+
+  test('a connection that breaks between two pages is told, and the cursor goes on over a new one', async () => {
+    const manifest = manifestOf('one_time', { pageSize: 100 })
+    const source = await open(manifest)
+    const page = await source.readPage(null, new Date())
+    const sessions = `select id from information_schema.processlist where user = 'reader'`
+    const [rows] = await writer.query<never[]>({ sql: sessions, rowsAsArray: true })
+    for (const [id] of rows) await writer.query(`kill connection ${String(id)}`)
+    await expect(source.readPage(page.cursor, new Date())).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+    expect((await collect(await open(manifest), page.cursor)).values).toHaveLength(50)
+    await expect(open(manifestOf('one_time', { port: 9 }))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  })
+
+  test('a whole second that is not over is left to the next run', async () => {
+    await writer.query('create table seconds (id int primary key, at datetime not null)')
+    const source = await open(manifestOf('seconds', { pageSize: 100 }))
+    const seen: unknown[] = []
+    let cursor: Cursor | null = null
+    const until = Date.now() + 2500
+    for (let id = 1; Date.now() < until; id++) {
+      await writer.query(`insert into seconds values (${id}, now())`)
+      const run = await collect(source, cursor)
+      seen.push(...idsOf(run.values))
+      cursor = run.cursor
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1100)
+    })
+    seen.push(...idsOf((await collect(source, cursor)).values))
+    const [rows] = await writer.query<never[]>({ sql: 'select id from seconds order by id', rowsAsArray: true })
+    expect(seen).toEqual(rows.flat())
+  })
 
   test('rows that the order can never reach stop the run with their number', async () => {
     await writer.query('create table unreachable (id varchar(9), at datetime)')
