@@ -43,6 +43,14 @@ describe('a row in the words of the dataset', () => {
     expect({ operation, warnings, faults }).toEqual({ operation: 'upsert', warnings: [], faults: [] })
   })
 
+  test('a midnight with the offset of its database is the day that was written, any other time is no day', () => {
+    const dayOf = (rzrq: string): unknown => mapRow({ rzrq }).fields['residenceSince']
+    expect(dayOf('1990-05-05T00:00:00.000000+09:00')).toBe('1990-05-05')
+    for (const time of ['1990-05-05T00:00:01+08:00', '1990-05-04T16:00:00Z', '1990-05-05T00:00:00Z']) {
+      expect(dayOf(time)).toBe(time)
+    }
+  })
+
   test('an absent value leaves its name out', () => {
     expect(Object.keys(mapRow({ mz: null, dz: '' }).fields)).not.toEqual(
       expect.arrayContaining([expect.stringMatching(/ethnicity|residenceAddress/)]),

@@ -154,7 +154,7 @@ describe.skipIf(!isThere)('a MariaDB', async () => {
     const page = await source.readPage(null, new Date())
     const sessions = `select id from information_schema.processlist where user = 'reader'`
     const [rows] = await writer.query<never[]>({ sql: sessions, rowsAsArray: true })
-    for (const [id] of rows) await writer.query(`kill connection ${String(id)}`)
+    for (const id of rows.flat()) await writer.query(`kill connection ${String(id)}`)
     await expect(source.readPage(page.cursor, new Date())).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
     expect((await collect(await open(manifest), page.cursor)).values).toHaveLength(50)
     await expect(open(manifestOf('one_time', { port: 9 }))).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
