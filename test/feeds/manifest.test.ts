@@ -45,22 +45,6 @@ const sqlSource: SqlSourceManifest = {
   timeoutMs: 10_000,
 }
 
-const exchange = {
-  kind: 'exchange',
-  operationTime: 'gxsj',
-  id: 'id',
-  window: { lookbackSeconds: 60, settleSeconds: 5, start: '2020-01-01T00:00:00Z' },
-  flag: { column: 'bz', ready: ['0'], done: '1', mark: true },
-}
-
-const withFilter = (filter: unknown): unknown => ({ ...manifest, source: { ...sqlSource, filter } })
-
-function nested(levels: number): unknown {
-  let filter: unknown = { kind: 'is-null', column: 'xm' }
-  for (let level = 0; level < levels; level++) filter = { kind: 'not', filter }
-  return filter
-}
-
 const withMapping = (...mappings: Manifest['map']): Manifest => ({ ...manifest, map: [...manifest.map, ...mappings] })
 const withSource = (change: object): unknown => ({ ...manifest, source: { ...manifest.source, ...change } })
 const withQuery = (query: Readonly<Record<string, string>>): unknown =>
@@ -73,11 +57,6 @@ test('good manifests are accepted', () => {
   expect(faultsOf(manifest)).toEqual([])
   expect(faultsOf(createHousingManifest())).toEqual([])
   expect(faultsOf({ ...manifest, source: sqlSource })).toEqual([])
-  expect(faultsOf({ ...manifest, source: { ...sqlSource, reading: exchange } })).toEqual([])
-  const whole = { ...sqlSource, reading: { kind: 'whole', id: 'id' }, tls: { kind: 'verify', ca: 'cityAuthority' } }
-  const missing = { kind: 'missing', guardRatio: 0.2 }
-  expect(faultsOf({ ...manifest, source: whole, deletes: missing })).toEqual([])
-  expect(faultsOf(withFilter(nested(5)))).toEqual([])
 })
 
 describe('what does not fit the schema is told line by line', () => {
@@ -172,30 +151,6 @@ describe('what does not fit the dataset is refused', () => {
       'a keyset column that is not read',
       { ...manifest, source: { ...sqlSource, columns: ['id', 'xm'] } },
       '/source/reading/updatedAt: given "gxsj", wanted one of /source/columns',
-    ],
-    [
-      'every run told to delete what is absent, of a table that is read by windows',
-      { ...manifest, source: sqlSource, deletes: { kind: 'missing', guardRatio: 0.2 } },
-      '/deletes/kind',
-    ],
-    [
-      'a compare of an exchange table, which holds changes',
-      { ...manifest, source: { ...sqlSource, reading: exchange }, compare: { everyDays: 7, guardRatio: 0.2 } },
-      '/compare',
-    ],
-    ['a choice by religion', withFilter({ kind: 'is-null', column: 'zjxy' }), '/source/filter/column: given "zjxy"'],
-    ['a filter of seven levels', withFilter(nested(6)), '/source/filter: given a larger tree'],
-    ['a filter of a hundred thousand levels', withFilter(nested(100_000)), 'wanted at most 32 levels'],
-    ['a filter that is SQL', withFilter({ kind: 'sql', text: '1 = 1' }), '/source/filter/kind'],
-    [
-      'TLS to an address without the name in its certificate',
-      { ...manifest, source: { ...sqlSource, host: '10.20.0.5', tls: { kind: 'verify' } } },
-      '/source/tls/serverName',
-    ],
-    [
-      'TLS to Dameng',
-      { ...manifest, source: { ...sqlSource, driver: 'dameng', tls: { kind: 'verify' } } },
-      '/source/tls/kind',
     ],
     ['a token in the query', withQuery({ access_token: 'abc' }), '/source/request/query/access_token'],
     ['a key of 32 hexadecimal digits', withQuery({ x: '0123456789abcdef0123456789abcdef' }), '/source/request/query/x'],
