@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { openSecrets } from '../ingest/feed-source.ts'
-import { asPushFeed, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
+import { asPushFeed, assertTakesBatches, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
 import { verifyRequest } from '../security/request-signature.ts'
 import { findFeed } from '../store/feeds.ts'
 import { findReceipt, takeNonce } from '../store/push-batches.ts'
@@ -136,6 +136,7 @@ async function receive(context: ClientContext, signed: Signed) {
   const { database, keys, auditDeadlineMs } = context
   const { request, body } = signed
   const feed = await admit(context, signed)
+  assertTakesBatches(feed)
   const most = feed.manifest.limits.pageBytes
   if (body.length > most)
     throw new AppError('TOO_LARGE', `given ${body.length} bytes, wanted at most ${most}; post smaller batches`)

@@ -23,6 +23,17 @@ export function asPushFeed(feed: Feed): PushFeed | null {
   return feed.manifest.source.kind === 'push' ? (feed as PushFeed) : null
 }
 
+const takingStates: readonly Feed['state'][] = ['testing', 'active']
+
+/** Throws FEED_STATE where the feed takes no batches now. */
+export function assertTakesBatches({ code, state }: Feed): void {
+  if (takingStates.includes(state)) return
+  throw new AppError(
+    'FEED_STATE',
+    `${code} is in state ${state} and takes batches when it is ${takingStates.join(' or ')}`,
+  )
+}
+
 /** A batch as it came, from a department that was recognised. */
 export interface PostedBatch {
   readonly batchNo: string
@@ -144,14 +155,15 @@ export async function readBatch(feed: PushFeed, batch: PostedBatch, keys: KeyRin
     }
     if (first !== null) return { receipt: first, repeated: true }
     await insertBatch(query, feed.feedId, { batchNo, digest, rows: rows.length, chunks })
-    const run = await requestRun(query, feed.feedId)
+    // Before its activation a feed is tested with what was posted; no run reads it yet.
+    const run = feed.state === 'active' ? await requestRun(query, feed.feedId) : null
     await audit({
       type: 'batch.received',
       actor: `department:${feed.department}`,
       outcome: 'ok',
       feed: feed.code,
       dataset: feed.dataset,
-      object: `run/${run.runId}`,
+      ...(run === null ? {} : { object: `run/${run.runId}` }),
       count: rows.length,
     })
     return { receipt: await receiptOf(transaction, feed, batchNo), repeated: false }

@@ -169,6 +169,18 @@ test('NDJSON and an uploaded file are read as rows', async () => {
   })
 })
 
+test('a feed that is being tested takes batches, which wait for its activation; a suspended one takes none', async () => {
+  const moveTo = (state: string) =>
+    installation.asOwner('update gridbridge.feed set state = $2 where feed_id = $1', [feed.feedId, state])
+  await moveTo('testing')
+  expect(await post({})).toMatchObject({ status: 200, state: 'received' })
+  expect(await installation.asOwner('select from gridbridge.run where feed_id = $1', [feed.feedId])).toEqual([])
+  await moveTo('suspended')
+  expect(await post({ batchNo: 'B-2' })).toMatchObject({ status: 409, code: 'FEED_STATE' })
+  await moveTo('active')
+  expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
+})
+
 describe('what is refused, with a code and nothing kept', () => {
   test.each<[string, Post, number, string]>([
     ['a wrong secret', { secret: 'another' }, 401, 'SIGNATURE_INVALID'],
