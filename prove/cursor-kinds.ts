@@ -4,6 +4,7 @@ import { httpKinds, openHttpWorld } from './cursor-http.ts'
 import type { ManifestChange } from './cursor-manifest.ts'
 import { isMariadbInstalled } from '../test/support/mariadb-server.ts'
 import { startMariadb } from './cursor-mariadb.ts'
+import { openPushWorld, startPushServer } from './cursor-push.ts'
 import { startPostgres } from './cursor-postgres.ts'
 import type { Product } from './cursor-product.ts'
 import { openSqlWorld, type SqlServer } from './cursor-sql.ts'
@@ -47,6 +48,14 @@ const sqlKind = (start: () => Promise<SqlServer>): Kind => ({
   sideBySide: 8,
 })
 
+const pushKind: Kind = {
+  openStage: async () => {
+    const server = await startPushServer()
+    return { openWorld: (random, { product }) => openPushWorld(server, product, random), close: server.close }
+  },
+  sideBySide: 4,
+}
+
 const fileKind: Kind = {
   openStage: async () => ({
     openWorld: (random, { product }) => openFileWorld(product, random),
@@ -66,5 +75,6 @@ export const kinds: Readonly<Record<string, Kind>> = {
   'sql keyset, PostgreSQL': sqlKind(() => startPostgres('keyset')),
   'sql exchange, PostgreSQL': sqlKind(() => startPostgres('exchange')),
   ...(isMariadbInstalled() ? { 'sql keyset, MariaDB': sqlKind(startMariadb) } : {}),
+  push: pushKind,
   file: fileKind,
 }

@@ -3,17 +3,19 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { projectRoot } from '../demo/processes.ts'
+import { openPushSource } from '../src/ingest/sources/push.ts'
 import { openSource } from '../src/ingest/sources/open.ts'
 import { createEgressGuard } from '../src/security/egress.ts'
 
-/** The two doors of the product that reading a department goes through. */
+/** The doors of the product that reading a department goes through. */
 export interface Product {
   readonly openSource: typeof openSource
+  readonly openPushSource: typeof openPushSource
   readonly createEgressGuard: typeof createEgressGuard
 }
 
 /** The product as it is. */
-export const product: Product = { openSource, createEgressGuard }
+export const product: Product = { openSource, openPushSource, createEgressGuard }
 
 /** One place of the product changed so that it must lose rows. */
 export interface CodeChange {
@@ -46,7 +48,8 @@ export async function withChangedProduct<Result>(
       import(/* @vite-ignore */ pathToFileURL(path.join(root, file)).href)
     const sources = (await load('src/ingest/sources/open.ts')) as Pick<Product, 'openSource'>
     const guard = (await load('src/security/egress.ts')) as Pick<Product, 'createEgressGuard'>
-    return await work({ openSource: sources.openSource, createEgressGuard: guard.createEgressGuard })
+    const push = (await load('src/ingest/sources/push.ts')) as Pick<Product, 'openPushSource'>
+    return await work({ ...sources, ...push, ...guard })
   } finally {
     rmSync(root, { recursive: true, force: true })
   }

@@ -55,6 +55,15 @@ const removals: readonly Removal[] = [
     },
   },
   {
+    name: 'posted rows are removed before they are saved',
+    kind: 'push',
+    code: {
+      file: 'src/ingest/sources/push.ts',
+      find: /last = chunk\n/,
+      replace: 'last = chunk\nawait settleChunk(database.query, chunk, { valid: 0, rejected: 0 })\n',
+    },
+  },
+  {
     name: 'an unmarked file is overtaken',
     kind: 'file',
     code: {

@@ -38,8 +38,8 @@ const SETTLE_S = 1
 const LOOKBACK_S = 1
 
 const plan: WritePlan = {
-  transactions: 30,
-  spanMs: 2500,
+  transactions: 24,
+  spanMs: 1500,
   settleMs: SETTLE_S * 1000,
   // What a busy machine may delay a commit beyond its plan.
   lookbackMs: LOOKBACK_S * 1000 - 300,
