@@ -82,6 +82,24 @@ test('a run reads every page once and ends as done', async () => {
   expect(await readStored()).toEqual(stored(1, 35))
 })
 
+test('a source hears that a page is saved when it is, and not before', async () => {
+  const heard: string[] = []
+  const source = openPagedSource(fourPages, 5)
+  const telling: Source = {
+    ...source,
+    readPage: async (cursor, now) => {
+      const page = await source.readPage(cursor, now)
+      const last = Math.min(35, Number(page.cursor['page']) * 10)
+      return {
+        ...page,
+        saved: async () => void heard.push((await readStored()).includes(`R-${last} v1`) ? 'stored' : 'not'),
+      }
+    },
+  }
+  await work(telling)
+  expect(heard).toEqual(['stored', 'stored', 'stored', 'stored'])
+})
+
 test('a second run over the same rows changes nothing', async () => {
   await work(openPagedSource(fourPages))
   const before = await installation.asOwner(
