@@ -9,6 +9,7 @@ import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } fro
 import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
+import { askCompareNow } from './proof-commands.ts'
 import { roles, start, type Role } from './main.ts'
 
 function parseRole(value: string): Role {
@@ -121,9 +122,11 @@ feed
   .description('立即同步 / Run a feed now; a worker does the work')
   .argument('<feed>', 'feed code')
   .option('--wait', 'until the run has ended')
+  .option('--compare', 'read everything and compare, whenever that is due')
   .option('--json')
   .action(
-    guarded(async (code: string, options: JsonOption & { readonly wait?: boolean }) => {
+    guarded(async (code: string, options: JsonOption & { readonly wait?: boolean; readonly compare?: boolean }) => {
+      if (options.compare === true) await askCompareNow(config(), code)
       const run = await runFeedNow(config(), code, options.wait === true)
       tell(run, options, () =>
         table(

@@ -1,14 +1,29 @@
 import { operator, within } from './commands.ts'
 import type { Config } from './config.ts'
+import { AppError } from './errors.ts'
 import { dayIn } from './feeds/source-hours.ts'
 import { openFeedSource } from './ingest/feed-source.ts'
 import { datasetOf } from './ingest/preview.ts'
 import { proveFeed, type FeedProof } from './ingest/prove-feed.ts'
 import { limitCalls } from './ingest/sources/limit-calls.ts'
 import { createEgressGuard } from './security/egress.ts'
+import { askCompare } from './store/compare.ts'
 import { insertProof } from './store/feed-proofs.ts'
 import { findFeed } from './store/feeds.ts'
 import { countSourceCall } from './store/source-health.ts'
+
+/** `feed run --compare`: the next run reads everything. Throws USAGE_INVALID where the manifest sets no guard for it. */
+export async function askCompareNow(config: Config, code: string): Promise<void> {
+  await within(config, async ({ database }) => {
+    const feed = await findFeed(database.query, code)
+    if (feed.manifest.compare === undefined)
+      throw new AppError(
+        'USAGE_INVALID',
+        `${code} has no /compare in its manifest, which says how much may vanish at most`,
+      )
+    await askCompare(database.query, feed.feedId)
+  })
+}
 
 /** `feed prove`: reads the department's system for about `seconds`, within its call budget, and keeps the verdict. */
 export async function proveFeedNow(config: Config, code: string, seconds: number): Promise<FeedProof> {

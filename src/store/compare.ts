@@ -20,6 +20,11 @@ export async function beginDueCompare(query: Query, runId: number): Promise<void
   )
 }
 
+/** Makes the feed's next run a full compare, whenever the last one was. */
+export async function askCompare(query: Query, feedId: number): Promise<void> {
+  await query(`update feed set compared_at = '-infinity' where feed_id = $1`, [feedId])
+}
+
 /** The compare is over, well or not: the next one begins at the beginning. */
 export async function forgetCompare(query: Query, feedId: number): Promise<void> {
   await query('update feed set compare_cursor = null where feed_id = $1', [feedId])

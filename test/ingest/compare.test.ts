@@ -5,7 +5,7 @@ import { readingEverything } from '../../src/ingest/read-window.ts'
 import { runFeed } from '../../src/ingest/run-feed.ts'
 import { openSource } from '../../src/ingest/sources/open.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
-import { beginDueCompare } from '../../src/store/compare.ts'
+import { askCompare, beginDueCompare } from '../../src/store/compare.ts'
 import { findFeedOfRun, type Feed } from '../../src/store/feeds.ts'
 import { stopRun } from '../../src/store/finish-run.ts'
 import { claimRun, findRun, requestRun, type Run } from '../../src/store/runs.ts'
@@ -143,6 +143,13 @@ test('a silent edit and a silent deletion stay unseen until the compare is due, 
   expect(await readAlive()).toEqual(ids(15))
   expect(await readFeedRow()).toEqual({ ...before, compare_cursor: null })
   expect((await work()).pulled).toBe(0)
+})
+
+test('a compare that is asked for comes with the next run and once', async () => {
+  table.delete('R-15')
+  await askCompare(installation.database.query, feed.feedId)
+  expect(await work()).toMatchObject({ state: 'done', pulled: 11, deleted: 1 })
+  expect(await work()).toMatchObject({ pulled: 0 })
 })
 
 test('a row that changes while everything is read is not taken for deleted', async () => {
