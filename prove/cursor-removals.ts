@@ -32,7 +32,7 @@ const removals: readonly Removal[] = [
     kind,
     code: {
       file: 'src/ingest/sources/http.ts',
-      find: /if \(hasShrunk\(position, page\)\)[^]*? : next\n/,
+      find: /if \(hasShrunk\([^]*? : next\n/,
       replace: 'return advancePlace(read, page, manifest.paging, recordId)\n',
     },
   })),

@@ -25,8 +25,7 @@ export function narrow(
   page: HttpPage,
 ): HttpPosition | null {
   const { window } = read
-  const isCounted = manifest.paging.kind === 'offset' || manifest.paging.kind === 'page'
-  if (!isCounted || window === null || !read.ordered) return null
+  if (!countsPlaces(manifest) || window === null || !read.ordered) return null
   if (page.rows.length > 0 && page.rows.length === page.total && read.here === page.total) {
     return { ...read, state: 'done', total: page.total }
   }
@@ -42,6 +41,9 @@ export function narrow(
     before: read.rows - ties.length,
   }
 }
+
+/** Whether the next page is found by its place, which other rows can move. */
+const countsPlaces = ({ paging }: HttpSourceManifest): boolean => paging.kind === 'offset' || paging.kind === 'page'
 
 /** Where the narrowed window begins, in milliseconds since 1970; null where it cannot be narrowed yet. */
 function findStart(read: HttpPosition, page: HttpPage, from: number, precisionMs: number): number | null {
@@ -60,12 +62,10 @@ export function leaveOutTies({ ties }: HttpPosition, rows: readonly unknown[]): 
   return rows.filter((row) => !known.has(markOf(row)))
 }
 
-/**
- * Whether rows left the window between two pages, so that others may have moved to a place that was passed already. A window of
- * time is then begun again for as long as limits.pages allows: it was narrowed, so little is read again.
- */
-export function hasShrunk(position: HttpPosition, page: HttpPage): boolean {
-  return position.here > 0 && page.rows.length > 0 && (page.total ?? Infinity) < (position.total ?? -Infinity)
+/** Whether rows left the window between two pages, so that others may have moved to a place that was passed already. */
+export function hasShrunk(manifest: HttpSourceManifest, position: HttpPosition, page: HttpPage): boolean {
+  if (!countsPlaces(manifest) || position.here === 0 || page.rows.length === 0) return false
+  return (page.total ?? Infinity) < (position.total ?? -Infinity)
 }
 
 /** Whether the source stated more rows than it sent up to its last page: some came in behind the reader, or never come. */

@@ -86,7 +86,10 @@ function findNext(
   const { manifest, recordId, updatedAt } = options
   const pointers = { updatedAt, recordId }
   const read = countRows(manifest, pointers, position, page.rows, fresh)
-  if (hasShrunk(position, page)) return read.window === null ? rewind(read, page, now) : beginAgain(read)
+  if (hasShrunk(manifest, position, page)) {
+    // A window in the order of time is narrow, so little is read again, as often as limits.pages allows.
+    return read.window !== null && read.ordered ? beginAgain(read) : rewind(read, page, now)
+  }
   const narrowed = narrow(manifest, pointers, read, page)
   if (narrowed !== null) return narrowed
   const next = advancePlace(read, page, manifest.paging, recordId)

@@ -101,3 +101,30 @@ describe.each(pagings)('$kind', (paging, place) => {
     expect((await collect(source, cursor, restedAt)).values.length).toBeGreaterThan(0)
   })
 })
+
+test('a total that falls changes nothing where pages are found by a token', async () => {
+  const rows = people(6)
+  answerWith((query, response) => {
+    const place = Number(query.get('token') ?? 0)
+    const next = place + 2 < rows.length ? place + 2 : null
+    sendJson(response, { data: { rows: rows.slice(place, place + 2) }, next, total: 6 - place })
+  })
+  const paging: Paging = { kind: 'token', size: 2, next: '/next', total: '/total' }
+  const { values } = await collect(openAs(paging, { token: '{page.token}' }), null, now)
+  expect(values).toEqual(rows)
+  expect(asked()).toHaveLength(3)
+})
+
+test('a busy source in no order of time is begun again a few times, then it ends in a code', async () => {
+  const rows = people(40).toReversed()
+  let total = 100
+  answerWith((query, response) => {
+    const place = Number(query.get('offset'))
+    sendJson(response, { data: { rows: rows.slice(place, place + 2) }, total: --total })
+  })
+  const paging: Paging = { kind: 'offset', size: 2, total: '/total' }
+  await expect(collect(openAs(paging, { offset: '{page.offset}' }), null, now)).rejects.toMatchObject({
+    code: 'SOURCE_BODY_INVALID',
+  })
+  expect(asked().length).toBeLessThan(20)
+})
