@@ -6,7 +6,7 @@ import { registeredDepartments } from '../feeds/departments.ts'
 import { dropRefusal, listCoverage, refuseSharing, type Coverage } from '../store/coverage.ts'
 import { listCatalogue } from '../store/feed-versions.ts'
 import { actorOf, admit } from './accounts.ts'
-import { asPlugin, describeRoute, type Route } from './management.ts'
+import { asPlugin, assertImpersonal, describeRoute, type Route } from './management.ts'
 
 const Catalogue = Type.Object(
   {
@@ -154,6 +154,7 @@ const refuseSharingRoute: Route = (server, context) => {
       const { department, dataset } = request.params
       const account = await admit(context, request.headers.authorization, 'coverage.refuse', department)
       const { reason } = request.body
+      assertImpersonal('reason', reason)
       if (reason.trim() === '') throw new AppError('REQUEST_INVALID', 'body/reason wanted')
       await database.transaction(async ({ query, audit }) => {
         await refuseSharing(query, { department, dataset, reason, refusedBy: account.accountId })

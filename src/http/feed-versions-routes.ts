@@ -5,7 +5,7 @@ import { writeDraft } from '../ingest/registration.ts'
 import { findVersion, listVersions, nameAccounts } from '../store/feed-versions.ts'
 import { DiffView, FeedCode, VersionSummary, VersionView, Written } from './feed-schemas.ts'
 import { content, signers, summarise } from './feed-views.ts'
-import { admitToFeed, asPlugin, describeRoute, type Route } from './management.ts'
+import { admitToFeed, asPlugin, assertImpersonal, describeRoute, type Route } from './management.ts'
 
 const VersionNumber = Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Number of a version' })
 
@@ -101,6 +101,7 @@ const rollBackFeedRoute: Route = (server, context) => {
     async (request) => {
       const { code } = request.params
       const { version, note = '' } = request.body
+      assertImpersonal('note', note)
       const { account, feed } = await admitToFeed(context, request.headers.authorization, 'feed.edit', code)
       const old = await findVersion(query, feed.feedId, version)
       const draft = { ...old, manifest: parseManifest(old.manifest, context.datasets), note, equalTo: version }

@@ -12,7 +12,14 @@ import { listGrants } from '../store/consumers.ts'
 import { listVersions, saveTestReport, type FeedVersion, type TestReport } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
 import { FeedCode, ImpactView, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'
-import { admitToFeed, asPlugin, describeRoute, type ManagementContext, type Route } from './management.ts'
+import {
+  admitToFeed,
+  asPlugin,
+  assertImpersonal,
+  describeRoute,
+  type ManagementContext,
+  type Route,
+} from './management.ts'
 
 /** Opens the source of a version, and closes it whatever happens. */
 async function reading<Result>(
@@ -199,6 +206,7 @@ const moveFeedRoute: Route = (server, context) => {
     async (request) => {
       const { code } = request.params
       const { action, reason = null } = request.body
+      assertImpersonal('reason', reason)
       const { account } = await admitToFeed(context, request.headers.authorization, `feed.${action}`, code)
       return { code, ...(await moveFeed(context, account, { code, action, reason })) }
     },

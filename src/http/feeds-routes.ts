@@ -17,7 +17,14 @@ import type { Feed } from '../store/feeds.ts'
 import { assertPermitted, recogniseAccount } from './accounts.ts'
 import { DraftBody, FeedCode, FeedList, FeedView, Written } from './feed-schemas.ts'
 import { signers, summarise } from './feed-views.ts'
-import { admitToFeed, asPlugin, describeRoute, type ManagementContext, type Route } from './management.ts'
+import {
+  admitToFeed,
+  asPlugin,
+  assertImpersonal,
+  describeRoute,
+  type ManagementContext,
+  type Route,
+} from './management.ts'
 
 /** A manifest has at most some hundred mappings; the largest of the connectors is 12 KB. */
 const BODY_BYTES = 262_144
@@ -53,6 +60,7 @@ interface GivenDraft {
 
 /** Throws MANIFEST_INVALID with one line for each fault. */
 function readDraft({ datasets }: ManagementContext, given: GivenDraft): Draft {
+  assertImpersonal('note', given.note ?? null)
   return {
     manifest: parseManifest(given.manifest, datasets),
     legalBasis: given.legalBasis ?? null,

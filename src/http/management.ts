@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from 'typebox'
 import type { Dataset } from '../feeds/datasets.ts'
+import { holdsPersonalNumber } from '../feeds/formats.ts'
 import { AppError } from '../errors.ts'
 import type { Action } from '../security/permissions.ts'
 import type { EgressGuard } from '../security/egress.ts'
@@ -76,6 +77,12 @@ export function assertPlainBody(body: unknown): void {
       typeof value === 'object' && value !== null ? Object.entries(value).flat() : checked(value),
     )
   }
+}
+
+/** Refuses words of people that hold a number of a person: what is said of a feed is read by everybody. Throws REQUEST_INVALID. */
+export function assertImpersonal(place: string, words: string | null): void {
+  if (words !== null && holdsPersonalNumber(words))
+    throw new AppError('REQUEST_INVALID', `body/${place}: holds the number of a person; leave it out`)
 }
 
 const NUL = String.fromCharCode(0)

@@ -72,7 +72,7 @@ export async function requestRun(
     `select run_id as "runId" from run where feed_id = $1 and kind = 'sync' and state in ('pending', 'running', 'paused')`,
     [feedId],
   )
-  if (alive === undefined) throw new AppError('FEED_UNKNOWN', `feed ${feedId} is not active`)
+  if (alive === undefined) throw new AppError('FEED_STATE', `feed ${feedId} is not active`)
   return { runId: alive.runId, fresh: false }
 }
 

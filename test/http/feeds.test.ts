@@ -229,9 +229,42 @@ describe('the way to active', () => {
     await office.officer.post(at(code, '/moves'), { action: 'suspend', reason: '应急处置' })
     const [run] = await installation.asOwner('select state, reason from gridbridge.run where run_id = $1', [runId])
     expect(run).toEqual({ state: 'stopped', reason: 'FEED_STATE' })
-    await expect(requestRun(installation.database.query, feed.feedId)).rejects.toMatchObject({ code: 'FEED_UNKNOWN' })
+    await expect(requestRun(installation.database.query, feed.feedId)).rejects.toMatchObject({ code: 'FEED_STATE' })
     expect((await office.engineer.post(at(code, '/moves'), { action: 'resume' })).body.state).toBe('active')
     expect((await requestRun(installation.database.query, feed.feedId)).fresh).toBe(true)
+  })
+})
+
+describe('whoever had a version in hand', () => {
+  const code = 'LZ-GA-RK-150'
+  const become = (role: string, department: string | null) =>
+    installation.asOwner(`update gridbridge.account set role = $1, department = $2 where name = 'ga-editor'`, [
+      role,
+      department,
+    ])
+
+  test('does not sign it again under another role', async () => {
+    await stage.register(code)
+    expect(await stage.bring(code, 'submit')).toEqual(wellUpTo('submit'))
+    await become('department-reviewer', 'public-security')
+    expect(brief(await office.editor.post(at(code, '/moves'), { action: 'review' }))).toEqual([409, 'SECOND_PERSON'])
+    await office.reviewer.post(at(code, '/moves'), { action: 'review' })
+    await become('security-officer', null)
+    expect(brief(await office.editor.post(at(code, '/moves'), { action: 'approve' }))).toEqual([409, 'SECOND_PERSON'])
+    await become('department-editor', 'public-security')
+    expect((await office.editor.get(at(code))).body.state).toBe('security-review')
+  })
+
+  test('of two who do the same at once one is late', async () => {
+    const approve = () => office.officer.post(at(code, '/moves'), { action: 'approve' })
+    const answers = await Promise.all([approve(), approve(), approve()])
+    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 409, 409])
+  })
+
+  test('its runs reach what is registered for its department and nothing else', async () => {
+    await office.editor.post(at(code, '/test'))
+    await office.engineer.post(at(code, '/moves'), { action: 'activate' })
+    expect((await findFeed(installation.database.query, code)).origin).toBe('account')
   })
 })
 

@@ -78,7 +78,7 @@ test.each<readonly [string, () => unknown, number, string]>([
   expect(performance.now() - startedAt).toBeLessThan(1000)
   expect(brief(answer)).toEqual([status, refusal])
   expect(JSON.stringify(answer.body).length).toBeLessThan(5000)
-  expect(JSON.stringify(answer.body)).not.toMatch(/drop table|eyJhbG/)
+  expect(JSON.stringify(answer.body)).not.toMatch(/drop table|eyJhbG|1900010100/)
   expect(await installation.asOwner('select * from gridbridge.feed_version')).toEqual(before)
 })
 

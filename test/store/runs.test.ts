@@ -121,7 +121,7 @@ describe('a lease', () => {
 
 test('a suspended feed is not run', async () => {
   await installation.asOwner(`update gridbridge.feed set state = 'suspended' where feed_id = $1`, [feed.feedId])
-  expect(await codeOf(() => requestRun(query(), feed.feedId))).toBe('FEED_UNKNOWN')
+  expect(await codeOf(() => requestRun(query(), feed.feedId))).toBe('FEED_STATE')
 })
 
 test('a feed code is taken once, and the second registration changes nothing', async () => {
