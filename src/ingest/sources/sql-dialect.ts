@@ -26,6 +26,8 @@ export interface SqlAddress {
   /** Null: without TLS. */
   readonly tls: SqlTlsOptions | null
   readonly timeoutMs: number
+  /** What a page may hold; a larger answer is given up while it arrives, where the driver lets us. */
+  readonly pageBytes: number
   /** True only for the connection that marks rows of an exchange table. */
   readonly writes: boolean
 }

@@ -11,6 +11,7 @@ import type {
   TextRow,
   TypeRules,
 } from './sql-dialect.ts'
+import { createGauge } from './sql-gauge.ts'
 import type { Sql, Statement } from './sql-text.ts'
 import { digits, nothing, quoted, sql } from './sql-text.ts'
 import { exactType, jsonType, readOnly, roundedType, textType, wallClock } from './sql-types.ts'
@@ -159,6 +160,8 @@ function toOptions(address: SqlAddress): ConnectionOptions {
     supportBigNumbers: true,
     bigNumberStrings: true,
     trace: false,
+    // Marking asks with as many forms as a page has rows; a server keeps some 16,000 statements for all its clients.
+    maxPreparedStatements: 20,
     ...(address.tls === null ? {} : { ssl: { ...address.tls, verifyIdentity: true } }),
   }
 }
@@ -179,9 +182,19 @@ async function connectWith(limit: (timeoutMs: number) => string, address: SqlAdd
   }
 }
 
-function toSession(connection: Connection, { timeoutMs }: SqlAddress, zone: string): SqlConnection {
+function toSession(connection: Connection, { timeoutMs, pageBytes }: SqlAddress, zone: string): SqlConnection {
   const run = async ({ text, values }: Statement): Promise<unknown> => {
-    const [result] = await connection.execute({ sql: text, values: [...values], timeout: timeoutMs + GRACE_MS })
+    const gauge = createGauge(pageBytes, () => connection.destroy())
+    const typeCast = (_field: unknown, next: () => unknown): unknown => {
+      const value = next()
+      return typeof value === 'string' ? gauge(value) : value
+    }
+    const [result] = await connection.execute({
+      sql: text,
+      values: [...values],
+      typeCast,
+      timeout: timeoutMs + GRACE_MS,
+    })
     return result
   }
   return {

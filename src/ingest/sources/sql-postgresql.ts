@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { Client, DatabaseError } from 'pg'
 import type {
   CatalogueColumn,
@@ -9,6 +10,7 @@ import type {
   TypeRules,
 } from './sql-dialect.ts'
 import { parseJson } from './json.ts'
+import { createGauge } from './sql-gauge.ts'
 import type { Sql, Statement } from './sql-text.ts'
 import { digits, nothing, quoted, sql } from './sql-text.ts'
 import { keep } from './sql-types.ts'
@@ -128,7 +130,9 @@ const dialect: Dialect = {
 }
 
 async function connect(address: SqlAddress): Promise<SqlConnection> {
+  const socket = new Socket()
   const client = new Client({
+    stream: () => socket,
     host: address.address,
     port: address.port,
     database: address.database,
@@ -146,8 +150,12 @@ async function connect(address: SqlAddress): Promise<SqlConnection> {
   // A connection that breaks between two pages is noticed by the next query; unheard, the event would end the process.
   client.on('error', () => undefined)
   await client.connect()
-  const query = async ({ text, values }: Statement): Promise<readonly (string | null)[][]> =>
-    (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array' })).rows
+  const query = async ({ text, values }: Statement): Promise<readonly (string | null)[][]> => {
+    // pg answers with what its parser threw; the rest of the answer is not waited for.
+    const gauge = createGauge(address.pageBytes, () => socket.destroy())
+    const types = { getTypeParser: () => gauge }
+    return (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types })).rows
+  }
   // The offset is part of what PostgreSQL writes for each time.
   return { zone: '', query, change: async (statement) => void (await query(statement)), close: () => client.end() }
 }

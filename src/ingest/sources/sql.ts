@@ -61,7 +61,7 @@ export async function openSqlSource(options: SqlSourceOptions): Promise<Source> 
   }
 }
 
-async function toAddress({ manifest, secrets, egress }: SqlSourceOptions): Promise<Omit<SqlAddress, 'writes'>> {
+async function toAddress({ manifest, secrets, egress, limits }: SqlSourceOptions): Promise<Omit<SqlAddress, 'writes'>> {
   const { host, port, user, tls, timeoutMs } = manifest
   const ca = tls.kind === 'off' || tls.ca === undefined ? {} : { ca: takeSecret(secrets, tls.ca) }
   return {
@@ -73,6 +73,7 @@ async function toAddress({ manifest, secrets, egress }: SqlSourceOptions): Promi
     password: takeSecret(secrets, manifest.password),
     tls: tls.kind === 'off' ? null : { ...ca, rejectUnauthorized: true, minVersion: 'TLSv1.2' },
     timeoutMs,
+    pageBytes: limits.pageBytes,
   }
 }
 

@@ -17,6 +17,8 @@ export interface DepartmentDatabase {
   }>
   /** The type of a time without zone, to the microsecond. */
   readonly time: string
+  /** The type of a text of any length. */
+  readonly text: string
   /** SQL of now, less some seconds. */
   readonly ago: (seconds: number) => string
   readonly manifestOf: (table: string, change?: Partial<SqlSourceManifest>) => SqlSourceManifest
@@ -43,6 +45,7 @@ export async function openPostgresql(): Promise<DepartmentDatabase> {
       }
     },
     time: 'timestamp(6)',
+    text: 'text',
     ago: (seconds) => `localtimestamp - interval '${seconds} seconds'`,
   }
 }
@@ -68,6 +71,7 @@ export async function openMariadb(): Promise<DepartmentDatabase> {
       }
     },
     time: 'datetime(6)',
+    text: 'longtext',
     ago: (seconds) => `now(6) - interval ${seconds} second`,
   }
 }

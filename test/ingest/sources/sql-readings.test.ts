@@ -41,7 +41,7 @@ async function readSaving(source: Source, pages: number, from: Cursor | null = n
 }
 
 describe.each(databases)('$make', async ({ start }) => {
-  const { write, look, begin, time, ago, manifestOf, open, close } = await start()
+  const { write, look, begin, time, text, ago, manifestOf, open, close } = await start()
   afterAll(close)
 
   const createExchange = async (table: string, may: string): Promise<void> => {
@@ -114,6 +114,22 @@ describe.each(databases)('$make', async ({ start }) => {
       const failure = { code: 'SOURCE_REFUSED', detail: expect.stringContaining(words) }
       await expect(open(manifestOf('chosen', { filter }))).rejects.toMatchObject(failure)
     }
+  })
+
+  test('a page of large texts is given up while it arrives, in bounded memory', async () => {
+    await write(`create table large (id int primary key, words ${text})`)
+    for (const n of numbers(60)) await write(`insert into large values (${n}, repeat('${'田'.repeat(100)}', 10000))`)
+    const manifest = manifestOf('large', {
+      columns: ['id', 'words'],
+      reading: { kind: 'whole', id: 'id' },
+      pageSize: 100,
+    })
+    const before = process.memoryUsage().rss
+    const limits = { pageBytes: 2_000_000, pages: 10 }
+    await expect(collect(await open(manifest, { limits }))).rejects.toMatchObject({ code: 'SOURCE_LIMIT_EXCEEDED' })
+    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)
+    const small = await open({ ...manifest, pageSize: 1 }, { limits: { pageBytes: 2_000_000, pages: 100 } })
+    expect((await collect(small)).values).toHaveLength(60)
   })
 
   test('a view is read like a table, whole and in the order of its id', async () => {
