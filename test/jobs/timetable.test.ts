@@ -147,9 +147,10 @@ test('a slot that falls due while a run is alive is served by that run', async (
 
 test('what was missed while everything was down is made up for at the start, once, by its newest slot', async () => {
   await scheduleFeed('*/20 * * * *')
-  await installation.asOwner(`update gridbridge.feed set created_at = now() - interval '3 hours' where feed_id = $1`, [
-    feed.feedId,
-  ])
+  await installation.asOwner(
+    `update gridbridge.feed set activated_at = now() - interval '3 hours' where feed_id = $1`,
+    [feed.feedId],
+  )
   const before = new Date()
   await startOnce()
   const slots = await readSlots()
@@ -169,7 +170,7 @@ test('a feed that was never due yet is not run at the start, and a suspended one
   await startOnce()
   expect(await readSlots()).toEqual([])
   await installation.asOwner(
-    `update gridbridge.feed set created_at = now() - interval '3 hours', state = 'suspended', manifest = jsonb_set(manifest, '{schedule,cron}', '"* * * * *"') where feed_id = $1`,
+    `update gridbridge.feed set activated_at = now() - interval '3 hours', state = 'suspended', manifest = jsonb_set(manifest, '{schedule,cron}', '"* * * * *"') where feed_id = $1`,
     [feed.feedId],
   )
   await startOnce()
@@ -178,7 +179,7 @@ test('a feed that was never due yet is not run at the start, and a suspended one
 
 test('a schedule is kept in the time zone of its feed', async () => {
   await scheduleFeed('30 2 * * *')
-  await installation.asOwner(`update gridbridge.feed set created_at = now() - interval '2 days' where feed_id = $1`, [
+  await installation.asOwner(`update gridbridge.feed set activated_at = now() - interval '2 days' where feed_id = $1`, [
     feed.feedId,
   ])
   await startOnce()
