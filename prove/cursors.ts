@@ -19,12 +19,9 @@ export async function proveCursors(options: {
 }): Promise<CursorsVerdict> {
   const verdicts: KindVerdict[] = []
   for (const kind of Object.keys(kinds)) verdicts.push(await proveKind(kind, options.schedules, options.seed))
-  const removals = await judgeRemovals(Object.keys(kinds), SCHEDULES_OF_A_REMOVAL, options.seed)
+  const removals = await judgeRemovals(Object.keys(kinds), options.seed)
   const isProven = (verdict: KindVerdict): boolean =>
     verdict.lost === 0 && verdict.lateCommits > 0 && verdict.ties > 0 && verdict.crashes > 0
   const ok = verdicts.every(isProven) && removals.every(({ noticed }) => noticed)
   return { ok, seed: options.seed, kinds: verdicts, removals }
 }
-
-/** Each of them lost rows within three in every trial; more cost seconds. */
-const SCHEDULES_OF_A_REMOVAL = 8
