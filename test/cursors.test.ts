@@ -27,7 +27,7 @@ test('what the kit takes away is still there to be taken away', () => {
 })
 
 test('rows are lost as soon as a window or a guard is gone', async () => {
-  const verdicts = await judgeRemovals(['http token', 'http keyset', 'file'], SEED)
+  const verdicts = await judgeRemovals(['http token', 'http keyset', 'file'], SEED, 6)
   expect(verdicts.map(({ name, noticed }) => [name, noticed])).toEqual(verdicts.map(({ name }) => [name, true]))
   expect(verdicts.length).toBeGreaterThan(2)
 })
