@@ -3,10 +3,13 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { loadDatasets } from '../src/feeds/datasets.ts'
+import { loadDepartments } from '../src/feeds/departments.ts'
 import { listConnectors, readManifest } from '../src/feeds/manifest.ts'
+import { valueAt } from '../src/feeds/manifest-errors.ts'
 import { maskFields } from '../src/feeds/masks.ts'
 import { compileMapping } from '../src/ingest/map.ts'
 import { validate } from '../src/ingest/validate.ts'
+import manifestSchema from '../schemas/manifest.schema.json' with { type: 'json' }
 
 const root = fileURLToPath(new URL('../connectors/', import.meta.url))
 const datasets = loadDatasets()
@@ -29,8 +32,51 @@ function openConnector(path: string) {
   return { manifest, dataset }
 }
 
-test('there are connectors, and no code among them', () => {
-  expect(connectors.length).toBeGreaterThanOrEqual(5)
+test('every registered department has connectors, and nobody else', () => {
+  const registered = [...loadDepartments().keys()]
+  expect([...new Set(connectors.map(({ department }) => department))].toSorted()).toEqual(registered.toSorted())
+  expect(registered.length).toBeGreaterThanOrEqual(14)
+})
+
+/** The kinds that the manifest schema has for one thing, from the branches at a pointer. */
+function kindsAt(pointer: string): readonly string[] {
+  const branches: readonly unknown[] = Object(valueAt(manifestSchema, `${pointer}/oneOf`))
+  return branches.map((branch) => {
+    const reference = valueAt(branch, '/$ref')
+    const at = typeof reference === 'string' ? valueAt(manifestSchema, reference.slice(1)) : branch
+    return String(valueAt(at, '/properties/kind/const'))
+  })
+}
+
+/** The kinds that the manifests use for one thing. */
+const used = (pointer: string): ReadonlySet<unknown> =>
+  new Set(connectors.map(({ path }) => valueAt(readManifest(path, datasets), pointer)))
+
+test.for([
+  // No department of the demo pushes yet; test/http/batches-route.test.ts plays one that does.
+  ['/properties/source', '/source/kind', ['push']],
+  ['/$defs/httpSource/properties/auth', '/source/auth/kind', ['none']],
+  ['/$defs/httpSource/properties/paging', '/source/paging/kind', []],
+  ['/$defs/httpSource/properties/answer', '/source/answer/kind', ['json']],
+  ['/$defs/sqlSource/properties/reading', '/source/reading/kind', []],
+  ['/$defs/fileFormat', '/source/format/kind', []],
+] as const)('between them the connectors use every kind of %s', ([schema, pointer, others]) => {
+  const kinds = kindsAt(schema)
+  expect(kinds.length).toBeGreaterThan(1)
+  const known = new Set<unknown>([...used(pointer), ...others])
+  expect(kinds.filter((kind) => !known.has(kind))).toEqual([])
+})
+
+test('the README names every department and every feed', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const rows = [...loadDepartments().values()].map(
+    ({ code, folder, name }) => `| \`${code}\` | \`${folder}\` | ${name} |`,
+  )
+  const feeds = connectors.map(({ path }) => `| \`${readManifest(path, datasets).feed.code}\` |`)
+  expect([...rows, ...feeds].filter((row) => !readme.includes(row))).toEqual([])
+})
+
+test('there is no code among the connectors', () => {
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   expect(files.filter(({ name }) => !/\.(json|md)$/.test(name))).toEqual([])
 })
