@@ -2,6 +2,7 @@ import type { Dataset } from '../feeds/datasets.ts'
 import type { MergeGroup, MergePart } from '../feeds/merge-schema.ts'
 import type { Fields, ValidRecord } from '../record.ts'
 import type { ChangePlace } from '../store/changes.ts'
+import { joinRecord } from './validate.ts'
 
 /** Where a value of a person comes from. */
 export interface SourceRecord {
@@ -104,8 +105,7 @@ function takeFields(group: MergeGroup, winner: PersonSource | undefined): readon
 
 /**
  * One person out of all records of them: each group of fields from the most believable source, by authority, then recency,
- * then completeness. Pure, and the same for any order of the sources. Its values are those of valid records and the schemas
- * agree in their kinds (feeds/merge-schema), so the record is valid without another look.
+ * then completeness. Pure, and the same for any order of the sources.
  */
 export function mergePerson(
   personId: string,
@@ -114,16 +114,8 @@ export function mergePerson(
 ): MergedPerson {
   const ranked = groups.map((group) => ({ group, sources: rankSources(sources, group) }))
   const taken = ranked.flatMap(({ group, sources: [winner] }) => takeFields(group, winner))
-  const record = {
-    recordId: personId,
-    operation: 'upsert',
-    fields: { sourceRecordId: personId, ...Object.fromEntries(taken) },
-    updatedAt: null,
-    warnings: [],
-  }
   return {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- made of the values of valid records
-    record: record as unknown as ValidRecord,
+    record: joinRecord(personId, Object.fromEntries(taken)),
     isMinor: sources.some((source) => source.isMinor),
     conflicts: ranked.flatMap(({ group, sources: speaking }) =>
       group.compared.flatMap((field) => findConflict(speaking, group, field)),

@@ -27,6 +27,16 @@ function toValid({ operation, updatedAt }: RawRecord, { fields, warnings }: Judg
   return { recordId, operation, fields, updatedAt, warnings } as ValidRecord
 }
 
+/**
+ * A record of a person joined from the fields of valid records. The schemas agree in their kinds (feeds/merge-schema), so it is
+ * valid without another look.
+ */
+export function joinRecord(recordId: string, fields: Fields): ValidRecord {
+  const joined = { recordId, operation: 'upsert', fields: { [RECORD_ID]: recordId, ...fields }, updatedAt: null }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- made of the values of valid records
+  return { ...joined, warnings: [] } as unknown as ValidRecord
+}
+
 function toRejection({ source, fields }: RawRecord, reasons: readonly Reason[]): Rejection {
   const id = fields[RECORD_ID]
   const recordId = typeof id === 'string' && id !== '' ? id : null
