@@ -21,6 +21,8 @@ export interface Config {
   readonly logLevel: string
   readonly auditDeadlineMs: number
   readonly tokenSeconds: number
+  /** Days after which a refused row that nobody corrected is removed. */
+  readonly rejectionDays: number
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -78,5 +80,6 @@ export function loadConfig(environment: Environment): Config {
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
     auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 2000, 50, 30_000),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
+    rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
   })
 }

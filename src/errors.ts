@@ -247,6 +247,12 @@ export const errorTable = {
   },
   ROUTE_UNKNOWN: { status: 404, retry: false, en: 'There is nothing at this address', zh: '地址不存在' },
   TOO_LARGE: { status: 413, retry: false, en: 'The body is larger than allowed', zh: '请求内容过大' },
+  BUSY: {
+    status: 503,
+    retry: true,
+    en: 'Too much of this is going on at once',
+    zh: '同时进行的请求过多，请稍后重试',
+  },
   QUEUE_UNSAFE: {
     status: 503,
     retry: false,

@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
+import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startReconciler } from './jobs/reconciler.ts'
@@ -84,10 +85,17 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const timetable = startTimetable(installation.database, queues, (error) =>
+  const { config, database } = installation
+  const timetable = startTimetable(database, queues, (error) =>
     log.warn({ code: toAppError(error).code }, 'timetable'),
   )
-  return Promise.resolve(() => timetable.stop())
+  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'housekeeping'),
+  )
+  return Promise.resolve(async () => {
+    await stopHousekeeping()
+    await timetable.stop()
+  })
 }
 
 const starters = { api: startApi, worker: startWorker, scheduler: startScheduler } as const satisfies Record<

@@ -34,6 +34,7 @@ test('a variable that is set and empty counts as not set', () => {
     'LOG_LEVEL',
     'AUDIT_DEADLINE_MS',
     'TOKEN_SECONDS',
+    'REJECTION_DAYS',
   ]
   expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}))
 })

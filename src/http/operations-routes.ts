@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
+import { listFreshness } from '../store/freshness.ts'
 import { countRecords } from '../store/records.ts'
 import type { Database } from '../store/database.ts'
 import { problemAnswers } from './problem-schema.ts'
@@ -23,6 +25,27 @@ function createMetrics(database: Database): Registry {
     registers: [registry],
     collect: async () => {
       for (const [dataset, count] of Object.entries(await countRecords(database.query))) records.set({ dataset }, count)
+    },
+  })
+  const alerts = new Gauge({
+    name: 'gridbridge_alerts_open',
+    help: 'Alerts that nobody has acknowledged, by kind',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect: async () => {
+      const open = await countOpenAlerts(database.query)
+      for (const kind of Object.keys(alertKinds)) alerts.set({ kind }, open[kind] ?? 0)
+    },
+  })
+  const age = new Gauge({
+    name: 'gridbridge_feed_age_seconds',
+    help: 'Seconds since a feed last read everything there was',
+    labelNames: ['feed', 'stale'],
+    registers: [registry],
+    collect: async () => {
+      age.reset()
+      for (const { code, isStale, ageSeconds } of await listFreshness(database.query))
+        age.set({ feed: code, stale: String(isStale) }, Math.round(ageSeconds))
     },
   })
   return registry
