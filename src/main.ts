@@ -86,9 +86,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database } = installation
-  const timetable = startTimetable(database, queues, (error) =>
-    log.warn({ code: toAppError(error).code }, 'timetable'),
-  )
+  const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
   const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays }, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )

@@ -41,8 +41,12 @@ const AlertPage = Type.Object(
 const DEFAULT_LIMIT = 50
 
 const AlertsQuery = Type.Object({
-  open: Type.Optional(Type.Boolean({ default: true, description: 'Only those that are neither acknowledged nor cleared' })),
-  cursor: Type.Optional(Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' })),
+  open: Type.Optional(
+    Type.Boolean({ default: true, description: 'Only those that are neither acknowledged nor cleared' }),
+  ),
+  cursor: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' }),
+  ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Alerts in one page at most' }),
   ),
@@ -76,7 +80,9 @@ const HealthView = Type.Object(
       },
       { description: 'How the source answers' },
     ),
-    cycle: Type.Union([Type.String(), Type.Null()], { description: 'Update cycle that the catalogue promises, ISO 8601' }),
+    cycle: Type.Union([Type.String(), Type.Null()], {
+      description: 'Update cycle that the catalogue promises, ISO 8601',
+    }),
     lastDoneAt: Time('When a run last read everything there was'),
     dueAt: Time('When the next success is due at the latest, with a tenth of the cycle granted on top'),
     stale: Type.Boolean({ description: 'Whether that time is over' }),
@@ -114,7 +120,11 @@ export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
   })
 
   const healthSchema = {
-    ...describeRoute('showFeedHealth', '接入健康状况 / Circuit breaker, freshness and open rejections of a feed', HealthView),
+    ...describeRoute(
+      'showFeedHealth',
+      '接入健康状况 / Circuit breaker, freshness and open rejections of a feed',
+      HealthView,
+    ),
     params: FeedCodeParams,
   }
   server.get('/api/v1/feeds/:code/health', { schema: healthSchema }, async ({ headers, params }) => {

@@ -23,9 +23,15 @@ const READ_AT_ONCE = 500
 
 const ExportQuery = Type.Object({
   format: Type.Optional(
-    Type.String({ enum: ['csv', 'xlsx'], default: 'csv', description: 'CSV in UTF-8 with a byte order mark, or a workbook' }),
+    Type.String({
+      enum: ['csv', 'xlsx'],
+      default: 'csv',
+      description: 'CSV in UTF-8 with a byte order mark, or a workbook',
+    }),
   ),
-  rule: Type.Optional(Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' })),
+  rule: Type.Optional(
+    Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' }),
+  ),
   cursor: Type.Optional(
     Type.Integer({ minimum: 0, description: 'From the header x-next-cursor of the file before; none means the first' }),
   ),
@@ -47,7 +53,10 @@ const ResubmissionView = Type.Object(
     results: Type.Array(
       Type.Object({
         rejectionId: Type.Integer({ description: 'Number of the rejection' }),
-        outcome: Type.String({ enum: ['resubmitted', 'refused'], description: 'refused: it waits on with new reasons' }),
+        outcome: Type.String({
+          enum: ['resubmitted', 'refused'],
+          description: 'refused: it waits on with new reasons',
+        }),
         reasons: Type.Array(ReasonView, { description: 'Why it was refused once more' }),
       }),
       { description: 'In the order of the rows that were sent' },
@@ -111,7 +120,10 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
     response: {
       200: {
         description: summary,
-        content: { [fileForms.csv.mediaType]: { schema: Type.Unknown() }, [fileForms.xlsx.mediaType]: { schema: Type.Unknown() } },
+        content: {
+          [fileForms.csv.mediaType]: { schema: Type.Unknown() },
+          [fileForms.xlsx.mediaType]: { schema: Type.Unknown() },
+        },
       },
       ...problemAnswers,
     },
@@ -133,7 +145,11 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
   })
 
   const resubmitSchema = {
-    ...describeRoute('resubmitRows', '重新报送修正数据 / Send corrected rows again, as a run of their own', ResubmissionView),
+    ...describeRoute(
+      'resubmitRows',
+      '重新报送修正数据 / Send corrected rows again, as a run of their own',
+      ResubmissionView,
+    ),
     params: FeedCodeParams,
     body: Corrections,
   }
@@ -165,11 +181,15 @@ const correctedFileRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (
     ),
     params: FeedCodeParams,
   }
-  server.post('/api/v1/feeds/:code/rejections/resubmissions/file', { schema, bodyLimit: BODY_BYTES }, async (request) => {
-    const { headers, params, body } = request
-    const { account, feed } = await admitToFeed(context, headers.authorization, 'rejection.fix', params.code)
-    const kind = bodyKinds[(headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''] ?? 'csv'
-    const cells = await readCorrectedCells(kind, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
-    return viewResult(await resubmitCells(contextOf(context, account, feed), cells))
-  })
+  server.post(
+    '/api/v1/feeds/:code/rejections/resubmissions/file',
+    { schema, bodyLimit: BODY_BYTES },
+    async (request) => {
+      const { headers, params, body } = request
+      const { account, feed } = await admitToFeed(context, headers.authorization, 'rejection.fix', params.code)
+      const kind = bodyKinds[(headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''] ?? 'csv'
+      const cells = await readCorrectedCells(kind, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+      return viewResult(await resubmitCells(contextOf(context, account, feed), cells))
+    },
+  )
 }

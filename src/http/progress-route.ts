@@ -49,7 +49,10 @@ export const progressRoute: FastifyPluginAsyncTypebox<ManagementContext> = async
     security: [{ token: [] }],
     params: RunNumber,
     response: {
-      200: { description: summary, content: { 'text/event-stream': { schema: Type.String({ description: 'Events' }) } } },
+      200: {
+        description: summary,
+        content: { 'text/event-stream': { schema: Type.String({ description: 'Events' }) } },
+      },
       ...problemAnswers,
     },
   }

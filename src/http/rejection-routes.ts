@@ -21,7 +21,9 @@ const Advice = {
 export const ReasonView = Type.Object(
   {
     rule: Type.String({ description: 'Id of the quality rule' }),
-    field: Type.Union([Type.String(), Type.Null()], { description: 'Property of the dataset; null: the row as a whole' }),
+    field: Type.Union([Type.String(), Type.Null()], {
+      description: 'Property of the dataset; null: the row as a whole',
+    }),
     ...Advice,
   },
   { title: 'Reason' },
@@ -72,8 +74,12 @@ const RejectionPage = Type.Object(
 const DEFAULT_LIMIT = 50
 
 const RowsQuery = Type.Object({
-  rule: Type.Optional(Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' })),
-  cursor: Type.Optional(Type.Integer({ minimum: 0, description: 'From an earlier answer; none means from the oldest' })),
+  rule: Type.Optional(
+    Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' }),
+  ),
+  cursor: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'From an earlier answer; none means from the oldest' }),
+  ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Rows in one page at most' }),
   ),
@@ -97,7 +103,11 @@ const view = ({ rejectedAt, reasons, fields, ...shown }: ShownRejection): Static
 export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
   const { database, keys, auditDeadlineMs } = context
   const groupsSchema = {
-    ...describeRoute('countRejections', '问题数据按规则汇总 / Refused rows that wait, by rule, with advice', RejectionGroups),
+    ...describeRoute(
+      'countRejections',
+      '问题数据按规则汇总 / Refused rows that wait, by rule, with advice',
+      RejectionGroups,
+    ),
     params: FeedCodeParams,
   }
   server.get('/api/v1/feeds/:code/rejections', { schema: groupsSchema }, async ({ headers, params }) => {
@@ -107,7 +117,11 @@ export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
   })
 
   const rowsSchema = {
-    ...describeRoute('listRejections', '问题数据脱敏明细 / Refused rows, masked, for their own department only', RejectionPage),
+    ...describeRoute(
+      'listRejections',
+      '问题数据脱敏明细 / Refused rows, masked, for their own department only',
+      RejectionPage,
+    ),
     params: FeedCodeParams,
     querystring: RowsQuery,
   }
@@ -116,7 +130,13 @@ export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
     const { code } = request.params
     const { account, feed } = await admitToFeed(context, request.headers.authorization, 'rejection.read', code)
     const show = createRejectionView(feed, datasetOf(context, feed), keys)
-    const filter = { feedId: feed.feedId, department: account.department ?? '', rule: rule ?? null, after: cursor ?? 0, limit }
+    const filter = {
+      feedId: feed.feedId,
+      department: account.department ?? '',
+      rule: rule ?? null,
+      after: cursor ?? 0,
+      limit,
+    }
     const rejections = (await listOpenRejections(database.query, filter)).map(show)
     await auditBeforeAnswer(database, 'rejections', auditDeadlineMs, ({ audit }) =>
       audit({

@@ -27,7 +27,9 @@ const DEFAULT_LIMIT = 50
 
 const RunsQuery = Type.Object({
   feed: Type.Optional(Type.String({ maxLength: 40, description: 'Code of a feed; none means all that may be seen' })),
-  cursor: Type.Optional(Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' })),
+  cursor: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' }),
+  ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Runs in one page at most' }),
   ),
@@ -69,7 +71,11 @@ export const runRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (se
   })
 
   const requestSchema = {
-    ...describeRoute('requestRun', '发起批次 / Ask for a run now; the one that is alive is answered where there is one', RunView),
+    ...describeRoute(
+      'requestRun',
+      '发起批次 / Ask for a run now; the one that is alive is answered where there is one',
+      RunView,
+    ),
     params: FeedCodeParams,
   }
   server.post('/api/v1/feeds/:code/runs', { schema: requestSchema }, async ({ headers, params }) => {

@@ -17,7 +17,10 @@ export const RunView = Type.Object(
     feed: Type.String({ description: 'Code of the feed' }),
     department: Type.String({ description: 'Owner of the feed' }),
     dataset: Type.String({ description: 'Dataset that the feed fills' }),
-    kind: Type.String({ enum: ['sync', 'resubmission'], description: 'resubmission: rows that a department corrected' }),
+    kind: Type.String({
+      enum: ['sync', 'resubmission'],
+      description: 'resubmission: rows that a department corrected',
+    }),
     state: Type.String({
       enum: ['pending', 'running', 'paused', 'done', 'stopped'],
       description: 'pending waits for a worker or for its time, paused for a person',
@@ -25,7 +28,9 @@ export const RunView = Type.Object(
     wanted: Type.Union([Type.String({ enum: ['pause', 'cancel'] }), Type.Null()], {
       description: 'What was asked of a run that is being worked on; met within a page',
     }),
-    reason: Type.Union([Type.String(), Type.Null()], { description: 'Code of why it waits or stopped, docs/errors.md' }),
+    reason: Type.Union([Type.String(), Type.Null()], {
+      description: 'Code of why it waits or stopped, docs/errors.md',
+    }),
     createdAt: Type.String({ description: 'When it was asked for' }),
     startedAt: Time('When a worker first took it'),
     finishedAt: Time('When it ended'),
@@ -40,7 +45,9 @@ export const RunView = Type.Object(
     removed: Count('Those of them that a comparison found missing'),
     unchanged: Count('Rows that brought nothing new'),
     duplicates: Count('Rows that named a record which the run had already read'),
-    sourceTotal: Type.Union([Type.Integer(), Type.Null()], { description: 'What the source itself counts, where it does' }),
+    sourceTotal: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'What the source itself counts, where it does',
+    }),
     warnings: Counts('Rows by rule that warned'),
     rejectedByRule: Counts('Rejected rows by the first rule that each broke'),
   },
@@ -105,7 +112,8 @@ export const DriftView = Type.Object(
   {
     rows: Count('Rows that were looked at'),
     unknown: Type.Array(DriftField, {
-      description: 'Source fields that the manifest does not name; an empty name stands for all that are not kept by name',
+      description:
+        'Source fields that the manifest does not name; an empty name stands for all that are not kept by name',
     }),
     missing: Type.Array(DriftField, { description: 'Properties whose source field no row of some page had' }),
     retyped: Type.Array(

@@ -10,9 +10,14 @@ import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
+import { alertRoutes } from './alert-routes.ts'
+import { correctionRoutes } from './correction-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
+import { progressRoute } from './progress-route.ts'
+import { rejectionRoutes } from './rejection-routes.ts'
+import { runRoutes } from './run-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
@@ -96,6 +101,11 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     catalogueRoutes,
     groundRoutes,
     personsRoutes,
+    runRoutes,
+    progressRoute,
+    rejectionRoutes,
+    correctionRoutes,
+    alertRoutes,
   ]) {
     await server.register(routes, context)
   }

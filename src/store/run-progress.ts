@@ -1,7 +1,10 @@
 import type { Run } from './runs.ts'
 
 /** How a run comes along. */
-export interface Progress extends Pick<Run, 'runId' | 'state' | 'reason' | 'pages' | 'pulled' | 'rejected' | 'sourceTotal'> {
+export interface Progress extends Pick<
+  Run,
+  'runId' | 'state' | 'reason' | 'pages' | 'pulled' | 'rejected' | 'sourceTotal'
+> {
   /** Milliseconds since the epoch. */
   readonly at: number
   /** Rows received in a second since the look before; over the whole run for the first one. */

@@ -25,7 +25,7 @@ function decode(bytes: Uint8Array): string {
 
 type Lines = readonly (readonly string[])[]
 
-function readCsvLines(bytes: Uint8Array): Lines {
+function readCsvLines(bytes: Buffer): Lines {
   try {
     return parse(decode(bytes), {
       bom: true,
@@ -41,18 +41,17 @@ function readCsvLines(bytes: Uint8Array): Lines {
   }
 }
 
-const readers: Readonly<Record<FileKind, ((bytes: Uint8Array) => Promise<Lines>) | null>> = {
+const readers: Readonly<Record<FileKind, (bytes: Buffer) => Promise<Lines>>> = {
   csv: (bytes) => Promise.resolve(readCsvLines(bytes)),
-  xlsx: null,
+  // Loaded only where a workbook is read: its library takes 20 MB of memory.
+  xlsx: async (bytes) => (await import('./corrected-workbook.ts')).readWorkbookLines(bytes, MOST_EXPORTED + 2),
 }
 
 const ID = /^\d{1,15}$/
 
 /** The corrected rows in a file of the kind that was exported. Throws RESUBMISSION_INVALID. */
-export async function readCorrectedCells(kind: FileKind, bytes: Uint8Array): Promise<CorrectedCells> {
-  const read = readers[kind]
-  if (read === null) throw invalid('save the sheet as CSV and send that')
-  const [head, ...lines] = await read(bytes)
+export async function readCorrectedCells(kind: FileKind, bytes: Buffer): Promise<CorrectedCells> {
+  const [head, ...lines] = await readers[kind](bytes)
   if (head === undefined) throw invalid('the file is empty')
   if (lines.length > MOST_EXPORTED) throw invalid(`the file has more than ${MOST_EXPORTED} rows; send it in parts`)
   const names = head.map((name) => unguardText(kind, name.trim()))

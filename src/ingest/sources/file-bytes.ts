@@ -6,10 +6,22 @@ import { fileError } from './file-directory.ts'
 import type { DigestAlgorithm, FileDigest } from './file-marker.ts'
 import { inflate } from './gzip.ts'
 
+/** What reading needs of an open file; bytes in memory offer it too. */
+export interface OpenBytes {
+  readonly read: (
+    target: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ) => Promise<{ readonly bytesRead: number; readonly buffer: Buffer }>
+  readonly stat: (options: { readonly bigint: true }) => Promise<{ readonly size: bigint; readonly mtimeNs: bigint }>
+  readonly close: () => Promise<void>
+}
+
 /** A data file that is open, as it was at that moment. */
 export interface DataFile {
   readonly name: string
-  readonly handle: FileHandle
+  readonly handle: OpenBytes
   readonly bytes: number
   readonly modifiedAt: bigint
   /** Largest row in bytes. */
@@ -31,6 +43,19 @@ type Encoding = 'gb18030' | 'utf-8'
 
 const CHUNK_BYTES = 256 * 1024
 const UTF8_MARK = [0xef, 0xbb, 0xbf]
+
+/** Bytes that never were a file: personal data does not rest in temporary files. */
+export function bytesAsFile(name: string, bytes: Buffer, rowBytes: number): DataFile {
+  const handle: OpenBytes = {
+    read: async (target, offset, length, position) => {
+      const bytesRead = bytes.copy(target, offset, position, Math.min(position + length, bytes.length))
+      return { bytesRead, buffer: target }
+    },
+    stat: async () => ({ size: BigInt(bytes.length), mtimeNs: 0n }),
+    close: () => Promise.resolve(),
+  }
+  return { name, handle, bytes: bytes.length, modifiedAt: 0n, rowBytes }
+}
 
 /** Notes size and time of an open file, so that a change under the open handle is seen. */
 export async function noteFile(name: string, handle: FileHandle, rowBytes: number): Promise<DataFile> {
