@@ -37,15 +37,13 @@ function createMetrics(database: Database): Registry {
       for (const kind of Object.keys(alertKinds)) alerts.set({ kind }, open[kind] ?? 0)
     },
   })
-  const age = new Gauge({
-    name: 'gridbridge_feed_age_seconds',
-    help: 'Seconds since a feed last read everything there was',
-    labelNames: ['feed', 'stale'],
+  const stale = new Gauge({
+    name: 'gridbridge_feeds_stale',
+    help: 'Active feeds that did not succeed within the update cycle that the catalogue promises',
     registers: [registry],
     collect: async () => {
-      age.reset()
-      for (const { code, isStale, ageSeconds } of await listFreshness(database.query))
-        age.set({ feed: code, stale: String(isStale) }, Math.round(ageSeconds))
+      const feeds = await listFreshness(database.query)
+      stale.set(feeds.filter(({ isStale }) => isStale).length)
     },
   })
   return registry

@@ -51,7 +51,7 @@ export const RunView = Type.Object(
     warnings: Counts('Rows by rule that warned'),
     rejectedByRule: Counts('Rejected rows by the first rule that each broke'),
   },
-  { title: 'Run' },
+  { title: 'Run', description: 'A run and its counts' },
 )
 
 const time = (date: Date | null): string | null => date?.toISOString() ?? null

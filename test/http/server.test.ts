@@ -202,7 +202,9 @@ test('/metrics counts records by dataset, and has no other label of ours and no 
   const response = await server.inject({ url: '/metrics' })
   const lines = response.body.split('\n').filter((line) => line.startsWith('gridbridge_'))
   expect(lines).toContain('gridbridge_records{dataset="resident"} 3')
-  expect(lines).toHaveLength(installation.datasets.size)
+  expect(lines.filter((line) => line.startsWith('gridbridge_records{'))).toHaveLength(installation.datasets.size)
+  expect(lines).toContain('gridbridge_alerts_open{kind="feed-stale"} 0')
+  expect(lines).toContain('gridbridge_feeds_stale 0')
   const labels = [...response.body.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, label]) => label)
   const ofTheRuntime = ['version', 'major', 'minor', 'patch', 'kind', 'space', 'type', 'le', 'quantile']
   expect(labels.filter((label) => label !== 'dataset' && !ofTheRuntime.includes(label ?? ''))).toEqual([])
