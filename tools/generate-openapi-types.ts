@@ -14,7 +14,6 @@ import { createEgressGuard } from '../src/security/egress.ts'
 import { buildServer } from '../src/http/server.ts'
 import { version } from '../src/installation.ts'
 import { openLog } from '../src/log.ts'
-import { createEgressGuard } from '../src/security/egress.ts'
 
 const DESCRIPTION = fileURLToPath(new URL('../docs/openapi.json', import.meta.url))
 const TYPES = fileURLToPath(new URL('openapi-types/openapi.d.ts', import.meta.url))

@@ -6,7 +6,7 @@ import { countOpenRejections } from '../store/rejections.ts'
 import { readSourceHealth } from '../store/source-health.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
-import { FeedCodeParams } from './run-routes.ts'
+import { FeedCode } from './feed-schemas.ts'
 
 const Time = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 
@@ -119,13 +119,19 @@ export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
     return view(await findAlert(database.query, alert.alertId, account.department))
   })
 
+  await server.register(healthRoute, context)
+}
+
+/** How a feed is: whether its source answers, whether it is late, what waits. */
+const healthRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+  const { database } = context
   const healthSchema = {
     ...describeRoute(
       'showFeedHealth',
       '接入健康状况 / Circuit breaker, freshness and open rejections of a feed',
       HealthView,
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
   }
   server.get('/api/v1/feeds/:code/health', { schema: healthSchema }, async ({ headers, params }) => {
     const { feed } = await admitToFeed(context, headers.authorization, 'quality.read', params.code)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
+import { datasetOf } from '../ingest/preview.ts'
 import type { FileKind } from '../ingest/rejections/cell-text.ts'
 import { readCorrectedCells } from '../ingest/rejections/corrected-files.ts'
 import { exportRejections, fileForms, MOST_EXPORTED, type ExportedTable } from '../ingest/rejections/export.ts'
@@ -12,8 +13,8 @@ import { listOpenRejections } from '../store/rejections.ts'
 import { actorOf } from './accounts.ts'
 import { admitToFeed, assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
-import { datasetOf, ReasonView, viewReason } from './rejection-routes.ts'
-import { FeedCodeParams } from './run-routes.ts'
+import { ReasonView, viewReason } from './rejection-routes.ts'
+import { FeedCode } from './feed-schemas.ts'
 import { RunView, viewRun } from './run-schemas.ts'
 
 /** 5,000 rows of three kilobytes. */
@@ -74,7 +75,7 @@ const contextOf = (context: ManagementContext, account: Account, feed: Feed): Re
   database: context.database,
   keys: context.keys,
   feed,
-  dataset: datasetOf(context, feed),
+  dataset: datasetOf(feed.manifest, context.datasets),
   department: account.department ?? '',
   actor: actorOf(account),
 })
@@ -115,7 +116,7 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
     summary,
     description: `At most ${MOST_EXPORTED} rows a file; where there are more, the header x-next-cursor says how to go on.`,
     security: [{ token: [] }],
-    params: FeedCodeParams,
+    params: FeedCode,
     querystring: ExportQuery,
     response: {
       200: {
@@ -135,7 +136,7 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
     const { account, feed } = await admitToFeed(context, request.headers.authorization, 'rejection.fix', code)
     const filter = { feedId: feed.feedId, department: account.department ?? '', rule, limit: READ_AT_ONCE }
     const read = (after: number) => listOpenRejections(database.query, { ...filter, after })
-    const table = await exportRejections(feed, datasetOf(context, feed), keys, read, cursor)
+    const table = await exportRejections(feed, datasetOf(feed.manifest, context.datasets), keys, read, cursor)
     const file = await fileForms[kind].write(table)
     await auditExport(context, account, feed, table, file)
     if (table.next !== null) void reply.header('x-next-cursor', table.next)
@@ -144,13 +145,19 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
     return reply.send(file)
   })
 
+  await server.register(correctedRowsRoute, context)
+  await server.register(correctedFileRoute, context)
+}
+
+/** Corrected rows as JSON. */
+const correctedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
   const resubmitSchema = {
     ...describeRoute(
       'resubmitRows',
       '重新报送修正数据 / Send corrected rows again, as a run of their own',
       ResubmissionView,
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
     body: Corrections,
   }
   server.post(
@@ -161,7 +168,6 @@ export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = as
       return viewResult(await resubmit(contextOf(context, account, feed), body.rows))
     },
   )
-  await server.register(correctedFileRoute, context)
 }
 
 /** In a scope of its own: only here a body may be a file. */
@@ -179,7 +185,7 @@ const correctedFileRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (
       ResubmissionView,
       'The body is the file, as text/csv or as a workbook. Columns may be left out, but not #rejection; a cell that is as it was exported changes nothing.',
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
   }
   server.post(
     '/api/v1/feeds/:code/rejections/resubmissions/file',

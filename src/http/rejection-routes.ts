@@ -1,15 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
-import { AppError } from '../errors.ts'
 import { adviceOf } from '../feeds/rules.ts'
+import { datasetOf } from '../ingest/preview.ts'
 import { createRejectionView, type ShownReason, type ShownRejection } from '../ingest/rejections/show.ts'
-import type { Dataset } from '../feeds/datasets.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import type { Feed } from '../store/feeds.ts'
 import { countOpenRejections, listOpenRejections } from '../store/rejections.ts'
 import { actorOf } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
-import { FeedCodeParams } from './run-routes.ts'
+import { FeedCode } from './feed-schemas.ts'
 
 const Advice = {
   zh: Type.String({ description: '问题说明' }),
@@ -85,13 +83,6 @@ const RowsQuery = Type.Object({
   ),
 })
 
-/** Throws SCHEMA_INVALID. */
-export function datasetOf({ datasets }: ManagementContext, feed: Feed): Dataset {
-  const dataset = datasets.get(feed.dataset)
-  if (dataset === undefined) throw new AppError('SCHEMA_INVALID', `there is no schema for dataset ${feed.dataset}`)
-  return dataset
-}
-
 const view = ({ rejectedAt, reasons, fields, ...shown }: ShownRejection): Static<typeof RejectionView> => ({
   ...shown,
   rejectedAt: rejectedAt.toISOString(),
@@ -101,14 +92,14 @@ const view = ({ rejectedAt, reasons, fields, ...shown }: ShownRejection): Static
 
 /** The refused rows of a feed: counted for everybody who may see its quality, shown masked to its own department. */
 export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
-  const { database, keys, auditDeadlineMs } = context
+  const { database } = context
   const groupsSchema = {
     ...describeRoute(
       'countRejections',
       '问题数据按规则汇总 / Refused rows that wait, by rule, with advice',
       RejectionGroups,
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
   }
   server.get('/api/v1/feeds/:code/rejections', { schema: groupsSchema }, async ({ headers, params }) => {
     const { feed } = await admitToFeed(context, headers.authorization, 'quality.read', params.code)
@@ -116,20 +107,26 @@ export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
     return { rows, rules: byRule.map((group) => ({ ...group, ...adviceOf(group.rule) })) }
   })
 
+  await server.register(rejectedRowsRoute, context)
+}
+
+/** The rows themselves, masked, for their own department only. */
+const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+  const { database, keys, auditDeadlineMs } = context
   const rowsSchema = {
     ...describeRoute(
       'listRejections',
       '问题数据脱敏明细 / Refused rows, masked, for their own department only',
       RejectionPage,
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
     querystring: RowsQuery,
   }
   server.get('/api/v1/feeds/:code/rejections/rows', { schema: rowsSchema }, async (request, reply) => {
     const { rule, cursor, limit = DEFAULT_LIMIT } = request.query
     const { code } = request.params
     const { account, feed } = await admitToFeed(context, request.headers.authorization, 'rejection.read', code)
-    const show = createRejectionView(feed, datasetOf(context, feed), keys)
+    const show = createRejectionView(feed, datasetOf(feed.manifest, context.datasets), keys)
     const filter = {
       feedId: feed.feedId,
       department: account.department ?? '',

@@ -7,6 +7,7 @@ import { readReconciliation } from '../store/reconciliation.ts'
 import { findRun, listRuns, readDrift, type Run } from '../store/runs.ts'
 import { requestRunBy, steerRun } from '../store/steer-run.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
+import { FeedCode } from './feed-schemas.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { CertificateView, DriftView, RunNumber, RunView, viewCertificate, viewDrift, viewRun } from './run-schemas.ts'
 
@@ -43,10 +44,6 @@ const RunPage = Type.Object(
   { title: 'RunPage' },
 )
 
-export const FeedCodeParams = Type.Object({
-  code: Type.String({ pattern: '^[A-Z0-9]+(-[A-Z0-9]+){1,5}$', maxLength: 40, description: 'Code of the feed' }),
-})
-
 /** Steering of a run: its name in the address, and what it does in both languages. */
 const steerings = [
   ['pause', 'pauseRun', '暂停批次 / Pause a run; it ends within a page and nothing is lost'],
@@ -76,7 +73,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (se
       '发起批次 / Ask for a run now; the one that is alive is answered where there is one',
       RunView,
     ),
-    params: FeedCodeParams,
+    params: FeedCode,
   }
   server.post('/api/v1/feeds/:code/runs', { schema: requestSchema }, async ({ headers, params }) => {
     const { account, feed } = await admitToFeed(context, headers.authorization, 'run.request', params.code)

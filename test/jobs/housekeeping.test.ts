@@ -115,7 +115,7 @@ test('a pass that fails is followed by the next one', async () => {
   let passes = 0
   const broken = { ...installation.database, query: () => Promise.reject(new Error(`pass ${(passes += 1)}`)) }
   const stop = startHousekeeping(broken, rules, (error) => errors.push(error), 20)
-  while (passes < 3) await new Promise((resolve) => setTimeout(resolve, 10))
+  await expect.poll(() => passes).toBeGreaterThanOrEqual(3)
   await stop()
   expect(errors.length).toBeGreaterThanOrEqual(2)
 })

@@ -428,6 +428,304 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 批次列表 / Runs of the own department, or of all */
+        readonly get: operations["listRuns"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 发起批次 / Ask for a run now; the one that is alive is answered where there is one */
+        readonly post: operations["requestRun"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看批次 / A run and its counts */
+        readonly get: operations["showRun"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/pause": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 暂停批次 / Pause a run; it ends within a page and nothing is lost */
+        readonly post: operations["pauseRun"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/resume": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 恢复批次 / Let a paused run go on where it was */
+        readonly post: operations["resumeRun"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/cancel": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 取消批次 / Cancel a run; what was saved stays */
+        readonly post: operations["cancelRun"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/certificate": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 对账单 / Where every row of a run went */
+        readonly get: operations["showCertificate"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/drift": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 字段变化报告 / Unknown, missing and retyped fields of a run */
+        readonly get: operations["showDrift"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{runId}/progress": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 批次实时进度 / Live progress of a run, as server-sent events
+         * @description Events `progress`, then `end`. Each is one JSON object: state, pages, pulled, rejected, sourceTotal, rowsPerSecond, secondsLeft. Ends after ten minutes; ask again.
+         */
+        readonly get: operations["followRun"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rejections": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 问题数据按规则汇总 / Refused rows that wait, by rule, with advice */
+        readonly get: operations["countRejections"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rejections/rows": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 问题数据脱敏明细 / Refused rows, masked, for their own department only */
+        readonly get: operations["listRejections"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rejections/export": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 导出问题数据 / Refused rows with clear values and advice, for the department that sent them
+         * @description At most 5000 rows a file; where there are more, the header x-next-cursor says how to go on.
+         */
+        readonly get: operations["exportRejections"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rejections/resubmissions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 重新报送修正数据 / Send corrected rows again, as a run of their own */
+        readonly post: operations["resubmitRows"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/rejections/resubmissions/file": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 重新报送修正文件 / Send an exported file back, corrected
+         * @description The body is the file, as text/csv or as a workbook. Columns may be left out, but not #rejection; a cell that is as it was exported changes nothing.
+         */
+        readonly post: operations["resubmitFile"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/alerts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 告警列表 / Alerts of the own department, or of all */
+        readonly get: operations["listAlerts"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/alerts/{alertId}/acknowledge": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 确认告警 / Say that an alert was seen */
+        readonly post: operations["acknowledgeAlert"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/health": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 接入健康状况 / Circuit breaker, freshness and open rejections of a feed */
+        readonly get: operations["showFeedHealth"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -517,7 +815,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "SECOND_PERSON" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "SECOND_PERSON" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -2406,6 +2704,1568 @@ export interface operations {
                     readonly "application/json": {
                         /** @description Number of the decision; the merge follows it within seconds */
                         readonly decision: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRuns: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Code of a feed; none means all that may be seen */
+                readonly feed?: string;
+                /** @description From an earlier answer; none means from the newest */
+                readonly cursor?: number;
+                /** @description Runs in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批次列表 / Runs of the own department, or of all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly runs: readonly {
+                            /** @description Number of the run */
+                            readonly runId: number;
+                            /** @description Code of the feed */
+                            readonly feed: string;
+                            /** @description Owner of the feed */
+                            readonly department: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description resubmission: rows that a department corrected
+                             * @enum {string}
+                             */
+                            readonly kind: "sync" | "resubmission";
+                            /**
+                             * @description pending waits for a worker or for its time, paused for a person
+                             * @enum {string}
+                             */
+                            readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                            /** @description What was asked of a run that is being worked on; met within a page */
+                            readonly wanted: ("pause" | "cancel") | null;
+                            /** @description Code of why it waits or stopped, docs/errors.md */
+                            readonly reason: string | null;
+                            /** @description When it was asked for */
+                            readonly createdAt: string;
+                            /** @description When a worker first took it */
+                            readonly startedAt: string | null;
+                            /** @description When it ended */
+                            readonly finishedAt: string | null;
+                            /** @description A run that waits is not taken before */
+                            readonly notBefore: string | null;
+                            /** @description Pages saved */
+                            readonly pages: number;
+                            /** @description Rows received */
+                            readonly pulled: number;
+                            /** @description Rows that met their schema */
+                            readonly valid: number;
+                            /** @description Rows that did not */
+                            readonly rejected: number;
+                            /** @description New records */
+                            readonly inserted: number;
+                            /** @description Changed records */
+                            readonly updated: number;
+                            /** @description Records deleted, by the source or by comparison */
+                            readonly deleted: number;
+                            /** @description Those of them that a comparison found missing */
+                            readonly removed: number;
+                            /** @description Rows that brought nothing new */
+                            readonly unchanged: number;
+                            /** @description Rows that named a record which the run had already read */
+                            readonly duplicates: number;
+                            /** @description What the source itself counts, where it does */
+                            readonly sourceTotal: number | null;
+                            /** @description Rows by rule that warned */
+                            readonly warnings: {
+                                readonly [key: string]: number;
+                            };
+                            /** @description Rejected rows by the first rule that each broke */
+                            readonly rejectedByRule: {
+                                readonly [key: string]: number;
+                            };
+                        }[];
+                        /** @description Give it back for older ones; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 发起批次 / Ask for a run now; the one that is alive is answered where there is one */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the run */
+                        readonly runId: number;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description resubmission: rows that a department corrected
+                         * @enum {string}
+                         */
+                        readonly kind: "sync" | "resubmission";
+                        /**
+                         * @description pending waits for a worker or for its time, paused for a person
+                         * @enum {string}
+                         */
+                        readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                        /** @description What was asked of a run that is being worked on; met within a page */
+                        readonly wanted: ("pause" | "cancel") | null;
+                        /** @description Code of why it waits or stopped, docs/errors.md */
+                        readonly reason: string | null;
+                        /** @description When it was asked for */
+                        readonly createdAt: string;
+                        /** @description When a worker first took it */
+                        readonly startedAt: string | null;
+                        /** @description When it ended */
+                        readonly finishedAt: string | null;
+                        /** @description A run that waits is not taken before */
+                        readonly notBefore: string | null;
+                        /** @description Pages saved */
+                        readonly pages: number;
+                        /** @description Rows received */
+                        readonly pulled: number;
+                        /** @description Rows that met their schema */
+                        readonly valid: number;
+                        /** @description Rows that did not */
+                        readonly rejected: number;
+                        /** @description New records */
+                        readonly inserted: number;
+                        /** @description Changed records */
+                        readonly updated: number;
+                        /** @description Records deleted, by the source or by comparison */
+                        readonly deleted: number;
+                        /** @description Those of them that a comparison found missing */
+                        readonly removed: number;
+                        /** @description Rows that brought nothing new */
+                        readonly unchanged: number;
+                        /** @description Rows that named a record which the run had already read */
+                        readonly duplicates: number;
+                        /** @description What the source itself counts, where it does */
+                        readonly sourceTotal: number | null;
+                        /** @description Rows by rule that warned */
+                        readonly warnings: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description Rejected rows by the first rule that each broke */
+                        readonly rejectedByRule: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看批次 / A run and its counts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the run */
+                        readonly runId: number;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description resubmission: rows that a department corrected
+                         * @enum {string}
+                         */
+                        readonly kind: "sync" | "resubmission";
+                        /**
+                         * @description pending waits for a worker or for its time, paused for a person
+                         * @enum {string}
+                         */
+                        readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                        /** @description What was asked of a run that is being worked on; met within a page */
+                        readonly wanted: ("pause" | "cancel") | null;
+                        /** @description Code of why it waits or stopped, docs/errors.md */
+                        readonly reason: string | null;
+                        /** @description When it was asked for */
+                        readonly createdAt: string;
+                        /** @description When a worker first took it */
+                        readonly startedAt: string | null;
+                        /** @description When it ended */
+                        readonly finishedAt: string | null;
+                        /** @description A run that waits is not taken before */
+                        readonly notBefore: string | null;
+                        /** @description Pages saved */
+                        readonly pages: number;
+                        /** @description Rows received */
+                        readonly pulled: number;
+                        /** @description Rows that met their schema */
+                        readonly valid: number;
+                        /** @description Rows that did not */
+                        readonly rejected: number;
+                        /** @description New records */
+                        readonly inserted: number;
+                        /** @description Changed records */
+                        readonly updated: number;
+                        /** @description Records deleted, by the source or by comparison */
+                        readonly deleted: number;
+                        /** @description Those of them that a comparison found missing */
+                        readonly removed: number;
+                        /** @description Rows that brought nothing new */
+                        readonly unchanged: number;
+                        /** @description Rows that named a record which the run had already read */
+                        readonly duplicates: number;
+                        /** @description What the source itself counts, where it does */
+                        readonly sourceTotal: number | null;
+                        /** @description Rows by rule that warned */
+                        readonly warnings: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description Rejected rows by the first rule that each broke */
+                        readonly rejectedByRule: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly pauseRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 暂停批次 / Pause a run; it ends within a page and nothing is lost */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the run */
+                        readonly runId: number;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description resubmission: rows that a department corrected
+                         * @enum {string}
+                         */
+                        readonly kind: "sync" | "resubmission";
+                        /**
+                         * @description pending waits for a worker or for its time, paused for a person
+                         * @enum {string}
+                         */
+                        readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                        /** @description What was asked of a run that is being worked on; met within a page */
+                        readonly wanted: ("pause" | "cancel") | null;
+                        /** @description Code of why it waits or stopped, docs/errors.md */
+                        readonly reason: string | null;
+                        /** @description When it was asked for */
+                        readonly createdAt: string;
+                        /** @description When a worker first took it */
+                        readonly startedAt: string | null;
+                        /** @description When it ended */
+                        readonly finishedAt: string | null;
+                        /** @description A run that waits is not taken before */
+                        readonly notBefore: string | null;
+                        /** @description Pages saved */
+                        readonly pages: number;
+                        /** @description Rows received */
+                        readonly pulled: number;
+                        /** @description Rows that met their schema */
+                        readonly valid: number;
+                        /** @description Rows that did not */
+                        readonly rejected: number;
+                        /** @description New records */
+                        readonly inserted: number;
+                        /** @description Changed records */
+                        readonly updated: number;
+                        /** @description Records deleted, by the source or by comparison */
+                        readonly deleted: number;
+                        /** @description Those of them that a comparison found missing */
+                        readonly removed: number;
+                        /** @description Rows that brought nothing new */
+                        readonly unchanged: number;
+                        /** @description Rows that named a record which the run had already read */
+                        readonly duplicates: number;
+                        /** @description What the source itself counts, where it does */
+                        readonly sourceTotal: number | null;
+                        /** @description Rows by rule that warned */
+                        readonly warnings: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description Rejected rows by the first rule that each broke */
+                        readonly rejectedByRule: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly resumeRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 恢复批次 / Let a paused run go on where it was */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the run */
+                        readonly runId: number;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description resubmission: rows that a department corrected
+                         * @enum {string}
+                         */
+                        readonly kind: "sync" | "resubmission";
+                        /**
+                         * @description pending waits for a worker or for its time, paused for a person
+                         * @enum {string}
+                         */
+                        readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                        /** @description What was asked of a run that is being worked on; met within a page */
+                        readonly wanted: ("pause" | "cancel") | null;
+                        /** @description Code of why it waits or stopped, docs/errors.md */
+                        readonly reason: string | null;
+                        /** @description When it was asked for */
+                        readonly createdAt: string;
+                        /** @description When a worker first took it */
+                        readonly startedAt: string | null;
+                        /** @description When it ended */
+                        readonly finishedAt: string | null;
+                        /** @description A run that waits is not taken before */
+                        readonly notBefore: string | null;
+                        /** @description Pages saved */
+                        readonly pages: number;
+                        /** @description Rows received */
+                        readonly pulled: number;
+                        /** @description Rows that met their schema */
+                        readonly valid: number;
+                        /** @description Rows that did not */
+                        readonly rejected: number;
+                        /** @description New records */
+                        readonly inserted: number;
+                        /** @description Changed records */
+                        readonly updated: number;
+                        /** @description Records deleted, by the source or by comparison */
+                        readonly deleted: number;
+                        /** @description Those of them that a comparison found missing */
+                        readonly removed: number;
+                        /** @description Rows that brought nothing new */
+                        readonly unchanged: number;
+                        /** @description Rows that named a record which the run had already read */
+                        readonly duplicates: number;
+                        /** @description What the source itself counts, where it does */
+                        readonly sourceTotal: number | null;
+                        /** @description Rows by rule that warned */
+                        readonly warnings: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description Rejected rows by the first rule that each broke */
+                        readonly rejectedByRule: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly cancelRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 取消批次 / Cancel a run; what was saved stays */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the run */
+                        readonly runId: number;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description resubmission: rows that a department corrected
+                         * @enum {string}
+                         */
+                        readonly kind: "sync" | "resubmission";
+                        /**
+                         * @description pending waits for a worker or for its time, paused for a person
+                         * @enum {string}
+                         */
+                        readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                        /** @description What was asked of a run that is being worked on; met within a page */
+                        readonly wanted: ("pause" | "cancel") | null;
+                        /** @description Code of why it waits or stopped, docs/errors.md */
+                        readonly reason: string | null;
+                        /** @description When it was asked for */
+                        readonly createdAt: string;
+                        /** @description When a worker first took it */
+                        readonly startedAt: string | null;
+                        /** @description When it ended */
+                        readonly finishedAt: string | null;
+                        /** @description A run that waits is not taken before */
+                        readonly notBefore: string | null;
+                        /** @description Pages saved */
+                        readonly pages: number;
+                        /** @description Rows received */
+                        readonly pulled: number;
+                        /** @description Rows that met their schema */
+                        readonly valid: number;
+                        /** @description Rows that did not */
+                        readonly rejected: number;
+                        /** @description New records */
+                        readonly inserted: number;
+                        /** @description Changed records */
+                        readonly updated: number;
+                        /** @description Records deleted, by the source or by comparison */
+                        readonly deleted: number;
+                        /** @description Those of them that a comparison found missing */
+                        readonly removed: number;
+                        /** @description Rows that brought nothing new */
+                        readonly unchanged: number;
+                        /** @description Rows that named a record which the run had already read */
+                        readonly duplicates: number;
+                        /** @description What the source itself counts, where it does */
+                        readonly sourceTotal: number | null;
+                        /** @description Rows by rule that warned */
+                        readonly warnings: {
+                            readonly [key: string]: number;
+                        };
+                        /** @description Rejected rows by the first rule that each broke */
+                        readonly rejectedByRule: {
+                            readonly [key: string]: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showCertificate: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 对账单 / Where every row of a run went */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Run
+                         * @description A run and its counts
+                         */
+                        readonly run: {
+                            /** @description Number of the run */
+                            readonly runId: number;
+                            /** @description Code of the feed */
+                            readonly feed: string;
+                            /** @description Owner of the feed */
+                            readonly department: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description resubmission: rows that a department corrected
+                             * @enum {string}
+                             */
+                            readonly kind: "sync" | "resubmission";
+                            /**
+                             * @description pending waits for a worker or for its time, paused for a person
+                             * @enum {string}
+                             */
+                            readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                            /** @description What was asked of a run that is being worked on; met within a page */
+                            readonly wanted: ("pause" | "cancel") | null;
+                            /** @description Code of why it waits or stopped, docs/errors.md */
+                            readonly reason: string | null;
+                            /** @description When it was asked for */
+                            readonly createdAt: string;
+                            /** @description When a worker first took it */
+                            readonly startedAt: string | null;
+                            /** @description When it ended */
+                            readonly finishedAt: string | null;
+                            /** @description A run that waits is not taken before */
+                            readonly notBefore: string | null;
+                            /** @description Pages saved */
+                            readonly pages: number;
+                            /** @description Rows received */
+                            readonly pulled: number;
+                            /** @description Rows that met their schema */
+                            readonly valid: number;
+                            /** @description Rows that did not */
+                            readonly rejected: number;
+                            /** @description New records */
+                            readonly inserted: number;
+                            /** @description Changed records */
+                            readonly updated: number;
+                            /** @description Records deleted, by the source or by comparison */
+                            readonly deleted: number;
+                            /** @description Those of them that a comparison found missing */
+                            readonly removed: number;
+                            /** @description Rows that brought nothing new */
+                            readonly unchanged: number;
+                            /** @description Rows that named a record which the run had already read */
+                            readonly duplicates: number;
+                            /** @description What the source itself counts, where it does */
+                            readonly sourceTotal: number | null;
+                            /** @description Rows by rule that warned */
+                            readonly warnings: {
+                                readonly [key: string]: number;
+                            };
+                            /** @description Rejected rows by the first rule that each broke */
+                            readonly rejectedByRule: {
+                                readonly [key: string]: number;
+                            };
+                        };
+                        /** @description Whether every row is accounted for */
+                        readonly explained: boolean;
+                        /** @description The same in words */
+                        readonly statement: string;
+                        /** @description 对账结论 */
+                        readonly statementZh: string;
+                        /** @description The equations over the counts that apply to this run */
+                        readonly checks: readonly {
+                            /** @description Name of the equation */
+                            readonly id: string;
+                            /** @description The equation in words */
+                            readonly en: string;
+                            /** @description 等式 */
+                            readonly zh: string;
+                            /** @description Its left side */
+                            readonly left: number;
+                            /** @description Its right side */
+                            readonly right: number;
+                            /** @description left − right; 0 where the equation holds */
+                            readonly difference: number;
+                            /** @description Whether it holds */
+                            readonly holds: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showDrift: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 字段变化报告 / Unknown, missing and retyped fields of a run */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Rows that were looked at */
+                        readonly rows: number;
+                        /** @description Source fields that the manifest does not name; an empty name stands for all that are not kept by name */
+                        readonly unknown: readonly {
+                            /** @description Name of the field */
+                            readonly field: string;
+                            /** @description Rows it concerns */
+                            readonly rows: number;
+                        }[];
+                        /** @description Properties whose source field no row of some page had */
+                        readonly missing: readonly {
+                            /** @description Name of the field */
+                            readonly field: string;
+                            /** @description Rows it concerns */
+                            readonly rows: number;
+                        }[];
+                        /** @description Properties whose source field came in a new type */
+                        readonly retyped: readonly {
+                            /** @description Name of the property */
+                            readonly field: string;
+                            /** @description Types that its source field had before */
+                            readonly was: string;
+                            /** @description Types that it has now */
+                            readonly now: string;
+                            /** @description Rows it concerns */
+                            readonly rows: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly followRun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the run */
+                readonly runId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批次实时进度 / Live progress of a run, as server-sent events */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/event-stream": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly countRejections: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 问题数据按规则汇总 / Refused rows that wait, by rule, with advice */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Refused rows that wait */
+                        readonly rows: number;
+                        /** @description The most frequent first */
+                        readonly rules: readonly {
+                            /** @description Id of the quality rule */
+                            readonly rule: string;
+                            /** @description Rows that broke it; a row that broke two counts in both */
+                            readonly rows: number;
+                            /** @description 问题说明 */
+                            readonly zh: string;
+                            /** @description What is wrong */
+                            readonly en: string;
+                            /** @description 处理建议 */
+                            readonly adviceZh: string;
+                            /** @description What to do */
+                            readonly adviceEn: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRejections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only rows that broke this rule */
+                readonly rule?: string;
+                /** @description From an earlier answer; none means from the oldest */
+                readonly cursor?: number;
+                /** @description Rows in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 问题数据脱敏明细 / Refused rows, masked, for their own department only */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly rejections: readonly {
+                            /** @description Number of the rejection */
+                            readonly rejectionId: number;
+                            /** @description Run that refused it */
+                            readonly runId: number;
+                            /** @description Page within the run, from 0 */
+                            readonly page: number;
+                            /** @description Row within the page, from 0 */
+                            readonly row: number;
+                            /** @description Ends of the source record id */
+                            readonly recordId: string | null;
+                            /** @description When it was refused */
+                            readonly rejectedAt: string;
+                            /** @description How often it was sent again and refused again */
+                            readonly attempts: number;
+                            /** @description Why it was refused */
+                            readonly reasons: readonly {
+                                /** @description Id of the quality rule */
+                                readonly rule: string;
+                                /** @description Property of the dataset; null: the row as a whole */
+                                readonly field: string | null;
+                                /** @description 问题说明 */
+                                readonly zh: string;
+                                /** @description What is wrong */
+                                readonly en: string;
+                                /** @description 处理建议 */
+                                readonly adviceZh: string;
+                                /** @description What to do */
+                                readonly adviceEn: string;
+                            }[];
+                            /** @description By property, under the strictest mask; what could not be read is hidden whole */
+                            readonly fields: {
+                                readonly [key: string]: unknown;
+                            };
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly exportRejections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description CSV in UTF-8 with a byte order mark, or a workbook */
+                readonly format?: "csv" | "xlsx";
+                /** @description Only rows that broke this rule */
+                readonly rule?: string;
+                /** @description From the header x-next-cursor of the file before; none means the first */
+                readonly cursor?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 导出问题数据 / Refused rows with clear values and advice, for the department that sent them */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/csv; charset=utf-8": unknown;
+                    readonly "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly resubmitRows: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Corrected rows */
+                    readonly rows: readonly {
+                        /** @description Number of the rejection that it corrects */
+                        readonly rejectionId: number;
+                        /** @description The whole row as the source should have sent it */
+                        readonly row: unknown;
+                    }[];
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 重新报送修正数据 / Send corrected rows again, as a run of their own */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Run
+                         * @description A run and its counts
+                         */
+                        readonly run: {
+                            /** @description Number of the run */
+                            readonly runId: number;
+                            /** @description Code of the feed */
+                            readonly feed: string;
+                            /** @description Owner of the feed */
+                            readonly department: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description resubmission: rows that a department corrected
+                             * @enum {string}
+                             */
+                            readonly kind: "sync" | "resubmission";
+                            /**
+                             * @description pending waits for a worker or for its time, paused for a person
+                             * @enum {string}
+                             */
+                            readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                            /** @description What was asked of a run that is being worked on; met within a page */
+                            readonly wanted: ("pause" | "cancel") | null;
+                            /** @description Code of why it waits or stopped, docs/errors.md */
+                            readonly reason: string | null;
+                            /** @description When it was asked for */
+                            readonly createdAt: string;
+                            /** @description When a worker first took it */
+                            readonly startedAt: string | null;
+                            /** @description When it ended */
+                            readonly finishedAt: string | null;
+                            /** @description A run that waits is not taken before */
+                            readonly notBefore: string | null;
+                            /** @description Pages saved */
+                            readonly pages: number;
+                            /** @description Rows received */
+                            readonly pulled: number;
+                            /** @description Rows that met their schema */
+                            readonly valid: number;
+                            /** @description Rows that did not */
+                            readonly rejected: number;
+                            /** @description New records */
+                            readonly inserted: number;
+                            /** @description Changed records */
+                            readonly updated: number;
+                            /** @description Records deleted, by the source or by comparison */
+                            readonly deleted: number;
+                            /** @description Those of them that a comparison found missing */
+                            readonly removed: number;
+                            /** @description Rows that brought nothing new */
+                            readonly unchanged: number;
+                            /** @description Rows that named a record which the run had already read */
+                            readonly duplicates: number;
+                            /** @description What the source itself counts, where it does */
+                            readonly sourceTotal: number | null;
+                            /** @description Rows by rule that warned */
+                            readonly warnings: {
+                                readonly [key: string]: number;
+                            };
+                            /** @description Rejected rows by the first rule that each broke */
+                            readonly rejectedByRule: {
+                                readonly [key: string]: number;
+                            };
+                        };
+                        /** @description In the order of the rows that were sent */
+                        readonly results: readonly {
+                            /** @description Number of the rejection */
+                            readonly rejectionId: number;
+                            /**
+                             * @description refused: it waits on with new reasons
+                             * @enum {string}
+                             */
+                            readonly outcome: "resubmitted" | "refused";
+                            /** @description Why it was refused once more */
+                            readonly reasons: readonly {
+                                /** @description Id of the quality rule */
+                                readonly rule: string;
+                                /** @description Property of the dataset; null: the row as a whole */
+                                readonly field: string | null;
+                                /** @description 问题说明 */
+                                readonly zh: string;
+                                /** @description What is wrong */
+                                readonly en: string;
+                                /** @description 处理建议 */
+                                readonly adviceZh: string;
+                                /** @description What to do */
+                                readonly adviceEn: string;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly resubmitFile: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 重新报送修正文件 / Send an exported file back, corrected */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Run
+                         * @description A run and its counts
+                         */
+                        readonly run: {
+                            /** @description Number of the run */
+                            readonly runId: number;
+                            /** @description Code of the feed */
+                            readonly feed: string;
+                            /** @description Owner of the feed */
+                            readonly department: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description resubmission: rows that a department corrected
+                             * @enum {string}
+                             */
+                            readonly kind: "sync" | "resubmission";
+                            /**
+                             * @description pending waits for a worker or for its time, paused for a person
+                             * @enum {string}
+                             */
+                            readonly state: "pending" | "running" | "paused" | "done" | "stopped";
+                            /** @description What was asked of a run that is being worked on; met within a page */
+                            readonly wanted: ("pause" | "cancel") | null;
+                            /** @description Code of why it waits or stopped, docs/errors.md */
+                            readonly reason: string | null;
+                            /** @description When it was asked for */
+                            readonly createdAt: string;
+                            /** @description When a worker first took it */
+                            readonly startedAt: string | null;
+                            /** @description When it ended */
+                            readonly finishedAt: string | null;
+                            /** @description A run that waits is not taken before */
+                            readonly notBefore: string | null;
+                            /** @description Pages saved */
+                            readonly pages: number;
+                            /** @description Rows received */
+                            readonly pulled: number;
+                            /** @description Rows that met their schema */
+                            readonly valid: number;
+                            /** @description Rows that did not */
+                            readonly rejected: number;
+                            /** @description New records */
+                            readonly inserted: number;
+                            /** @description Changed records */
+                            readonly updated: number;
+                            /** @description Records deleted, by the source or by comparison */
+                            readonly deleted: number;
+                            /** @description Those of them that a comparison found missing */
+                            readonly removed: number;
+                            /** @description Rows that brought nothing new */
+                            readonly unchanged: number;
+                            /** @description Rows that named a record which the run had already read */
+                            readonly duplicates: number;
+                            /** @description What the source itself counts, where it does */
+                            readonly sourceTotal: number | null;
+                            /** @description Rows by rule that warned */
+                            readonly warnings: {
+                                readonly [key: string]: number;
+                            };
+                            /** @description Rejected rows by the first rule that each broke */
+                            readonly rejectedByRule: {
+                                readonly [key: string]: number;
+                            };
+                        };
+                        /** @description In the order of the rows that were sent */
+                        readonly results: readonly {
+                            /** @description Number of the rejection */
+                            readonly rejectionId: number;
+                            /**
+                             * @description refused: it waits on with new reasons
+                             * @enum {string}
+                             */
+                            readonly outcome: "resubmitted" | "refused";
+                            /** @description Why it was refused once more */
+                            readonly reasons: readonly {
+                                /** @description Id of the quality rule */
+                                readonly rule: string;
+                                /** @description Property of the dataset; null: the row as a whole */
+                                readonly field: string | null;
+                                /** @description 问题说明 */
+                                readonly zh: string;
+                                /** @description What is wrong */
+                                readonly en: string;
+                                /** @description 处理建议 */
+                                readonly adviceZh: string;
+                                /** @description What to do */
+                                readonly adviceEn: string;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listAlerts: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only those that are neither acknowledged nor cleared */
+                readonly open?: boolean;
+                /** @description From an earlier answer; none means from the newest */
+                readonly cursor?: number;
+                /** @description Alerts in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 告警列表 / Alerts of the own department, or of all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly alerts: readonly {
+                            /** @description Number of the alert */
+                            readonly alertId: number;
+                            /**
+                             * @description What it is about
+                             * @enum {string}
+                             */
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale";
+                            /** @description The same in words */
+                            readonly en: string;
+                            /** @description 告警含义 */
+                            readonly zh: string;
+                            /** @description What to do */
+                            readonly adviceEn: string;
+                            /** @description 处理建议 */
+                            readonly adviceZh: string;
+                            /** @description Code of the feed */
+                            readonly feed: string;
+                            /** @description Owner of the feed */
+                            readonly department: string;
+                            /** @description Number of the run, where it is about one */
+                            readonly runId: number | null;
+                            /** @description Codes and counts */
+                            readonly details: {
+                                readonly [key: string]: unknown;
+                            };
+                            /** @description When it was raised */
+                            readonly raisedAt: string;
+                            /** @description When a person said that it was seen */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Who that was */
+                            readonly acknowledgedBy: string | null;
+                            /** @description When its cause was gone */
+                            readonly clearedAt: string | null;
+                        }[];
+                        /** @description Give it back for older ones; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly acknowledgeAlert: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the alert */
+                readonly alertId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 确认告警 / Say that an alert was seen */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the alert */
+                        readonly alertId: number;
+                        /**
+                         * @description What it is about
+                         * @enum {string}
+                         */
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale";
+                        /** @description The same in words */
+                        readonly en: string;
+                        /** @description 告警含义 */
+                        readonly zh: string;
+                        /** @description What to do */
+                        readonly adviceEn: string;
+                        /** @description 处理建议 */
+                        readonly adviceZh: string;
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description Owner of the feed */
+                        readonly department: string;
+                        /** @description Number of the run, where it is about one */
+                        readonly runId: number | null;
+                        /** @description Codes and counts */
+                        readonly details: {
+                            readonly [key: string]: unknown;
+                        };
+                        /** @description When it was raised */
+                        readonly raisedAt: string;
+                        /** @description When a person said that it was seen */
+                        readonly acknowledgedAt: string | null;
+                        /** @description Who that was */
+                        readonly acknowledgedBy: string | null;
+                        /** @description When its cause was gone */
+                        readonly clearedAt: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showFeedHealth: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 接入健康状况 / Circuit breaker, freshness and open rejections of a feed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly feed: string;
+                        /** @description How the source answers */
+                        readonly source: {
+                            /**
+                             * @description Circuit breaker; open: the source failed again and again and is left alone
+                             * @enum {string}
+                             */
+                            readonly state: "closed" | "open" | "half-open";
+                            /** @description Failures since the last page that was saved */
+                            readonly failures: number;
+                            /** @description Code of the last one */
+                            readonly fault: string | null;
+                            /** @description Until when it is left alone */
+                            readonly restsUntil: string | null;
+                        };
+                        /** @description Update cycle that the catalogue promises, ISO 8601 */
+                        readonly cycle: string | null;
+                        /** @description When a run last read everything there was */
+                        readonly lastDoneAt: string | null;
+                        /** @description When the next success is due at the latest, with a tenth of the cycle granted on top */
+                        readonly dueAt: string | null;
+                        /** @description Whether that time is over */
+                        readonly stale: boolean;
+                        /** @description Refused rows that wait for the department */
+                        readonly openRejections: number;
                     };
                 };
             };
