@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createManifest } from './feeds/sample-manifest.ts'
 import { environmentOf, projectRoot } from './support/command-line.ts'
@@ -92,8 +93,17 @@ const expectWell = (answer: Answer): Answer => {
   return answer
 }
 
+/** Asks again until the run is over. */
+async function waitForEnd(runId: number): Promise<Answer['body']> {
+  for (;;) {
+    const { body } = await office.editor.get(`/api/v1/runs/${runId}`)
+    if (body.state === 'done' || body.state === 'stopped') return body
+    await wait(100)
+  }
+}
+
 test(
-  'a feed is registered, previewed, approved by others, tested, activated and retired',
+  'a feed is registered, previewed, approved by others, run, corrected and retired',
   { timeout: 60_000 },
   async () => {
     const { editor, reviewer, officer, engineer, auditor } = office
@@ -141,9 +151,34 @@ test(
     expectWell(await engineer.post(feed('/moves'), move('activate')))
     expect((await auditor.get('/api/v1/catalogue')).body.entries).toHaveLength(1)
 
+    // It runs, and ten rows are refused.
+    const asked = expectWell(await editor.post(feed('/runs'))).body
+    const run = await waitForEnd(asked.runId)
+    expect(run).toMatchObject({ state: 'done', pulled: GOOD + BAD, valid: GOOD, rejected: BAD, inserted: GOOD })
+
+    // The department sees which and why, without a clear value; nobody else sees them.
+    expect((await editor.get(feed('/rejections'))).body).toMatchObject({
+      rows: BAD,
+      rules: [{ rule: 'DQ-013', rows: BAD }],
+    })
+    const refused = (await editor.get(feed('/rejections/rows?limit=50'))).body.rejections
+    expect(refused).toHaveLength(BAD)
+    expect(JSON.stringify(refused)).not.toMatch(/510502190001010018|张测试/)
+    expect((await officer.get(feed('/rejections/rows'))).body.code).toBe('FORBIDDEN')
+
+    // They correct the ten and send them again; none is left.
+    const corrected = refused.map(({ rejectionId, row }: { rejectionId: number; row: number }) => ({
+      rejectionId,
+      row: { ...rows[row], zjhm: '510502190001010017' },
+    }))
+    const sent = expectWell(await editor.post(feed('/rejections/resubmissions'), { rows: corrected })).body
+    expect(sent.run).toMatchObject({ state: 'done', valid: BAD, rejected: 0, inserted: BAD })
+    expect((await editor.get(feed('/rejections'))).body).toMatchObject({ rows: 0 })
+
     // In the end it is retired, and nothing reads the department's system any more.
     expectWell(await reviewer.post(feed('/moves'), move('retire', '系统下线')))
     const calls = source.calls
+    expect((await editor.post(feed('/runs'))).status).toBeGreaterThanOrEqual(400)
     expect((await editor.post(feed('/preview'))).body.code).toBe('FEED_STATE')
     expect((await editor.get(feed())).body).toMatchObject({ state: 'retired', live: null, actions: [] })
     expect(source.calls).toBe(calls)
