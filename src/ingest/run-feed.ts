@@ -8,7 +8,7 @@ import type { Feed } from '../store/feeds.ts'
 import { finishRun } from '../store/finish-run.ts'
 import { readDigests } from '../store/records.ts'
 import { hasOpenRejections } from '../store/rejections.ts'
-import { keepRun, noteDrift, releaseRun, type RunLease, type WantedOfRun } from '../store/runs.ts'
+import { findReadRun, keepRun, noteDrift, releaseRun, type RunLease, type WantedOfRun } from '../store/runs.ts'
 import { savePage, type PageToSave, type SavedCounts } from '../store/save-page.ts'
 import { createDriftWatch, type PageDrift } from './drift.ts'
 import { compileMapping } from './map.ts'
@@ -50,7 +50,7 @@ export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
   const steering = await openSteering(run)
   const saves = openSaves(run, steering)
   try {
-    for await (const page of readAhead(run.source, openCursor(run.feed.cursor, protection))) {
+    for await (const page of await listPagesLeft(run, protection)) {
       steering.heed()
       await saves.begin(await prepare(page), page.saved)
       if (!page.done && Date.now() >= run.sliceEndsAt) return await endSlice(run, saves)
@@ -63,6 +63,17 @@ export async function runFeed(run: FeedRun): Promise<'done' | 'more'> {
     steering.close()
     await saves.settle().catch(() => undefined)
   }
+}
+
+/** The pages that are not saved yet: none where a worker died between the last of them and the end of the run. */
+async function listPagesLeft(
+  { database, feed, lease, source }: FeedRun,
+  protection: Protection,
+): Promise<AsyncIterable<SourcePage> | readonly []> {
+  const read = await findReadRun(database.query, lease)
+  if (read === null) return readAhead(source, openCursor(feed.cursor, protection))
+  refuseTooManyRejections(feed, read)
+  return []
 }
 
 /** Everything between reading and saving, made ready once for a slice. */
@@ -95,6 +106,7 @@ async function createPreparation(
       valid: valid.length,
       warnings,
       sourceTotal: page.total ?? null,
+      isLast: page.done,
       drift: drift.counts,
       shape: drift.shape,
     }
@@ -209,7 +221,7 @@ async function leaveOutUnchanged(
 }
 
 /** DQ-082: both the count and the ratio must be exceeded, so that three bad rows of a small feed do not stop it. */
-function refuseTooManyRejections(feed: Feed, totals: SavedCounts): void {
+function refuseTooManyRejections(feed: Feed, totals: Pick<SavedCounts, 'pulled' | 'rejected'>): void {
   const { records, ratio } = feed.manifest.quality.errorBudget
   if (totals.rejected > records && totals.rejected > totals.pulled * ratio) {
     throw new AppError('ERROR_BUDGET_SPENT', `${totals.rejected} of ${totals.pulled} rows were rejected`)

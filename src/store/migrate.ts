@@ -15,6 +15,7 @@ import * as compare from './migrations/0007-compare.ts'
 import * as feedLife from './migrations/0008-feed-life.ts'
 import * as feedProof from './migrations/0009-feed-proof.ts'
 import * as push from './migrations/0010-push.ts'
+import * as runRead from './migrations/0011-run-read.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -27,6 +28,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0008-feed-life': feedLife,
   '0009-feed-proof': feedProof,
   '0010-push': push,
+  '0011-run-read': runRead,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

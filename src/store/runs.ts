@@ -101,6 +101,15 @@ export async function keepRun(query: Query, lease: RunLease): Promise<WantedOfRu
   return row.wanted
 }
 
+/** The rows of a run whose last page is saved; null while there is more to read. */
+export async function findReadRun(query: Query, { runId }: RunLease): Promise<Pick<Run, 'pulled' | 'rejected'> | null> {
+  const [row] = await query<Pick<Run, 'pulled' | 'rejected'>>(
+    'select pulled, rejected from run where run_id = $1 and is_read',
+    [runId],
+  )
+  return row ?? null
+}
+
 /** Adds to what is new about the source's fields, for a page that is not saved. */
 export async function noteDrift(query: Query, lease: RunLease, drift: DriftCounts): Promise<void> {
   await query('update run set drift = add_counts(drift, $3) where run_id = $1 and lease_epoch = $2', [

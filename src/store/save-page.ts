@@ -16,6 +16,8 @@ export interface PageToSave {
   readonly supersedes: readonly string[]
   /** Null for rows that a department corrected: the feed's reading stays where it is, and what is refused was kept before. */
   readonly cursor: Readonly<Record<string, unknown>> | null
+  /** Whether nothing is left to read after this page. */
+  readonly isLast: boolean
   readonly pulled: number
   readonly valid: number
   readonly warnings: Readonly<Record<string, number>>
@@ -161,7 +163,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
               inserted = inserted + $6, updated = updated + $7, deleted = deleted + $8, unchanged = unchanged + $9,
               source_total = coalesce($10, source_total), reason = null, failures = 0,
               warnings = add_counts(warnings, $11), rejected_by_rule = add_counts(rejected_by_rule, $13),
-              drift = add_counts(drift, $14), duplicates = duplicates + $15,
+              drift = add_counts(drift, $14), duplicates = duplicates + $15, is_read = is_read or $17,
               lease_until = clock_timestamp() + interval '15 seconds'
         where run_id = $1 and lease_epoch = $2 and state = 'running'
         returning feed_id, pulled, rejected, compare, wanted),
@@ -188,6 +190,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
       JSON.stringify(page.drift),
       counts.duplicates,
       page.shape === null ? null : JSON.stringify(page.shape),
+      page.isLast,
     ],
   )
   if (row === undefined) throw new AppError('LEASE_LOST', `run ${lease.runId}`)

@@ -100,6 +100,24 @@ test('a source hears that a page is saved when it is, and not before', async () 
   expect(heard).toEqual(['stored', 'stored', 'stored', 'stored'])
 })
 
+test('a run whose worker died between its last page and its end is ended, and not read again', async () => {
+  const source = openPagedSource(fourPages)
+  const readPage: Source['readPage'] = async (cursor, now) => ({
+    ...(await source.readPage(cursor, now)),
+    // As if the process were gone: whoever takes the run over has a lease of its own.
+    saved: async () => void (await loseRun()),
+  })
+  const loseRun = () =>
+    installation.asOwner(
+      `update gridbridge.run set lease_epoch = lease_epoch + 1, lease_until = null where feed_id = $1 and is_read`,
+      [feed.feedId],
+    )
+  expect((await work({ ...source, readPage })).outcome).toBe('LEASE_LOST')
+  const { run } = await work(source)
+  expect(source.asked).toEqual([0, 1, 2, 3])
+  expect(run).toMatchObject({ state: 'done', pages: 4, pulled: 35, inserted: 35 })
+})
+
 test('a second run over the same rows changes nothing', async () => {
   await work(openPagedSource(fourPages))
   const before = await installation.asOwner(
