@@ -102,5 +102,6 @@ const given = process.argv.slice(2)
 const counts = [...(given.length === 0 ? checks.map(runCheck) : []), runVitest(given)]
 const sum = (name: keyof Count): number => counts.reduce((total, count) => total + count[name], 0)
 const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
-print(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+if (skipped > 0) print(`\n${skipped} skipped`)
+print(`\n${passed} passed, ${failed} failed`)
 process.exitCode = failed > 0 ? 1 : 0

@@ -50,8 +50,3 @@ const registerFeeds = Object.entries(registers).map(([code, register]) => [code,
 export const feedPlans = { ...baseFeeds, ...Object.fromEntries(registerFeeds) } as Readonly<Record<FeedCode, FeedPlan>>
 
 export const feedCodes = Object.keys(feedPlans) as readonly FeedCode[]
-
-/** The feeds that fill a dataset. */
-export function feedsOf(dataset: Dataset): readonly FeedCode[] {
-  return feedCodes.filter((feed) => feedPlans[feed].dataset === dataset)
-}

@@ -6,7 +6,7 @@ import type { SourceFields } from '../city/layout.ts'
 import type { CitySource } from '../city/source.ts'
 
 /** What the last column of a line says of it. */
-export const OPERATION_COLUMN = 'czlx'
+const OPERATION_COLUMN = 'czlx'
 type Operation = 'I' | 'U' | 'D'
 
 /** One row of a file with its operation. */

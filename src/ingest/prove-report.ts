@@ -15,7 +15,7 @@ interface CheckWords {
 const words = (zh: string, en: string): Words => ({ zh, en })
 
 /** Each check in words. */
-export const checkWords: Readonly<Record<CheckId, CheckWords>> = {
+const checkWords: Readonly<Record<CheckId, CheckWords>> = {
   answers: {
     title: words('系统应答', 'The system answers'),
     advice: words('检查地址、网络授权与密钥', 'look at the address, the network release and the secrets'),
