@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url'
 import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
 import { addPreviewCommand } from './cli-feeds.ts'
+import { addRunCommands } from './cli-runs.ts'
 import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
-import { addConsumer, addFeed, checkEverything, runFeedNow, showFeeds, verifyAudit } from './commands.ts'
+import { addConsumer, addFeed, checkEverything, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
-import { askCompareNow } from './proof-commands.ts'
 import { roles, start, type Role } from './main.ts'
 
 function parseRole(value: string): Role {
@@ -117,39 +117,7 @@ feed
     }),
   )
 
-feed
-  .command('run')
-  .description('立即同步 / Run a feed now; a worker does the work')
-  .argument('<feed>', 'feed code')
-  .option('--wait', 'until the run has ended')
-  .option('--compare', 'read everything and compare, whenever that is due')
-  .option('--json')
-  .action(
-    guarded(async (code: string, options: JsonOption & { readonly wait?: boolean; readonly compare?: boolean }) => {
-      if (options.compare === true) await askCompareNow(config(), code)
-      const run = await runFeedNow(config(), code, options.wait === true)
-      tell(run, options, () =>
-        table(
-          ['run', 'state', 'pulled', 'valid', 'rejected', 'inserted', 'updated', 'deleted', 'unchanged'],
-          [
-            [
-              run.runId,
-              run.reason ?? run.state,
-              run.pulled,
-              run.valid,
-              run.rejected,
-              run.inserted,
-              run.updated,
-              run.deleted,
-              run.unchanged,
-            ],
-          ],
-        ),
-      )
-      if (run.state === 'stopped') process.exitCode = NO
-    }),
-  )
-
+addRunCommands(program, feed)
 addProveCommand(feed)
 addPreviewCommand(feed)
 

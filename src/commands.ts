@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Verdict } from './audit/verify.ts'
 import { verifyLanes } from './audit/verify.ts'
 import type { Config } from './config.ts'
@@ -18,13 +17,14 @@ import { formsOfProfile } from './sharing/agreements.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertAgreement, insertConsumer } from './store/consumers.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
+import { followRun, type Progress } from './store/run-progress.ts'
 import { findRun, requestRun, type Run } from './store/runs.ts'
 
 /** The person at the command line, for the audit log. */
 export const operator = (): string => `operator:${userInfo().username}`
 
 /** Where a command works: an installation that is open already, or one that is opened for this command alone. */
-type Place = Config | Installation
+export type Place = Config | Installation
 
 const isOpen = (place: Place): place is Installation => 'database' in place
 
@@ -141,14 +141,15 @@ export async function showFeeds(config: Config): Promise<readonly Readonly<Recor
   })
 }
 
-const POLL_MS = 100
+/** How often a run that is waited for is looked at. */
+const LOOK_MS = 200
 
 /** `feed run`: asks for a run now; with `wait`, returns when it has ended. Any worker of the installation does the work. */
 export async function runFeedNow(
   place: Place,
   code: string,
-  wait_: boolean,
-  onProgress: (run: Run) => void = () => undefined,
+  waits: boolean,
+  onProgress: (progress: Progress) => void = () => undefined,
 ): Promise<Run> {
   return within(place, async ({ config, database, databaseUrl }) => {
     const feed = await findFeed(database.query, code)
@@ -162,12 +163,8 @@ export async function runFeedNow(
     const queues = openQueues(databaseUrl, config.redisUrl, () => undefined)
     await queues.enqueueRun({ runId, epoch: 0 }).catch(() => undefined)
     await queues.close()
-    for (;;) {
-      const run = await findRun(database.query, runId)
-      onProgress(run)
-      if (!wait_ || run.state === 'done' || run.state === 'stopped') return run
-      await wait(POLL_MS)
-    }
+    if (waits) for await (const progress of followRun(database.query, runId, LOOK_MS)) onProgress(progress)
+    return findRun(database.query, runId)
   })
 }
 

@@ -1,11 +1,9 @@
 import { Readable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError, toAppError } from '../errors.ts'
 import type { Query } from '../store/database.ts'
-import { isOver, measureProgress, type Progress } from '../store/run-progress.ts'
-import { findRun } from '../store/runs.ts'
+import { followRun, isOver } from '../store/run-progress.ts'
 import type { ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 import { admitToRun } from './run-routes.ts'
@@ -22,14 +20,10 @@ const message = (event: string, data: object): string => `event: ${event}\ndata:
 /** Tells of the run each second until it is over, its time is up, or nobody listens. */
 async function* tell(query: Query, runId: number, signal: AbortSignal): AsyncGenerator<string, void> {
   const endsAt = Date.now() + LONGEST_MS
-  let before: Progress | null = null
   try {
-    for (;;) {
-      const progress: Progress = measureProgress(await findRun(query, runId), before, Date.now())
-      before = progress
+    for await (const progress of followRun(query, runId, EVERY_MS, signal)) {
       yield message(isOver(progress) ? 'end' : 'progress', progress)
-      if (isOver(progress) || Date.now() >= endsAt) return
-      await wait(EVERY_MS, undefined, { signal })
+      if (Date.now() >= endsAt) return
     }
   } catch (error) {
     // The answer has begun, so its status cannot say it.

@@ -45,6 +45,9 @@ export const RunView = Type.Object(
     removed: Count('Those of them that a comparison found missing'),
     unchanged: Count('Rows that brought nothing new'),
     duplicates: Count('Rows that named a record which the run had already read'),
+    merged: Count(
+      'Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds',
+    ),
     sourceTotal: Type.Union([Type.Integer(), Type.Null()], {
       description: 'What the source itself counts, where it does',
     }),
@@ -91,7 +94,10 @@ export const CertificateView = Type.Object(
   { title: 'Certificate' },
 )
 
-export function viewCertificate({ run, checks, isExplained }: Reconciliation): Static<typeof CertificateView> {
+/** A certificate as the API answers it and the command line prints it. */
+export type CertificateOfRun = Static<typeof CertificateView>
+
+export function viewCertificate({ run, checks, isExplained }: Reconciliation): CertificateOfRun {
   const isOver = run.state === 'done'
   const open = checks.filter(({ holds }) => !holds).length
   return {

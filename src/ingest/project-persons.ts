@@ -10,6 +10,7 @@ import type { Database, Query, Transaction } from '../store/database.ts'
 import { replaceConflicts } from '../store/person-conflicts.ts'
 import { closeDecisions, readOpenDecisions } from '../store/person-links.ts'
 import {
+  countMerged,
   findPersonCursor,
   findPersonOwner,
   lockPersons,
@@ -69,7 +70,12 @@ async function findDue(query: Query, { merged, sources }: MergedDatasets): Promi
     const after = await findPersonCursor(query, source.name, rules)
     const { records, upTo } = await readChangedRecords(query, source.name, after, PAGE)
     if (records.length > 0) {
-      return { records, settle: () => movePersonCursor(query, source.name, rules, upTo) }
+      const linked = records.filter(({ subject }) => subject !== null)
+      const settle = async (): Promise<void> => {
+        await movePersonCursor(query, source.name, rules, upTo)
+        await countMerged(query, linked, upTo)
+      }
+      return { records, settle }
     }
   }
   return null

@@ -16,6 +16,7 @@ import * as feedLife from './migrations/0008-feed-life.ts'
 import * as feedProof from './migrations/0009-feed-proof.ts'
 import * as push from './migrations/0010-push.ts'
 import * as runRead from './migrations/0011-run-read.ts'
+import * as runMerged from './migrations/0012-run-merged.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -29,6 +30,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0009-feed-proof': feedProof,
   '0010-push': push,
   '0011-run-read': runRead,
+  '0012-run-merged': runMerged,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -15,7 +15,7 @@ export interface ChangedRecord {
 
 /** A stretch of work for the merge: what changed, and where it ends. */
 export interface ChangedRecords {
-  readonly records: readonly ChangedRecord[]
+  readonly records: readonly (ChangedRecord & ChangePlace)[]
   readonly upTo: ChangePlace
 }
 
@@ -80,6 +80,35 @@ export async function movePersonCursor(query: Query, dataset: string, rules: str
        on conflict (dataset_id) do update
          set rules = excluded.rules, cursor_tx = excluded.cursor_tx, cursor_seq = excluded.cursor_seq`,
     [dataset, rules, to.tx, to.seq],
+  )
+}
+
+/**
+ * Adds records that were linked to a person to the runs that brought them: of two runs whose transactions enclose a record's, the
+ * later one, because corrected rows are taken while a feed is read. What lies before a run's counted place was counted before.
+ */
+export async function countMerged(
+  query: Query,
+  records: readonly (ChangedRecord & ChangePlace)[],
+  upTo: ChangePlace,
+): Promise<void> {
+  await query(
+    `with linked as (
+       select owner.run_id, given.tx, given.seq
+         from unnest($1::int[], $2::xid8[], $3::int[]) as given (feed_id, tx, seq)
+              join lateral (select run_id from run where run.feed_id = given.feed_id and given.tx between first_tx and last_tx
+                             order by first_tx desc limit 1) as owner on true)
+     update run set merged = merged + counted.rows, merged_tx = $4::xid8, merged_seq = $5
+       from (select run_id, count(*) as rows from linked join run using (run_id)
+              where (linked.tx, linked.seq) > (merged_tx, merged_seq) group by run_id) as counted
+      where run.run_id = counted.run_id`,
+    [
+      records.map(({ feedId }) => feedId),
+      records.map(({ tx }) => tx),
+      records.map(({ seq }) => seq),
+      upTo.tx,
+      upTo.seq,
+    ],
   )
 }
 

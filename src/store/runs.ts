@@ -36,6 +36,8 @@ export interface Run {
   readonly unchanged: number
   /** Rows that named a record which the same run had already read. */
   readonly duplicates: number
+  /** Records of the run that were linked to a person; the merge follows the run by some seconds. */
+  readonly merged: number
   readonly sourceTotal: number | null
   readonly warnings: Readonly<Record<string, number>>
   /** Rejected rows by the first rule that each broke, so that the counts add up to `rejected`. */
@@ -53,7 +55,7 @@ const LEASE = `interval '15 seconds'`
 
 const RUN_COLUMNS = `run_id as "runId", feed.code as feed, department, dataset.name as dataset, kind, run.state, wanted, reason,
   run.created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", not_before as "notBefore", failures, pages,
-  pulled, valid, rejected, inserted, updated, deleted, removed, unchanged, duplicates, source_total as "sourceTotal", warnings,
+  pulled, valid, rejected, inserted, updated, deleted, removed, unchanged, duplicates, merged, source_total as "sourceTotal", warnings,
   rejected_by_rule as "rejectedByRule"`
 
 /** A new run of the feed, or the one that is alive already. */

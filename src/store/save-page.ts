@@ -162,6 +162,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
        update run set pages = pages + 1, pulled = pulled + $3, valid = valid + $4, rejected = rejected + $5,
               inserted = inserted + $6, updated = updated + $7, deleted = deleted + $8, unchanged = unchanged + $9,
               source_total = coalesce($10, source_total), reason = null, failures = 0,
+              first_tx = coalesce(first_tx, pg_current_xact_id()), last_tx = pg_current_xact_id(),
               warnings = add_counts(warnings, $11), rejected_by_rule = add_counts(rejected_by_rule, $13),
               drift = add_counts(drift, $14), duplicates = duplicates + $15, is_read = is_read or $17,
               lease_until = clock_timestamp() + interval '15 seconds'

@@ -2802,6 +2802,8 @@ export interface operations {
                             readonly unchanged: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
+                            /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                            readonly merged: number;
                             /** @description What the source itself counts, where it does */
                             readonly sourceTotal: number | null;
                             /** @description Rows by rule that warned */
@@ -2907,6 +2909,8 @@ export interface operations {
                         readonly unchanged: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
+                        /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                        readonly merged: number;
                         /** @description What the source itself counts, where it does */
                         readonly sourceTotal: number | null;
                         /** @description Rows by rule that warned */
@@ -3009,6 +3013,8 @@ export interface operations {
                         readonly unchanged: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
+                        /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                        readonly merged: number;
                         /** @description What the source itself counts, where it does */
                         readonly sourceTotal: number | null;
                         /** @description Rows by rule that warned */
@@ -3111,6 +3117,8 @@ export interface operations {
                         readonly unchanged: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
+                        /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                        readonly merged: number;
                         /** @description What the source itself counts, where it does */
                         readonly sourceTotal: number | null;
                         /** @description Rows by rule that warned */
@@ -3213,6 +3221,8 @@ export interface operations {
                         readonly unchanged: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
+                        /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                        readonly merged: number;
                         /** @description What the source itself counts, where it does */
                         readonly sourceTotal: number | null;
                         /** @description Rows by rule that warned */
@@ -3315,6 +3325,8 @@ export interface operations {
                         readonly unchanged: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
+                        /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                        readonly merged: number;
                         /** @description What the source itself counts, where it does */
                         readonly sourceTotal: number | null;
                         /** @description Rows by rule that warned */
@@ -3422,6 +3434,8 @@ export interface operations {
                             readonly unchanged: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
+                            /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                            readonly merged: number;
                             /** @description What the source itself counts, where it does */
                             readonly sourceTotal: number | null;
                             /** @description Rows by rule that warned */
@@ -3870,6 +3884,8 @@ export interface operations {
                             readonly unchanged: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
+                            /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                            readonly merged: number;
                             /** @description What the source itself counts, where it does */
                             readonly sourceTotal: number | null;
                             /** @description Rows by rule that warned */
@@ -4003,6 +4019,8 @@ export interface operations {
                             readonly unchanged: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
+                            /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
+                            readonly merged: number;
                             /** @description What the source itself counts, where it does */
                             readonly sourceTotal: number | null;
                             /** @description Rows by rule that warned */
