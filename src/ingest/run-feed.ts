@@ -106,6 +106,7 @@ async function createPreparation(
       valid: valid.length,
       warnings,
       sourceTotal: page.total ?? null,
+      chunk: page.chunk ?? null,
       isLast: page.done,
       drift: drift.counts,
       shape: drift.shape,
@@ -182,7 +183,7 @@ interface Saves {
 function openSaves({ database, feed, lease }: FeedRun, steering: Steering): Saves {
   const save = async (page: PageToSave, saved: SourcePage['saved']): Promise<void> => {
     const totals = await savePage(database, feed, lease, page)
-    await saved?.({ valid: page.valid, rejected: page.rejections.length })
+    await saved?.()
     steering.hear(totals.wanted)
     refuseTooManyRejections(feed, totals)
   }

@@ -6,9 +6,10 @@ import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
 import { assertNotShrunk, forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
+import { hasChunks, lockBatches } from './push-batches.ts'
 import { readReconciliation } from './reconciliation.ts'
 import { countRemoved, removeUnseen } from './records.ts'
-import { endRun, postponeRun, readDrift, setRunAside, type Postponement, type RunLease } from './runs.ts'
+import { endRun, postponeRun, readDrift, requestRun, setRunAside, type Postponement, type RunLease } from './runs.ts'
 
 type Fact = Pick<AuditEvent, 'actor' | 'outcome' | 'feed' | 'dataset' | 'object'>
 
@@ -21,13 +22,15 @@ const factOf = (feed: Feed, lease: RunLease, outcome: AuditEvent['outcome'], act
 })
 
 /**
- * Ends a run that read everything; a full-compare feed first buries what the run did not see. A difference that the counts do
+ * Ends a run that read everything; a full-compare feed first buries what the run did not see, and batches that were posted behind
+ * its last page get a run of their own. A difference that the counts do
  * not explain raises an alert. Throws SOURCE_SHRUNK, LEASE_LOST.
  */
 export async function finishRun(database: Database, feed: Feed, lease: RunLease): Promise<void> {
   await database.transaction(async (transaction) => {
     const { query, audit } = transaction
     const fact = factOf(feed, lease, 'ok')
+    if (isPosted(feed)) await lockBatches(query, feed.feedId)
     const guardRatio = guardRatioOf(feed)
     if (guardRatio !== null) {
       const removed = await removeUnseen(query, feed, lease.runId, guardRatio)
@@ -39,7 +42,20 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
     await audit({ ...fact, type: 'run.finished' })
     await clearAlert(query, feed.feedId, 'feed-stale')
     await certify(transaction, feed, lease)
+    if (isPosted(feed)) await readOn(transaction, feed)
   })
+}
+
+const isPosted = ({ manifest }: Feed): boolean => manifest.source.kind === 'push'
+
+/**
+ * A batch that was accepted while this run was alive counts on it, but may have come behind its last page: the next run reads it.
+ * The caller holds the lock of the batches, so a later one finds this run ended and asks for its own.
+ */
+async function readOn({ query, audit }: Transaction, feed: Feed): Promise<void> {
+  if (!(await hasChunks(query, feed.feedId))) return
+  const { runId } = await requestRun(query, feed.feedId)
+  await audit({ ...factOf(feed, { runId, epoch: 0 }, 'ok'), type: 'run.requested' })
 }
 
 /** A run this long is judged by the share of its rows. */

@@ -13,10 +13,14 @@ export interface Receipt {
   readonly readAt: Date | null
 }
 
-/** Some rows of a batch, sealed. Chunks are read in the order in which their batches were received. */
-export interface PushChunk {
+/** Where some rows of a batch stand. */
+export interface ChunkPlace {
   readonly batchId: number
   readonly place: number
+}
+
+/** Some rows of a batch, sealed. Chunks are read in the order in which their batches were received. */
+export interface PushChunk extends ChunkPlace {
   readonly batchNo: string
   readonly sealed: Uint8Array
 }
@@ -73,11 +77,7 @@ export async function insertBatch(query: Query, feedId: number, batch: BatchToKe
 }
 
 /** The first chunk of a feed after another one (null: the first of all); null where there is none. */
-export async function findNextChunk(
-  query: Query,
-  feedId: number,
-  after: Pick<PushChunk, 'batchId' | 'place'> | null,
-): Promise<PushChunk | null> {
+export async function findNextChunk(query: Query, feedId: number, after: ChunkPlace | null): Promise<PushChunk | null> {
   const [chunk] = await query<PushChunk>(
     `select batch_id as "batchId", place, batch_no as "batchNo", sealed from push_chunk join push_batch using (batch_id)
       where feed_id = $1 and (batch_id, place) > ($2, $3) order by batch_id, place limit 1`,
@@ -86,10 +86,19 @@ export async function findNextChunk(
   return chunk ?? null
 }
 
-/** Removes the rows of a chunk that was saved and adds to its receipt. Once only, however often it is called. */
-export async function settleChunk(
+/** Whether rows of a feed's batches wait for a run. */
+export async function hasChunks(query: Query, feedId: number): Promise<boolean> {
+  const [row] = await query<{ waits: boolean }>(
+    'select exists (select from push_chunk join push_batch using (batch_id) where feed_id = $1) as waits',
+    [feedId],
+  )
+  return row?.waits === true
+}
+
+/** Takes the rows of a chunk away and adds to its receipt, in the transaction that saves them: the run that ends it is the only one that had them. */
+export async function takeChunk(
   query: Query,
-  { batchId, place }: Pick<PushChunk, 'batchId' | 'place'>,
+  { batchId, place }: ChunkPlace,
   counts: { readonly valid: number; readonly rejected: number },
 ): Promise<void> {
   await query(

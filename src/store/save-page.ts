@@ -3,6 +3,7 @@ import type { ProtectedRecord, ProtectedRejection } from '../record.ts'
 import { guardRatioOf } from './compare.ts'
 import type { Database, Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
+import { takeChunk, type ChunkPlace } from './push-batches.ts'
 import { insertRejections, supersedeRejections } from './rejections.ts'
 import type { RunLease, WantedOfRun } from './runs.ts'
 
@@ -16,6 +17,8 @@ export interface PageToSave {
   readonly supersedes: readonly string[]
   /** Null for rows that a department corrected: the feed's reading stays where it is, and what is refused was kept before. */
   readonly cursor: Readonly<Record<string, unknown>> | null
+  /** The rows of a posted batch that the page was made of; null where they came from elsewhere. */
+  readonly chunk: ChunkPlace | null
   /** Whether nothing is left to read after this page. */
   readonly isLast: boolean
   readonly pulled: number
@@ -234,6 +237,7 @@ export async function writePage(
   const repeated = page.rejections.filter(({ reasons }) => reasons[0]?.rule === DUPLICATE).length
   const duplicates = repeated + (page.cursor === null ? 0 : await markSeen(query, feed, lease, page.seen))
   const totals = await advanceRun(query, lease, page, { ...counts, duplicates })
+  if (page.chunk !== null) await takeChunk(query, page.chunk, { valid: page.valid, rejected: page.rejections.length })
   await audit({
     type: 'page.saved',
     actor: 'system:worker',

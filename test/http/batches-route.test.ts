@@ -7,7 +7,7 @@ import { createEgressGuard } from '../../src/security/egress.ts'
 import { signRequest } from '../../src/security/request-signature.ts'
 import { seal } from '../../src/security/seal.ts'
 import { findFeedOfRun, type Feed } from '../../src/store/feeds.ts'
-import { claimRun, findRun, requestRun } from '../../src/store/runs.ts'
+import { claimRun, findRun, listIdleRuns, requestRun } from '../../src/store/runs.ts'
 import { createResidentRow } from '../feeds/sample-manifest.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerFeed, residentRows } from '../support/ledger.ts'
@@ -84,8 +84,20 @@ const ask = async (batchNo: string): Promise<Told> => {
   return { status: answer?.statusCode, ...(answer?.json() as Readonly<Record<string, unknown>>) }
 }
 
-/** The feed's run, as a worker does it; a crash ends it behind so many pages, before the department's rows are settled. */
-async function work(crashAfter = Infinity) {
+/** What happens to a run between its pages: `page` is the number of the page that is about to be read. */
+type Meanwhile = (page: number) => Promise<void>
+
+const undisturbed: Meanwhile = () => Promise.resolve()
+
+/** Ends the run behind so many pages. */
+const crashBehind =
+  (pages: number): Meanwhile =>
+  async (page) => {
+    if (page > pages) throw new Error('the worker is gone')
+  }
+
+/** The feed's run, as a worker does it. */
+async function work(meanwhile: Meanwhile = undisturbed) {
   const { database, datasets, keys } = installation
   const { runId } = await requestRun(database.query, feed.feedId)
   await installation.asOwner('update gridbridge.run set lease_until = null where run_id = $1', [runId])
@@ -98,14 +110,10 @@ async function work(crashAfter = Infinity) {
   const source: typeof opened = {
     ...opened,
     readPage: async (cursor, now) => {
+      await meanwhile(++pages)
       const page = await opened.readPage(cursor, now)
-      const { saved } = page
-      if (saved === undefined) return page
-      const settle: typeof saved = async (counts) => {
-        if (++pages > crashAfter) throw new Error('the worker is gone')
-        return saved(counts)
-      }
-      return { ...page, saved: settle }
+      if (page.done) await meanwhile(Infinity)
+      return page
     },
   }
   await runFeed({ database, feed: current, dataset, source, keys, lease, sliceEndsAt: Infinity }).catch(() => undefined)
@@ -152,12 +160,44 @@ test('ten posts of one batch at once are one batch', async () => {
   expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
 })
 
-test('a run that crashed behind a saved page reads on and counts each row of a receipt once', async () => {
+test('a run that crashed behind a saved page reads on: its rows, and those of the receipt, are counted once', async () => {
+  await post({ body: JSON.stringify([createResidentRow({ id: 'R-99', zjhm: '1' }), ...residentRows(1, 10)]) })
+  await work(crashBehind(2))
+  expect(await ask('B-1')).toMatchObject({ state: 'received', valid: 7, rejected: 1 })
+  expect(await work()).toMatchObject({ state: 'done', pulled: 11, inserted: 10, unchanged: 0, rejected: 1 })
+  expect(await ask('B-1')).toMatchObject({ state: 'read', valid: 10, rejected: 1 })
+})
+
+test('a page that is not saved leaves its rows where they were', async () => {
   await post({})
-  await work(1)
-  expect(await ask('B-1')).toMatchObject({ state: 'received', valid: 4 })
+  await work(async (page) => {
+    // The lease is lost while the first page is being prepared.
+    if (page === 2) await installation.asOwner('update gridbridge.run set lease_epoch = lease_epoch + 1')
+  })
+  expect(await countRows('push_chunk')).toBe(3)
+  expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
+})
+
+test('rows that cannot be taken away are not saved either', async () => {
+  await post({})
+  await installation.asOwner('revoke delete on gridbridge.push_chunk from gridbridge_app')
   await work()
-  expect(await ask('B-1')).toMatchObject({ state: 'read', valid: 10, rejected: 0 })
+  await installation.asOwner('grant delete on gridbridge.push_chunk to gridbridge_app')
+  expect(await installation.asOwner('select from gridbridge.record where feed_id = $1', [feed.feedId])).toEqual([])
+  expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
+})
+
+test('a batch that comes behind the last page of a run gets a run of its own', async () => {
+  await post({})
+  const run = await work(async (page) => {
+    if (page === Infinity) await post({ batchNo: 'B-2', body: rowsOf(11, 13) })
+  })
+  expect(run).toMatchObject({ state: 'done', pulled: 10 })
+  const waiting = await listIdleRuns(installation.database.query)
+  const next = await Promise.all(waiting.map(({ runId }) => findRun(installation.database.query, runId)))
+  expect(next.filter((one) => one.feed === feed.code)).toMatchObject([{ state: 'pending' }])
+  expect(await work()).toMatchObject({ pulled: 3, inserted: 3 })
+  expect(await listIdleRuns(installation.database.query)).toEqual([])
 })
 
 test('NDJSON and an uploaded file are read as rows', async () => {

@@ -64,6 +64,7 @@ export function makePage(
     valid: valid.length,
     warnings,
     sourceTotal: null,
+    chunk: null,
     isLast: false,
     drift: {},
     shape: null,

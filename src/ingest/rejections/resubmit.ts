@@ -91,6 +91,7 @@ export async function resubmit(context: ResubmitContext, corrections: readonly C
       valid: valid.length,
       warnings,
       sourceTotal: null,
+      chunk: null,
       isLast: false,
       drift: {},
       shape: null,

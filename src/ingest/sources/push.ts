@@ -2,7 +2,7 @@ import type { KeyRing } from '../../security/key-ring.ts'
 import { open } from '../../security/seal.ts'
 import type { Database } from '../../store/database.ts'
 import type { Feed } from '../../store/feeds.ts'
-import { findNextChunk, settleChunk, type PushChunk } from '../../store/push-batches.ts'
+import { findNextChunk, type PushChunk } from '../../store/push-batches.ts'
 import type { Source } from './source.ts'
 
 export interface PushSourceOptions {
@@ -15,8 +15,8 @@ export interface PushSourceOptions {
 export const boundOfChunk = (feed: string, batchNo: string, place: number): string => `push|${feed}|${batchNo}|${place}`
 
 /**
- * Opens the batches that a department posted as pages, the oldest first. A page's rows are removed when it was saved, so a crash
- * brings them again and the cursor has nothing to say. Pages throw SEAL_BROKEN, KEY_UNAVAILABLE and DATABASE_UNAVAILABLE.
+ * Opens the batches that a department posted as pages, the oldest first. A page's rows are taken away in the transaction that saves
+ * it: what is there was never saved, and the cursor has nothing to say. Pages throw SEAL_BROKEN, KEY_UNAVAILABLE and DATABASE_UNAVAILABLE.
  */
 export function openPushSource({ database, keys, feed }: PushSourceOptions): Source {
   let last: PushChunk | null = null
@@ -31,9 +31,7 @@ export function openPushSource({ database, keys, feed }: PushSourceOptions): Sou
         rows: values.map((value, row) => ({ row, value })),
         cursor: { kind: 'push' },
         done: false,
-        // What is not settled now is read again and settled by the next run.
-        saved: (counts = { valid: 0, rejected: 0 }) =>
-          settleChunk(database.query, chunk, counts).catch(() => undefined),
+        chunk,
       }
     },
     close: () => Promise.resolve(),

@@ -1,4 +1,5 @@
 import type { SourceRow } from '../../record.ts'
+import type { ChunkPlace } from '../../store/push-batches.ts'
 
 /**
  * Where reading stands, as plain JSON. Saved in the same transaction as the rows of the page it belongs to, so a crash
@@ -18,13 +19,9 @@ export interface SourcePage {
   /** The source's own clock as it answered, in milliseconds since 1970, where it tells the time. */
   readonly sourceTime?: number
   /** To be called once the page is saved, so that the source may be told what is done with. Never throws. */
-  readonly saved?: (counts?: SavedRows) => Promise<void>
-}
-
-/** What became of the rows of a page. */
-export interface SavedRows {
-  readonly valid: number
-  readonly rejected: number
+  readonly saved?: () => Promise<void>
+  /** Rows that rest with us already: they are taken away in the transaction that saves the page. */
+  readonly chunk?: ChunkPlace
 }
 
 /** One opened department system. Made by the `open…Source` function of its kind. */
