@@ -12,7 +12,8 @@ export function createRowShape(header: Cells): (cells: Cells) => TableRow {
   const isUnique = new Set(names).size === names.length
   return (cells) => ({
     value: isUnique && cells.length === names.length ? toObject(names, cells) : cells,
-    characters: cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), 0),
+    // Each cell counts one more, as its delimiter does: a row of empty cells takes memory too.
+    characters: cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), cells.length),
   })
 }
 

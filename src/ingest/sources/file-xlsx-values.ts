@@ -18,7 +18,7 @@ function isBuiltInDate(id: number): boolean {
 /** What a number format means for us. Quoted, escaped and bracketed parts of it say nothing about dates. */
 export function toCellStyle(id: number, code: string | undefined): CellStyle {
   if (code === undefined) return { isDate: isBuiltInDate(id), digits: 0 }
-  const bare = code.replace(/"[^"]*"|\\.|_.|\[[^\]]*\]/g, '')
+  const bare = code.replace(/"[^"]*"|\\.|_.|\[[^[\]]*\]/g, '')
   return { isDate: /[ymdhs]/i.test(bare), digits: /^0+$/.test(bare) ? bare.length : 0 }
 }
 

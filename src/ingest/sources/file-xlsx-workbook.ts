@@ -108,15 +108,18 @@ function chooseSheet(file: DataFile, sheets: readonly Sheet[], name: string | un
 }
 
 async function readStyles(file: DataFile, archive: Archive, path: string | undefined): Promise<readonly CellStyle[]> {
-  const codes = new Map<number, string>()
+  const formats = new Map<number, CellStyle>()
   const styles: CellStyle[] = []
   let isCellFormats = false
   const open = (name: string, attributes: Readonly<Record<string, string>>): void => {
-    if (name === 'numFmt') codes.set(Number(attributes['numFmtId']), attributes['formatCode'] ?? '')
+    if (name === 'numFmt') {
+      const format = Number(attributes['numFmtId'])
+      formats.set(format, toCellStyle(format, attributes['formatCode'] ?? ''))
+    }
     if (name === 'cellXfs') isCellFormats = true
     if (name !== 'xf' || !isCellFormats) return
     const id = Number(attributes['numFmtId'] ?? 0)
-    styles.push(toCellStyle(id, codes.get(id)))
+    styles.push(formats.get(id) ?? toCellStyle(id, undefined))
   }
   const close = (name: string): void => {
     if (name === 'cellXfs') isCellFormats = false

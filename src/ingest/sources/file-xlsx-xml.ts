@@ -14,6 +14,7 @@ export interface XmlHandlers {
 }
 
 const MAX_DEPTH = 32
+const DOCTYPE = '<!doctype'
 
 /**
  * Reads a part of a workbook as XML and yields after each piece of it, when the handlers have been told of everything in it.
@@ -34,10 +35,11 @@ export async function* readXml(
     for await (const chunk of archive.read(path)) {
       const text = decoder.decode(chunk, { stream: true })
       if (!state.isBegun) prologue += text
-      if (/<!doctype/i.test(prologue)) throw fileError(`${file.name} has a document type declaration in ${path}`)
+      if (prologue.toLowerCase().includes(DOCTYPE))
+        throw fileError(`${file.name} has a document type declaration in ${path}`)
       state.silent += text.length
       parser.write(text)
-      if (state.isBegun) prologue = ''
+      prologue = state.isBegun ? '' : prologue.slice(1 - DOCTYPE.length)
       assertProgress(file, state.silent)
       yield
     }

@@ -132,3 +132,9 @@ test('reading goes on inside a workbook at the row where it stopped', async () =
   const { values } = await collectReopening(() => folder.open({ format: { kind: 'xlsx' }, pageSize: 4 }))
   expect(values).toEqual(rows.map((_, n) => ({ id: String(n), v: 'a' })))
 })
+
+test('a cell without a reference stands behind the one before it, also where that one is empty', async () => {
+  const cells = '<c t="inlineStr"><is><t>1</t></is></c><c/><c t="inlineStr"><is><t>b</t></is></c>'
+  const rows = `${textRow(1, 'id', 'v', 'w')}<row r="2">${cells}</row>`
+  expect(await readRows(rows, 1)).toEqual([{ id: '1', v: '', w: 'b' }])
+})
