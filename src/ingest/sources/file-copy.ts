@@ -17,6 +17,7 @@ export async function copyPrivately(
 ): Promise<FileHandle> {
   const copy = await openNameless()
   try {
+    // A pipeline still hears its streams when it is over: SFTP closes a file after its last byte, and a break then ends no process.
     await fetch((body) => pipeline(body, (chunks) => append(copy, name, chunks, maxBytes)))
     return copy
   } catch (error) {

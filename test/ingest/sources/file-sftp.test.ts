@@ -3,10 +3,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileS
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { FileSourceManifest } from '../../../src/feeds/manifest-file.ts'
 import type { Secrets, Source } from '../../../src/ingest/sources/source.ts'
 import { createEgressGuard } from '../../../src/security/egress.ts'
+import { startBreakingSftpServer } from '../../support/breaking-sftp-server.ts'
 import { codeOf } from '../../support/coded-error.ts'
 import { listen } from '../../support/listen.ts'
 import { needService } from '../../support/services.ts'
@@ -120,4 +122,33 @@ describe.skipIf(isMissing)('a drop directory on an SFTP server', () => {
     expect(await codeOf(() => collect(open('/', { port: 1 })))).toBe('SOURCE_UNAVAILABLE')
     expect(await codeOf(() => collect(open(path.join(server.directory, 'none'))))).toBe('SOURCE_UNAVAILABLE')
   })
+})
+
+test.each([
+  ['behind its last byte', 'end', 'SOURCE_UNAVAILABLE'],
+  // Everything of it has arrived by then, and its digest is right.
+  ['at its close', 'close', 'none'],
+] as const)('a server that breaks the connection of a file %s does not end the process', async (_name, point, code) => {
+  const marker = JSON.stringify({ rows: rows.length, sm3: hash('sm3', csv) })
+  const files = { 'a.csv': Buffer.from(csv), 'a.csv.ok': Buffer.from(marker) }
+  const breaking = await startBreakingSftpServer(files, 'a.csv', point)
+  onTestFinished(breaking.close)
+  const uncaught: unknown[] = []
+  const note = (error: unknown): void => void uncaught.push(error)
+  process.on('uncaughtExceptionMonitor', note)
+  onTestFinished(() => void process.off('uncaughtExceptionMonitor', note))
+  const transport: SftpTransport = {
+    kind: 'sftp',
+    host: '127.0.0.1',
+    port: breaking.port,
+    user: 'drop',
+    hostKeys: [breaking.hostKey],
+    auth: { kind: 'password', password: 'word' },
+    timeoutMs: 3000,
+  }
+  const source = openDrop({ directory: '/drop', transport }, { egress, secrets: { word: 'wanted by nobody' } })
+  expect(await codeOf(() => source.readPage(null, new Date()))).toBe(code)
+  await breaking.broken
+  await wait(50)
+  expect(uncaught).toEqual([])
 })
