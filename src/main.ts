@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
+import { startDisposal } from './jobs/disposal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
@@ -71,6 +72,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
   const stopProjector = startProjector({ database, datasets, keys }, (error) =>
     log.warn({ code: toAppError(error).code }, 'projector'),
   )
+  const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
     process.exit(WATCHDOG_EXIT)
@@ -80,6 +82,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     stopWatchdog()
     await stopReconciler()
     await stopProjector()
+    await stopDisposal()
     await workers.close()
   }
 }

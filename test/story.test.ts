@@ -176,7 +176,7 @@ test(
     expect((await editor.get(feed('/rejections'))).body).toMatchObject({ rows: 0 })
 
     // In the end it is retired, and nothing reads the department's system any more.
-    expectWell(await reviewer.post(feed('/moves'), move('retire', '系统下线')))
+    expectWell(await reviewer.post(feed('/moves'), { ...move('retire', '系统下线'), disposition: 'keep' }))
     const calls = source.calls
     expect((await editor.post(feed('/runs'))).status).toBeGreaterThanOrEqual(400)
     expect((await editor.post(feed('/preview'))).body.code).toBe('FEED_STATE')

@@ -16,6 +16,11 @@ export const auditEvents = {
   },
   'feed.drafted': { personal: false, en: 'A version of a feed was written', zh: '编写数据接入版本' },
   'feed.moved': { personal: false, en: 'A version of a feed moved to another state', zh: '数据接入版本状态变更' },
+  'feed.disposed': {
+    personal: false,
+    en: 'The data of a retired feed was removed as decided',
+    zh: '停用接入的数据已按决定处置',
+  },
   'feed.tested': { personal: false, en: 'A test batch of a feed was read', zh: '数据接入测试批次' },
   'feed.proved': { personal: false, en: 'A feed was proved against its source', zh: '数据接入上线验证' },
   'feed.previewed': { personal: true, en: 'Rows of a feed are about to be shown to an account', zh: '向账号预览数据' },

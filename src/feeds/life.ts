@@ -28,9 +28,18 @@ export type FeedAction = (typeof feedActions)[number]
 /**
  * What a move needs besides the right to make it. `second-person`: nobody who wrote, submitted or reviewed this version.
  * `gate`: legal basis, catalogue entry, registered address and every secret. `test`: a passed test batch. `reason`: words.
+ * `disposition`: what becomes of the data that was taken in.
  * `not-suspended`: a feed that was suspended is resumed first, so that a new version does not lift the suspension.
  */
-export type Need = 'second-person' | 'gate' | 'test' | 'reason' | 'not-suspended'
+export type Need = 'second-person' | 'gate' | 'test' | 'reason' | 'disposition' | 'not-suspended'
+
+/**
+ * What becomes of the data of a feed that is retired. `keep`: it rests, and is shared, on the legal basis that remains.
+ * `tombstone`: its records are withdrawn, so that consumers remove them and nothing of them stays but the key. `erase`: so are they,
+ * and refused rows and posted rows that wait are removed too.
+ */
+export const dispositions = ['keep', 'tombstone', 'erase'] as const
+export type Disposition = (typeof dispositions)[number]
 
 /** Which place for a signature a move fills in. */
 export type Signature = 'submittedBy' | 'reviewedBy' | 'approvedBy' | 'activatedBy'
@@ -74,7 +83,7 @@ export const transitions: readonly Transition[] = [
   { action: 'suspend', from: ['active'], to: 'suspended', needs: ['reason'], signs: null },
   { action: 'resume', from: ['suspended'], to: 'active', needs: [], signs: null },
   { action: 'discard', from: ['draft'], to: 'retired', needs: [], signs: null },
-  { action: 'retire', from: live, to: 'retired', needs: ['reason'], signs: null },
+  { action: 'retire', from: live, to: 'retired', needs: ['reason', 'disposition'], signs: null },
 ]
 
 /** The one transition of an action. */

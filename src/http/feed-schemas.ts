@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { shareMethods, updateCycles } from '../feeds/legal-basis.ts'
-import { feedActions, feedStates } from '../feeds/life.ts'
+import { dispositions, feedActions, feedStates } from '../feeds/life.ts'
 
 const text = (description: string, maxLength = 200) => Type.String({ minLength: 1, maxLength, description })
 /** Null comes first: the server coerces types, and would else read null as an empty text. */
@@ -166,6 +166,19 @@ export const FeedView = Type.Object(
       description:
         'Whether the feed reads from the beginning once the version in preparation is active, because source, window or record changed; null where there is none',
     }),
+    disposition: Type.Union(
+      [
+        Type.Object({
+          choice: literals(dispositions, 'What was decided'),
+          records: number('Records that were withdrawn so far'),
+          rejections: number('Refused rows that were removed so far'),
+          batches: number('Pieces of posted batches that were removed so far'),
+          doneAt: nullable('RFC 3339; null while there is something left to remove'),
+        }),
+        Type.Null(),
+      ],
+      { description: 'What becomes of the data of a feed that is retired; null before' },
+    ),
     actions: Type.Array(literals(feedActions, 'An action'), { description: 'What this account may do next' }),
   },
   { title: 'Feed' },
@@ -196,6 +209,12 @@ export const MoveBody = Type.Object(
     reason: Type.Optional(
       Type.String({ maxLength: 500, description: 'Why; wanted to return, refuse, suspend and retire' }),
     ),
+    disposition: Type.Optional(
+      literals(
+        dispositions,
+        'What becomes of the data that was taken in; wanted to retire. keep: it rests and is shared on the legal basis that remains; tombstone: consumers are told to remove the records, and nothing of them stays but the key; erase: refused and posted rows that wait are removed too',
+      ),
+    ),
   },
   { ...closed, title: 'FeedMove' },
 )
@@ -215,27 +234,6 @@ export const DiffView = Type.Object(
     ),
   },
   { title: 'FeedDiff' },
-)
-
-export const ImpactView = Type.Object(
-  {
-    dropped: names('Fields that the feed fills no more'),
-    added: names('Fields that the feed fills newly'),
-    changed: names('Fields that are filled in another way'),
-    readsFromBeginning: Type.Boolean({ description: 'Whether the feed reads from the beginning once it is active' }),
-    consumers: Type.Array(
-      Type.Object({
-        consumer: Type.String({ description: 'Name of the consumer' }),
-        agreement: Type.String({ description: 'Agreement and its version' }),
-        purpose: Type.String({ description: 'Service item it is for' }),
-        dropped: names('Dropped fields that it is granted'),
-        added: names('New fields that it is granted'),
-        changed: names('Changed fields that it is granted'),
-      }),
-      { description: 'Consumers whose agreements grant one of these fields' },
-    ),
-  },
-  { title: 'FeedImpact' },
 )
 
 export const PreviewView = Type.Object(

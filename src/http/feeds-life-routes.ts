@@ -11,7 +11,8 @@ import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { listGrants } from '../store/consumers.ts'
 import { listVersions, saveTestReport, type FeedVersion, type TestReport } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
-import { FeedCode, ImpactView, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'
+import { FeedCode, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'
+import { ImpactView } from './impact-schemas.ts'
 import {
   admitToFeed,
   asPlugin,
@@ -197,7 +198,7 @@ const moveFeedRoute: Route = (server, context) => {
           'moveFeed',
           '提交、审核、启用、暂停、停用 / Submit, review, approve, activate, suspend, resume or retire',
           MovedView,
-          'draft → department-review → security-review → testing → active ⇄ suspended → retired. Nobody signs a version twice.',
+          'draft → department-review → security-review → testing → active ⇄ suspended → retired. Nobody signs a version twice. To retire is to decide about the data too: `disposition`.',
         ),
         params: FeedCode,
         body: MoveBody,
@@ -205,10 +206,10 @@ const moveFeedRoute: Route = (server, context) => {
     },
     async (request) => {
       const { code } = request.params
-      const { action, reason = null } = request.body
+      const { action, reason = null, disposition = null } = request.body
       assertImpersonal('reason', reason)
       const { account } = await admitToFeed(context, request.headers.authorization, `feed.${action}`, code)
-      return { code, ...(await moveFeed(context, account, { code, action, reason })) }
+      return { code, ...(await moveFeed(context, account, { code, action, reason, disposition })) }
     },
   )
 }

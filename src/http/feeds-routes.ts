@@ -12,6 +12,7 @@ import {
 } from '../ingest/registration.ts'
 import { isPermitted } from '../security/permissions.ts'
 import type { Account } from '../store/accounts.ts'
+import { findDisposition } from '../store/dispositions.ts'
 import { listVersions, nameAccounts, summariseFeeds } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
 import { assertPermitted, recogniseAccount } from './accounts.ts'
@@ -35,6 +36,7 @@ async function viewFeed(context: ManagementContext, account: Account, feed: Feed
   const [live, open] = [liveVersionOf(versions), openVersionOf(versions)]
   const names = await nameAccounts(query, signers(versions))
   const given = openSecrets(feed, context.keys)
+  const disposition = await findDisposition(query, feed.feedId)
   return {
     code: feed.code,
     department: feed.department,
@@ -45,6 +47,7 @@ async function viewFeed(context: ManagementContext, account: Account, feed: Feed
     missing: open === null ? [] : [...(await findMissing(context, query, feed, open))],
     secrets: secretNamesOf(versions).map((name) => ({ name, given: Object.hasOwn(given, name) })),
     readsFromBeginning: open === null ? null : live === null || !keepsCursor(live.manifest, open.manifest),
+    disposition: disposition === null ? null : { ...disposition, doneAt: disposition.doneAt?.toISOString() ?? null },
     actions: actionsFrom(versions.map(({ state }) => state)).filter((action) =>
       isPermitted(account, `feed.${action}`, feed.department),
     ),

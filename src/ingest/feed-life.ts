@@ -2,8 +2,10 @@ import { AppError } from '../errors.ts'
 import { isSameJson } from '../feeds/json-diff.ts'
 import { findGateFaults } from '../feeds/legal-basis.ts'
 import {
+  dispositions,
   feedStateOf,
   transitionOf,
+  type Disposition,
   type FeedAction,
   type FeedState,
   type Need,
@@ -13,13 +15,14 @@ import { secretNames } from '../feeds/manifest-secrets.ts'
 import type { Manifest } from '../feeds/manifest-types.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
 import type { Query } from '../store/database.ts'
+import { chooseDisposition } from '../store/dispositions.ts'
 import { listEndpoints } from '../store/endpoints.ts'
 import { listVersions, moveVersion, stopRunsOfFeed, type FeedVersion, type Signatures } from '../store/feed-versions.ts'
-import { lockFeed, setFeedState, setLiveManifest, type Feed } from '../store/feeds.ts'
+import { lockFeed, setFeedSecrets, setFeedState, setLiveManifest, type Feed } from '../store/feeds.ts'
 import { listValidItems } from '../store/service-items.ts'
 import { openSecrets, unregisteredPlaces } from './feed-source.ts'
 import { datasetOf } from './preview.ts'
-import { liveVersionOf, openVersionOf, type RegistrationContext } from './registration.ts'
+import { liveVersionOf, openVersionOf, sealSecrets, type RegistrationContext } from './registration.ts'
 
 /** What a version lacks before it may be submitted or activated, one line each: a JSON pointer and what is wanted. */
 export async function findMissing(
@@ -55,6 +58,7 @@ interface Move {
   readonly feed: Feed
   readonly version: FeedVersion
   readonly reason: string | null
+  readonly disposition: Disposition | null
 }
 
 const needs: Readonly<Record<Need, (move: Move) => void | Promise<void>>> = {
@@ -73,6 +77,10 @@ const needs: Readonly<Record<Need, (move: Move) => void | Promise<void>>> = {
   },
   reason: ({ reason }) => {
     if (reason === null || reason.trim() === '') throw new AppError('REQUEST_INVALID', 'body/reason wanted')
+  },
+  disposition: ({ disposition }) => {
+    if (disposition === null)
+      throw new AppError('REQUEST_INVALID', `body/disposition wanted: ${dispositions.join(', ')}`)
   },
   'not-suspended': ({ feed }) => {
     if (feed.state === 'suspended') throw new AppError('FEED_STATE', 'the feed is suspended; resume it first')
@@ -104,9 +112,11 @@ const effects: Partial<Readonly<Record<FeedAction, (move: Move, versions: readon
       await setLiveManifest(query, feed.feedId, version.manifest, keeps)
     },
     suspend: async ({ query, feed }) => void (await stopRunsOfFeed(query, feed.feedId)),
-    retire: async ({ query, feed, version }, versions) => {
+    retire: async ({ context, query, feed, version }, versions) => {
       await retireOther(query, openVersionOf(versions), version)
       await stopRunsOfFeed(query, feed.feedId)
+      // Its source is never read again, so what opens it is of no use to anybody but a thief.
+      await setFeedSecrets(query, feed.feedId, sealSecrets(context.keys, feed.code, {}))
     },
   }
 
@@ -130,27 +140,40 @@ export interface Moved {
 export async function moveFeed(
   context: RegistrationContext,
   account: Account,
-  request: { readonly code: string; readonly action: FeedAction; readonly reason: string | null },
+  request: {
+    readonly code: string
+    readonly action: FeedAction
+    readonly reason: string | null
+    readonly disposition: Disposition | null
+  },
 ): Promise<Moved> {
-  const { code, action, reason } = request
+  const { code, action, reason, disposition } = request
   const step = transitionOf(action)
   return context.database.transaction(async ({ query, audit }) => {
     const feed = await lockFeed(query, code)
     const versions = await listVersions(query, feed.feedId)
     const version = findVersionFor(step, versions)
-    const move: Move = { context, query, account, feed, version, reason }
+    const move: Move = { context, query, account, feed, version, reason, disposition }
     for (const need of step.needs) await needs[need](move)
     await effects[action]?.(move, versions)
     await moveVersion(query, version, step.to, signaturesAfter(step, version, account), reason)
     const after = await listVersions(query, feed.feedId)
     await setFeedState(query, feed.feedId, feedStateOf(after.map(({ state }) => state)))
+    const chosen = step.needs.includes('disposition') ? disposition : null
+    if (chosen !== null) await chooseDisposition(query, feed.feedId, chosen)
     await audit({
       type: 'feed.moved',
       actor: actorOf(account),
       outcome: 'ok',
       feed: code,
       dataset: feed.dataset,
-      details: { action, version: version.version, from: version.state, to: step.to },
+      details: {
+        action,
+        version: version.version,
+        from: version.state,
+        to: step.to,
+        ...(chosen === null ? {} : { disposition: chosen }),
+      },
     })
     return { version: version.version, state: step.to }
   })

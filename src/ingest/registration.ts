@@ -30,7 +30,8 @@ export interface Draft extends FeedContent {
   readonly equalTo: number | null
 }
 
-const sealSecrets = (keys: KeyRing, code: string, secrets: object): Buffer =>
+/** The secrets of a feed as they rest. */
+export const sealSecrets = (keys: KeyRing, code: string, secrets: object): Buffer =>
   seal(keys.sealing, `feed-secrets|${code}`, JSON.stringify(secrets))
 
 async function auditDraft(

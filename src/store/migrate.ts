@@ -17,6 +17,7 @@ import * as feedProof from './migrations/0009-feed-proof.ts'
 import * as push from './migrations/0010-push.ts'
 import * as runRead from './migrations/0011-run-read.ts'
 import * as runMerged from './migrations/0012-run-merged.ts'
+import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -31,6 +32,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0010-push': push,
   '0011-run-read': runRead,
   '0012-run-merged': runMerged,
+  '0013-feed-disposition': feedDisposition,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -16,17 +16,20 @@ export interface Resubmission {
 }
 
 async function insertRun(query: Query, feed: Feed): Promise<RunLease> {
+  // The lock lets nobody retire the feed, and remove its data, before these rows are there to be removed.
   const [row] = await query<{ runId: number }>(
-    `insert into run (feed_id, kind, state, started_at) values ($1, 'resubmission', 'running', clock_timestamp())
-       returning run_id as "runId"`,
+    `with taking as (select feed_id from feed where feed_id = $1 and state <> 'retired' for share)
+     insert into run (feed_id, kind, state, started_at)
+       select feed_id, 'resubmission', 'running', clock_timestamp() from taking returning run_id as "runId"`,
     [feed.feedId],
   )
-  return { runId: row?.runId ?? 0, epoch: 0 }
+  if (row === undefined) throw new AppError('FEED_STATE', `${feed.code} is retired and takes no rows`)
+  return { runId: row.runId, epoch: 0 }
 }
 
 /**
  * Saves corrected rows as a run of their own, in ONE transaction: records, settled rejections, counts and audit entries. The
- * cursor of the feed does not move. Throws REJECTION_SETTLED, and changes nothing, when one of them no longer waits.
+ * cursor of the feed does not move. Throws FEED_STATE, and REJECTION_SETTLED, and changes nothing, when one of them no longer waits.
  */
 export async function saveResubmission(database: Database, feed: Feed, resubmission: Resubmission): Promise<Run> {
   const { page, accepted, refused, actor } = resubmission

@@ -125,7 +125,7 @@ test('a new version does not lift a suspension', async () => {
 })
 
 test('retiring ends every version for good', async () => {
-  await office.reviewer.post(at(code, '/moves'), { action: 'retire', reason: '系统下线' })
+  await office.reviewer.post(at(code, '/moves'), { action: 'retire', reason: '系统下线', disposition: 'keep' })
   expect((await office.editor.get(at(code))).body).toMatchObject({
     state: 'retired',
     live: null,

@@ -247,7 +247,7 @@ export interface paths {
         readonly put?: never;
         /**
          * 提交、审核、启用、暂停、停用 / Submit, review, approve, activate, suspend, resume or retire
-         * @description draft → department-review → security-review → testing → active ⇄ suspended → retired. Nobody signs a version twice.
+         * @description draft → department-review → security-review → testing → active ⇄ suspended → retired. Nobody signs a version twice. To retire is to decide about the data too: `disposition`.
          */
         readonly post: operations["moveFeed"];
         readonly delete?: never;
@@ -1315,6 +1315,22 @@ export interface operations {
                         }[];
                         /** @description Whether the feed reads from the beginning once the version in preparation is active, because source, window or record changed; null where there is none */
                         readonly readsFromBeginning: boolean | null;
+                        /** @description What becomes of the data of a feed that is retired; null before */
+                        readonly disposition: {
+                            /**
+                             * @description What was decided
+                             * @enum {unknown}
+                             */
+                            readonly choice: "keep" | "tombstone" | "erase";
+                            /** @description Records that were withdrawn so far */
+                            readonly records: number;
+                            /** @description Refused rows that were removed so far */
+                            readonly rejections: number;
+                            /** @description Pieces of posted batches that were removed so far */
+                            readonly batches: number;
+                            /** @description RFC 3339; null while there is something left to remove */
+                            readonly doneAt: string | null;
+                        } | null;
                         /** @description What this account may do next */
                         readonly actions: readonly ("submit" | "review" | "return" | "approve" | "refuse" | "activate" | "suspend" | "resume" | "discard" | "retire")[];
                     };
@@ -1979,6 +1995,11 @@ export interface operations {
                     readonly action: "submit" | "review" | "return" | "approve" | "refuse" | "activate" | "suspend" | "resume" | "discard" | "retire";
                     /** @description Why; wanted to return, refuse, suspend and retire */
                     readonly reason?: string;
+                    /**
+                     * @description What becomes of the data that was taken in; wanted to retire. keep: it rests and is shared on the legal basis that remains; tombstone: consumers are told to remove the records, and nothing of them stays but the key; erase: refused and posted rows that wait are removed too
+                     * @enum {unknown}
+                     */
+                    readonly disposition?: "keep" | "tombstone" | "erase";
                 };
             };
         };
