@@ -2,10 +2,19 @@ import { parseArgs } from 'node:util'
 import { benchIngest } from './ingest.ts'
 import { benchMapping } from './mapping.ts'
 import { benchResync } from './resync.ts'
+import { benchSftp } from './sftp.ts'
 import { benchSources } from './sources.ts'
+import { benchXlsx } from './xlsx.ts'
 
 /** `npm run bench -- <name> [--json] [--records N] [--rounds N]`: a speed is a ratio to a floor measured in the same run. */
-const benches = { ingest: benchIngest, sources: benchSources, resync: benchResync, mapping: benchMapping } as const
+const benches = {
+  ingest: benchIngest,
+  sources: benchSources,
+  xlsx: benchXlsx,
+  sftp: benchSftp,
+  resync: benchResync,
+  mapping: benchMapping,
+} as const
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -8,14 +8,14 @@ import { openCitySource } from '../demo/city/source.ts'
 import { formatTime, spreadTimes } from '../demo/city/update-times.ts'
 import type { BenchSource, BenchStage } from './stage.ts'
 
-type Row = Readonly<Record<string, string>>
+export type Row = Readonly<Record<string, string>>
 
 const FIRST_FILE = 'residents_0001.csv'
 const SECOND_FILE = 'residents_0002.csv'
 const MARKER = '.ok'
 
 /** The rows that the register serves, as texts, with the update times it gives them. */
-function* residentRows(records: number): Generator<Row> {
+export function* residentRows(records: number): Generator<Row> {
   const city = openCitySource({ residents: records, seed: 1, clean: true }, 'LZ-GA-RK-001')
   const times = spreadTimes(city.layout.total)
   for (let position = 0; position < city.layout.total; position++) {
@@ -25,7 +25,7 @@ function* residentRows(records: number): Generator<Row> {
   }
 }
 
-function columnNames(rows: readonly Row[]): readonly string[] {
+export function columnNames(rows: readonly Row[]): readonly string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))]
 }
 

@@ -74,7 +74,7 @@ describe('a row of more characters than a page takes is refused', () => {
   })
 
   test('in a text that many cells share', async () => {
-    const change = { 'xl/sharedStrings.xml': sharedStringsXml(`<t>${long}</t>`) }
+    const change = { 'xl/sharedStrings.xml': sharedStringsXml([`<t>${long}</t>`]) }
     const cells = '<c t="s"><v>0</v></c>'.repeat(3)
     expect(await codeOf(() => read(`${header}<row r="2">${cells}</row>`, change))).toBe('SOURCE_LIMIT_EXCEEDED')
   })

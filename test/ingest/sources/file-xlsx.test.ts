@@ -84,7 +84,7 @@ describe('a cell', () => {
   })
 
   test('with a shared text', async () => {
-    const change = { 'xl/sharedStrings.xml': sharedStringsXml('<t>x</t>', '<r><t>张</t></r><r><t>测试</t></r>') }
+    const change = { 'xl/sharedStrings.xml': sharedStringsXml(['<t>x</t>', '<r><t>张</t></r><r><t>测试</t></r>']) }
     expect(await readCell('<c t="s"><v>1</v></c>', change)).toEqual({ id: '1', v: '张测试' })
   })
 })

@@ -20,7 +20,7 @@ export const sheetXml = (rows: string, after = ''): string =>
 export const textRow = (number: number, ...texts: readonly string[]): string =>
   `<row r="${number}">${texts.map((text) => `<c t="inlineStr"><is><t>${text}</t></is></c>`).join('')}</row>`
 
-export const sharedStringsXml = (...items: readonly string[]): string =>
+export const sharedStringsXml = (items: readonly string[]): string =>
   `${head}<sst xmlns="${main}">${items.map((item) => `<si>${item}</si>`).join('')}</sst>`
 
 export const workbookXml = (sheets: string, properties = ''): string =>
@@ -46,7 +46,7 @@ export function workbookParts(rows: string, change: Parts = {}): Parts {
       relation('rId4', 'sharedStrings', 'sharedStrings.xml'),
     ),
     'xl/styles.xml': stylesXml,
-    'xl/sharedStrings.xml': sharedStringsXml(),
+    'xl/sharedStrings.xml': sharedStringsXml([]),
     'xl/worksheets/sheet1.xml': sheetXml(rows),
     ...change,
   }
