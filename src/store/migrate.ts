@@ -102,7 +102,9 @@ export interface MigrateOptions {
 /** Brings the database to this version: our tables, BullMQ's, the data keys, the datasets. Returns the migrations applied. */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
   const pool = new pg.Pool({ connectionString: options.url, max: 2, connectionTimeoutMillis: 5000 })
+  // One that breaks between two statements tells its next statement; without listeners it would end the process.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const lock = await connectOrExplain(pool)
   try {
     // Two processes that start together take turns; kysely's own lock covers only its part.

@@ -63,6 +63,7 @@ export async function openTestInstallation(processName = 'test', connections = 8
   const database = openDatabase({ url: databaseUrl, processName, connections })
   const owner = new Pool({ connectionString: ownerUrl, max: 3 })
   owner.on('error', () => undefined)
+  owner.on('connect', (client) => client.on('error', () => undefined))
   return {
     databaseUrl,
     ownerUrl,
