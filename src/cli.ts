@@ -73,7 +73,7 @@ program
       tell(result, options, () =>
         [
           ...result.faults,
-          `${result.datasets.length} datasets, ${result.manifests} manifests, ${result.faults.length} faults`,
+          `${result.datasets.length} datasets, ${result.manifests} manifests with ${result.tests} tests, ${result.faults.length} faults`,
         ].join('\n'),
       )
       if (result.faults.length > 0) process.exitCode = WRONG

@@ -9,6 +9,8 @@ import { listConnectors, parseManifest } from './feeds/manifest.ts'
 import { loadDatasets, type Dataset } from './feeds/datasets.ts'
 import type { Manifest } from './feeds/manifest-types.ts'
 import { secretNames } from './feeds/manifest-secrets.ts'
+import { assertTestsPass } from './ingest/manifest-tests.ts'
+import { datasetOf } from './ingest/preview.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
@@ -106,6 +108,7 @@ export function readGivenManifest(
   datasets: ReadonlyMap<string, Dataset> = loadDatasets(),
 ): { readonly manifest: Manifest; readonly secrets: Readonly<Record<string, string>> } {
   const manifest = parseManifest(applySettings(readJsonFile(file), options.set), datasets)
+  assertTestsPass(manifest, datasetOf(manifest, datasets))
   return { manifest, secrets: readSecrets(manifest, options.secret) }
 }
 
@@ -240,23 +243,31 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   })
 }
 
-/** `check`: every schema and every manifest of the connectors folder. Faults are told, not thrown. */
+/** `check`: every schema, and every manifest of the connectors folder with its own tests. Faults are told, not thrown. */
 export function checkEverything(connectors: string): {
   readonly datasets: readonly string[]
   readonly manifests: number
+  /** Tests inside the manifests. */
+  readonly tests: number
   readonly faults: readonly string[]
 } {
   const datasets = loadDatasets()
   const files = listConnectors(connectors)
-  const faults = files.flatMap(({ path }) => {
+  const results = files.map(({ path }) => {
     try {
-      parseManifest(readJsonFile(path), datasets)
-      return []
+      const manifest = parseManifest(readJsonFile(path), datasets)
+      assertTestsPass(manifest, datasetOf(manifest, datasets))
+      return { tests: manifest.tests?.length ?? 0, faults: [] }
     } catch (error) {
-      return [`${path}: ${(error as Error).message}`]
+      return { tests: 0, faults: [`${path}: ${(error as Error).message}`] }
     }
   })
-  return { datasets: [...datasets.keys()], manifests: files.length, faults }
+  return {
+    datasets: [...datasets.keys()],
+    manifests: files.length,
+    tests: results.reduce((sum, { tests }) => sum + tests, 0),
+    faults: results.flatMap(({ faults }) => faults),
+  }
 }
 
 /** `audit verify`: reads the whole log and names the first entry that is not as it was written. */

@@ -7,6 +7,7 @@ import { loadDepartments } from '../src/feeds/departments.ts'
 import { listConnectors, readManifest } from '../src/feeds/manifest.ts'
 import { valueAt } from '../src/feeds/manifest-errors.ts'
 import { maskFields } from '../src/feeds/masks.ts'
+import { describeTestFaults } from '../src/ingest/manifest-tests.ts'
 import { compileMapping } from '../src/ingest/map.ts'
 import { validate } from '../src/ingest/validate.ts'
 import manifestSchema from '../schemas/manifest.schema.json' with { type: 'json' }
@@ -121,6 +122,14 @@ describe.for(connectors)('$name', ({ department, path }) => {
     expect(rows.length).toBeLessThanOrEqual(6)
     expect(rejected.map(({ source, reasons }) => ({ row: source.row, reasons }))).toEqual([])
     expect(valid.flatMap(({ warnings }) => warnings)).toEqual([])
+  })
+
+  test('has tests of its own: a row that is good, one that is not, and a deletion where rows can say so', () => {
+    const { manifest, dataset } = openConnector(path)
+    const kinds = (manifest.tests ?? []).map((one) => one.expect.kind)
+    const flagged = manifest.deletes.kind === 'flag' ? ['deletion'] : []
+    expect(kinds).toEqual(expect.arrayContaining(['record', 'rejection', ...flagged]))
+    expect(describeTestFaults(manifest, dataset)).toEqual([])
   })
 
   test('lets no personal value of its sample survive the masks', () => {

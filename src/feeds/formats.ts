@@ -173,6 +173,14 @@ export function holdsPersonalNumber(text: string): boolean {
   return (text.match(ID_RUN) ?? []).some((run) => isCitizenNumber(run.toUpperCase()))
 }
 
+/** Numbers of people who cannot be: a county that was never assigned, births from 1900 to 1905, and the range 1990 of telephone numbers. */
+const MADE_UP_RUN = /(?<!\d)(?:510599\d{11}|\d{6}190[0-5]\d{7})[\dXx](?!\d)|(?<!\d)1990\d{7}(?!\d)/g
+
+/** True where a text holds a number that may be a living person's. */
+export function holdsTruePersonalNumber(text: string): boolean {
+  return holdsPersonalNumber(text.replaceAll(MADE_UP_RUN, ''))
+}
+
 export interface Format {
   readonly check: (text: string) => boolean
   /** Quality rule that a failing value breaks. */

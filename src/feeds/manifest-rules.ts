@@ -2,6 +2,7 @@ import type { Dataset, Property } from './datasets.ts'
 import { findDeniedTopic } from './deny-list.ts'
 import type { Department } from './departments.ts'
 import { describe, looksSecret, type ManifestFault } from './manifest-errors.ts'
+import { holdsTruePersonalNumber } from './formats.ts'
 import { findHttpFaults } from './manifest-http-rules.ts'
 import type { FileSourceManifest } from './manifest-file.ts'
 import type { Manifest, Mapping } from './manifest-types.ts'
@@ -184,6 +185,17 @@ function findSecrets(manifest: Manifest): readonly ManifestFault[] {
     .map(([pointer, text]) => ({ pointer, given: `a text of ${text.length}`, wanted: SECRET_WANTED }))
 }
 
+/** Tests rest in clear with their manifest, so nobody who lives may be in them. */
+function findTruePersons({ tests = [] }: Manifest): readonly ManifestFault[] {
+  return textsOf(tests, '/tests')
+    .filter(([, text]) => holdsTruePersonalNumber(text))
+    .map(([pointer, text]) => ({
+      pointer,
+      given: `a text of ${text.length}`,
+      wanted: 'a number that is made up: county code 510599, telephone numbers from 1990',
+    }))
+}
+
 /** Only a department of the registry may own a feed; the list is data, so that another one is added without a program. */
 export function findDepartmentFaults(
   { feed }: Manifest,
@@ -209,6 +221,7 @@ export function findManifestFaults(
     findCompareFaults,
     findScheduleFaults,
     findSecrets,
+    findTruePersons,
   ].flatMap((find) => find(manifest))
   if (dataset === undefined || dataset.merge !== null) {
     const filled = [...datasets.values()].filter(({ merge }) => merge === null)

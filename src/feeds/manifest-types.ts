@@ -246,6 +246,25 @@ export interface Schedule {
   readonly blackout?: readonly string[]
 }
 
+/** A row and what must become of it. */
+export interface ManifestTest {
+  readonly name: string
+  /** As the source hands it out; made up. */
+  readonly row: unknown
+  readonly expect: ExpectedOutcome
+}
+
+export type ExpectedOutcome =
+  | {
+      readonly kind: 'record'
+      /** By property; null: the record has none. Properties that are not named may be anything. */
+      readonly fields: Readonly<Record<string, unknown>>
+      /** Ids of quality rules; where absent they may be any. */
+      readonly warnings?: readonly string[]
+    }
+  | { readonly kind: 'deletion' }
+  | { readonly kind: 'rejection'; readonly rules: readonly string[] }
+
 export interface Manifest {
   readonly manifestVersion: 1
   readonly feed: {
@@ -269,4 +288,5 @@ export interface Manifest {
     readonly requestsPerDay?: number
   }
   readonly schedule: Schedule
+  readonly tests?: readonly ManifestTest[]
 }

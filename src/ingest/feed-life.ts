@@ -21,6 +21,7 @@ import { listVersions, moveVersion, stopRunsOfFeed, type FeedVersion, type Signa
 import { lockFeed, setFeedSecrets, setFeedState, setLiveManifest, type Feed } from '../store/feeds.ts'
 import { listValidItems } from '../store/service-items.ts'
 import { openSecrets, unregisteredPlaces } from './feed-source.ts'
+import { describeTestFaults } from './manifest-tests.ts'
 import { datasetOf } from './preview.ts'
 import { liveVersionOf, openVersionOf, sealSecrets, type RegistrationContext } from './registration.ts'
 
@@ -40,6 +41,7 @@ export async function findMissing(
     ...unregisteredPlaces(version.manifest, endpoints).map(
       (place) => `/manifest/source: ${place} wanted as a registered endpoint of ${feed.department}`,
     ),
+    ...describeTestFaults(version.manifest, dataset).map((line) => `/manifest${line}`),
     ...secretNames(version.manifest.source)
       .filter((name) => !Object.hasOwn(given, name))
       .map((name) => `/secrets/${name}: wanted`),

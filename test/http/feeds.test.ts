@@ -133,6 +133,13 @@ describe('the gate', () => {
     expect([...brief(submitted), submitted.body.detail]).toEqual([422, 'GATE_INCOMPLETE', lines[0]])
   })
 
+  test('is shut for a test of the manifest that turns out otherwise', async () => {
+    const tests = [{ name: 'nothing', row: {}, expect: { kind: 'deletion' as const } }]
+    expect(await missing({ manifest: manifestOf(code, { tests }) })).toEqual([
+      '/manifest/tests/0/expect/kind: given a rejection by DQ-001, DQ-032, wanted a deletion',
+    ])
+  })
+
   test('is shut for an address that nobody registered and a secret that nobody gave', async () => {
     const source = { ...manifestOf(code).source, baseUrl: 'http://127.0.0.1:9' }
     expect(await missing({ manifest: { ...manifestOf(code), source } })).toEqual([
