@@ -13,9 +13,9 @@ const dataset = datasetOf(mediation, datasets)
 const [accepted] = mediation.tests ?? []
 
 const row = (change: object): unknown => ({ ...Object(accepted?.row), ...change })
-const expecting = (expect: ExpectedOutcome, change: object = {}): Manifest => ({
+const expecting = (outcome: ExpectedOutcome, change: object = {}): Manifest => ({
   ...mediation,
-  tests: [{ name: 'one', row: row(change), expect }],
+  tests: [{ name: 'one', row: row(change), expect: outcome }],
 })
 const stage = (value: unknown): ExpectedOutcome => ({ kind: 'record', fields: { stage: value } })
 
