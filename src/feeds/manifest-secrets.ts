@@ -1,5 +1,6 @@
 import type { FileSourceManifest } from './manifest-file.ts'
-import type { HttpAuth, HttpSourceManifest, SourceManifest, SqlSourceManifest } from './manifest-types.ts'
+import type { HttpAuth } from './manifest-auth.ts'
+import type { HttpSourceManifest, SourceManifest, SqlSourceManifest } from './manifest-types.ts'
 
 /** The members of each kind of authentication that name secrets. */
 const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = {
@@ -16,7 +17,8 @@ const authMembers: { readonly [Kind in HttpAuth['kind']]: readonly string[] } = 
 
 function httpSecretNames({ auth, tls = {} }: HttpSourceManifest): readonly string[] {
   const members = new Map<string, unknown>(Object.entries(auth))
-  return [...authMembers[auth.kind].map((member) => String(members.get(member))), ...Object.values(tls)]
+  const refresh = auth.kind === 'national-platform' && auth.refresh !== undefined ? [auth.refresh.service] : []
+  return [...authMembers[auth.kind].map((member) => String(members.get(member))), ...refresh, ...Object.values(tls)]
 }
 
 /** The names of the secrets that a manifest's source refers to. The secrets themselves are never in a manifest. */

@@ -1,3 +1,4 @@
+import type { HttpAuth } from './manifest-auth.ts'
 import type { FileSourceManifest } from './manifest-file.ts'
 
 /** The closed manifest as a type. `schemas/manifest.schema.json` is the truth; a test holds the two together. */
@@ -8,49 +9,6 @@ export interface ReadWindow {
   readonly settleSeconds: number
   /** RFC 3339; where the first run begins. */
   readonly start: string
-}
-
-export type HttpAuth =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'basic'; readonly user: string; readonly password: string }
-  | { readonly kind: 'bearer'; readonly token: string }
-  | { readonly kind: 'api-key'; readonly in: 'header' | 'query'; readonly name: string; readonly key: string }
-  | OAuth2Auth
-  | { readonly kind: 'hmac-sm3'; readonly appKey: string; readonly appSecret: string }
-  | SortedParametersAuth
-  | {
-      readonly kind: 'national-platform'
-      readonly requester: string
-      readonly service: string
-      readonly secret: string
-    }
-  | { readonly kind: 'tif'; readonly paasId: string; readonly token: string; readonly letters: 'lower' | 'upper' }
-
-export interface OAuth2Auth {
-  readonly kind: 'oauth2'
-  readonly tokenUrl: string
-  readonly clientId: string
-  readonly clientSecret: string
-  readonly clientIn?: 'header' | 'body'
-  readonly scope?: string
-}
-
-export interface SortedParametersAuth {
-  readonly kind: 'sorted-parameters'
-  readonly appKey: string
-  readonly secret: string
-  readonly digest: 'md5' | 'sha256' | 'hmac-sm3'
-  readonly letters: 'lower' | 'upper'
-  readonly in: 'query' | 'header'
-  readonly names: {
-    readonly appKey: string
-    readonly timestamp: string
-    readonly nonce: string
-    readonly signature: string
-    /** Name under which the digest of a body that is no form takes part. */
-    readonly body?: string
-  }
-  readonly timestamp: 'epoch-seconds' | 'epoch-milliseconds' | 'yyyyMMddHHmmss'
 }
 
 export type Paging =

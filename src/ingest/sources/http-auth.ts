@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { HttpAuth, SortedParametersAuth } from '../../feeds/manifest-types.ts'
-import {
-  digestBody,
-  signForNationalPlatform,
-  signForTif,
-  signParameters,
-} from '../../security/department-signatures.ts'
+import type { HttpAuth, SortedParametersAuth } from '../../feeds/manifest-auth.ts'
+import { digestBody, signForTif, signParameters } from '../../security/department-signatures.ts'
 import { signRequest } from '../../security/request-signature.ts'
 import type { HttpMessage, QueryPairs } from './http-message.ts'
-import type { TokenDoor } from './http-oauth.ts'
+import { openNationalSigner } from './http-national.ts'
 import { openTokens } from './http-oauth.ts'
+import type { TokenDoor } from './http-token.ts'
 import { takeSecret } from './secrets.ts'
 import type { Secrets } from './source.ts'
 import { clockOf } from './http-time.ts'
@@ -68,9 +64,11 @@ const authenticators: { readonly [Kind in keyof AuthByKind]: Opener<Kind> } = {
     const keys = { appKey: take(auth.appKey), secret: take(auth.secret) }
     return { prove: (request) => proveByParameters(auth, keys, request) }
   },
-  'national-platform': (auth, take) => {
+  'national-platform': (auth, take, door) => {
     const keys = { requester: take(auth.requester), service: take(auth.service), secret: take(auth.secret) }
-    return inHeaders(() => signForNationalPlatform(keys, Date.now()))
+    const refreshService = auth.refresh === undefined ? null : take(auth.refresh.service)
+    const { sign, renew } = openNationalSigner(auth, { ...keys, refreshService }, door)
+    return { prove: async () => ({ headers: await sign(), query: [] }), ...(renew === undefined ? {} : { renew }) }
   },
   tif: (auth, take) => {
     const keys = { paasId: take(auth.paasId), token: take(auth.token), letters: auth.letters }

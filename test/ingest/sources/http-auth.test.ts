@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import type { HttpAuth, HttpRequestBody, OAuth2Auth, SortedParametersAuth } from '../../../src/feeds/manifest-types.ts'
+import type { HttpAuth, OAuth2Auth, SortedParametersAuth } from '../../../src/feeds/manifest-auth.ts'
+import type { HttpRequestBody } from '../../../src/feeds/manifest-types.ts'
 import {
   digestBody,
   signForNationalPlatform,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { HttpAuth, Manifest, SourceManifest } from '../../../src/feeds/manifest-types.ts'
+import type { HttpAuth } from '../../../src/feeds/manifest-auth.ts'
+import type { Manifest, SourceManifest } from '../../../src/feeds/manifest-types.ts'
 import { openSource } from '../../../src/ingest/sources/open.ts'
 import { createEgressGuard } from '../../../src/security/egress.ts'
 
