@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { runFeedNow, verifyAudit } from '../src/commands.ts'
+import { verifyAudit } from '../src/commands.ts'
 import { AppError } from '../src/errors.ts'
 import { countAuditEntries } from '../src/store/audit-log.ts'
 import { countUndelivered, sumDeliveries } from '../src/store/deliveries.ts'
@@ -9,13 +9,13 @@ import { countRecords } from '../src/store/records.ts'
 import { countRejections } from '../src/store/rejections.ts'
 import type { Run } from '../src/store/runs.ts'
 import { sourceCounts } from './city/expectations.ts'
-import type { FeedCode } from './city/feeds.ts'
 import type { LedgerSummary } from './platform/ledger.ts'
 import { largestResidentSet } from './processes.ts'
 import { openProgress, say } from './progress.ts'
 import { describeProtocol } from './protocol.ts'
 import { pullEverything } from './pull.ts'
 import { report } from './report.ts'
+import { feedsOfStage, runFeeds, type FeedPass } from './run-feeds.ts'
 import { openStage, type DemoOptions, type Stage } from './stage.ts'
 import {
   expectedRejectedTotals,
@@ -23,6 +23,7 @@ import {
   firstPass,
   platformLive,
   secondPass,
+  sumBatches,
   type Counts,
   type DemoResult,
   type DepartmentResults,
@@ -51,34 +52,6 @@ const GIVE_UP_AFTER_MS = 60_000
 async function readLedger(platform: Stage['platform']): Promise<LedgerSummary> {
   const response = await fetch(new URL('/ledger', platform.facts.listening))
   return (await response.json()) as LedgerSummary
-}
-
-const feedsOfStage = (stage: Stage): readonly FeedCode[] =>
-  stage.departments.flatMap(({ facts }) => Object.keys(facts.feeds) as FeedCode[])
-
-/** Runs every feed once and shows how far each is. Returns the runs by feed. */
-async function runFeeds(
-  stage: Stage,
-  totals: Readonly<Record<string, number>>,
-): Promise<Readonly<Record<string, Run>>> {
-  const codes = feedsOfStage(stage)
-  const progress = openProgress(codes)
-  try {
-    const runs = await Promise.all(
-      codes.map((code) =>
-        runFeedNow(stage.installation, code, true, (run) =>
-          progress.show({
-            label: code,
-            done: run.pulled,
-            total: run.state === 'done' ? run.pulled : (totals[code] ?? run.pulled),
-          }),
-        ),
-      ),
-    )
-    return Object.fromEntries(runs.map((run) => [run.feed, run]))
-  } finally {
-    progress.close()
-  }
 }
 
 /** Which department hands out which feed by which protocol, and how many rows came in the first pass. */
@@ -133,7 +106,7 @@ async function awaitDelivery(stage: Stage): Promise<LedgerSummary> {
   }
 }
 
-async function count(stage: Stage, runs: Readonly<Record<string, Run>>): Promise<Counts> {
+async function count(stage: Stage, { runs }: FeedPass): Promise<Counts> {
   const { query } = stage.installation.database
   const deliveries = await sumDeliveries(query)
   return {
@@ -161,21 +134,23 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
   const { city } = stage.options
   const played = { city, feeds: feedsOfStage(stage) }
   say('  first pass: departments → GridBridge → platform')
-  const firstRuns = await runFeeds(stage, sourceCounts(city))
+  const firstTaken = await runFeeds(stage, sourceCounts(city))
   const ledgerFirst = await awaitDelivery(stage)
-  const countsFirst = await count(stage, firstRuns)
+  const countsFirst = await count(stage, firstTaken)
   const pulledByApi = await pullEverything(stage.api.facts.listening, stage.consumer)
   say('  the city changes; second pass')
   await changeCity(stage)
-  const secondRuns = await runFeeds(stage, {})
+  const secondTaken = await runFeeds(stage, {})
   const ledger = await awaitDelivery(stage)
-  const countsSecond = await count(stage, secondRuns)
+  const countsSecond = await count(stage, secondTaken)
   const persons = await countMerged(stage)
   const verdict = await verifyAudit(stage.config)
   const first = firstPass(played, countsFirst)
   const second = secondPass(countsFirst, countsSecond)
   const differences = findDifferences(played, {
-    runs: firstRuns,
+    runs: firstTaken.runs,
+    postedFirst: firstTaken.posted,
+    postedSecond: secondTaken.posted,
     first,
     second,
     rejectedByRule: countsFirst.rejections,
@@ -191,12 +166,13 @@ async function play(stage: Stage, startedAt: number): Promise<DemoResult> {
     seed: city.seed,
     seconds: Math.round((Date.now() - startedAt) / 100) / 10,
     first,
-    departments: tellDepartments(stage, firstRuns),
+    departments: tellDepartments(stage, firstTaken.runs),
     expectedRejected: expectedRejectedTotals(played),
     rejectedByRule: countsFirst.rejections,
     platform: platformLive(ledgerFirst),
     second,
     pulledByApi,
+    batches: sumBatches([firstTaken.posted, secondTaken.posted]),
     persons: { merged: persons.persons, conflicts: persons.conflicts },
     redeliveries: ledger.redeliveries,
     duplicateEffects: ledger.duplicateEffects,

@@ -26,8 +26,15 @@ function wordsOf<Kind extends keyof SourceByKind>(kind: Kind, source: SourceByKi
   return words[kind](source)
 }
 
+function readSource(manifestFile: string): SourceManifest {
+  return (JSON.parse(readFileSync(path.join(projectRoot, manifestFile), 'utf8')) as Manifest).source
+}
+
+/** Whether the department posts what a manifest takes. */
+export const isPosted = (manifestFile: string): boolean => readSource(manifestFile).kind === 'push'
+
 /** How a manifest reads its source, in a few words: "http, hmac-sm3, token paging". */
 export function describeProtocol(manifestFile: string): string {
-  const { source } = JSON.parse(readFileSync(path.join(projectRoot, manifestFile), 'utf8')) as Manifest
+  const source = readSource(manifestFile)
   return [source.kind, ...wordsOf(source.kind, source)].join(', ')
 }

@@ -47,6 +47,8 @@ export function report(result: DemoResult): void {
   say(drawTable(DATASET_HEAD, datasetRows(result)))
   say(drawTable(['department', 'feed', 'protocol', 'pulled'], departmentRows(result)))
   say(`  persons: ${result.persons.merged} merged, ${result.persons.conflicts} contradictions between departments`)
+  const { posted, sentAgain } = result.batches
+  say(`  batches: ${posted} posted, ${sentAgain} of them more than once and taken once`)
   say(
     `  audit: ${result.audit.entries} entries, ${result.audit.verified ? 'whole' : 'NOT WHOLE'}; largest process ${result.peakRssMb} MiB; ${result.seconds} s`,
   )

@@ -1,7 +1,8 @@
-import { expectedRejections, sourceCounts } from './city/expectations.ts'
+import { expectedRejections, expectedSecond, sourceCounts } from './city/expectations.ts'
 import type { FeedCode } from './city/feeds.ts'
 import { datasets, type CityOptions, type Dataset } from './city/options.ts'
 import { expectDataset, type Expected } from './expected.ts'
+import type { PostedBatches } from './departments/batches.ts'
 import type { LedgerSummary } from './platform/ledger.ts'
 import type { PersonCounts } from '../src/store/persons.ts'
 import type { Run } from '../src/store/runs.ts'
@@ -59,6 +60,8 @@ export interface DemoResult {
   readonly platform: ByDataset<number>
   readonly second: ByDataset<SecondPass>
   readonly pulledByApi: ByDataset<number>
+  /** Posted in both passes, by the departments' own receipts. */
+  readonly batches: Readonly<Record<'posted' | 'sentAgain' | 'otherReceipts', number>>
   /** At the end of the second pass. */
   readonly persons: { readonly merged: number; readonly conflicts: number }
   readonly redeliveries: number
@@ -152,8 +155,12 @@ function secondEquations({ second, liveSecond }: Expected, pass: SecondPass, pla
   ]
 }
 
+type ByFeed<Value> = Readonly<Record<string, Value>>
+
 export interface Outcome {
-  readonly runs: Readonly<Record<string, Run>>
+  readonly runs: ByFeed<Run>
+  readonly postedFirst: ByFeed<PostedBatches>
+  readonly postedSecond: ByFeed<PostedBatches>
   readonly first: Readonly<Record<Dataset, FirstPass>>
   readonly second: Readonly<Record<Dataset, SecondPass>>
   readonly rejectedByRule: ByDataset<ByRule>
@@ -172,6 +179,37 @@ function feedEquations({ city, feeds }: Played, { runs }: Outcome): readonly Equ
     [`${feed}: source and pulled`, sources[feed], runs[feed]?.pulled ?? 0],
     [`${feed}: rejected and expected`, sum(rejections[feed]), runs[feed]?.rejected ?? 0],
   ])
+}
+
+/** What the receipts of the departments that post must say: each row once, however often its batch was sent. */
+function receiptEquations({ city }: Played, { postedFirst, postedSecond }: Outcome): readonly Equation[] {
+  const sources: ByFeed<number> = sourceCounts(city)
+  const rejections: ByFeed<ByRule> = expectedRejections(city)
+  const second: ByFeed<{ readonly inserted: number; readonly updated: number; readonly deleted: number }> =
+    expectedSecond(city)
+  const first = Object.entries(postedFirst).flatMap(([feed, posted]): readonly Equation[] => [
+    [`${feed}: rows of the receipts and source`, posted.rows, sources[feed] ?? 0],
+    [`${feed}: rejected by the receipts and expected`, posted.rejected, sum(rejections[feed])],
+    [`${feed}: rows of the receipts and valid + rejected`, posted.rows, posted.valid + posted.rejected],
+  ])
+  const changes = Object.entries(postedSecond).map(([feed, posted]): Equation => {
+    return [`${feed}: valid by the receipts and changes`, posted.valid, sum({ ...second[feed] })]
+  })
+  const answers = [...Object.entries(postedFirst), ...Object.entries(postedSecond)].map(([feed, posted]): Equation => {
+    return [`${feed}: answers to a batch sent again that are not its first receipt`, posted.otherReceipts, 0]
+  })
+  return [...first, ...changes, ...answers]
+}
+
+/** The batches of several passes, added up. */
+export function sumBatches(passes: readonly ByFeed<PostedBatches>[]): DemoResult['batches'] {
+  const all = passes.flatMap((posted) => Object.values(posted))
+  const total = (count: (posted: PostedBatches) => number): number => all.reduce((so, one) => so + count(one), 0)
+  return {
+    posted: total(({ batches }) => batches),
+    sentAgain: total(({ sentAgain }) => sentAgain),
+    otherReceipts: total(({ otherReceipts }) => otherReceipts),
+  }
 }
 
 function datasetEquations(expected: Expected, outcome: Outcome, dataset: Dataset): readonly Equation[] {
@@ -202,6 +240,7 @@ export function findDifferences(played: Played, outcome: Outcome): readonly stri
   ]
   return [
     ...feedEquations(played, outcome),
+    ...receiptEquations(played, outcome),
     ...datasets.flatMap((dataset) => datasetEquations(expected[dataset], outcome, dataset)),
     ...whole,
   ]

@@ -54,8 +54,7 @@ const used = (pointer: string): ReadonlySet<unknown> =>
   new Set(connectors.map(({ path }) => valueAt(readManifest(path, datasets), pointer)))
 
 test.for([
-  // No department of the demo pushes yet; test/http/batches-route.test.ts plays one that does.
-  ['/properties/source', '/source/kind', ['push']],
+  ['/properties/source', '/source/kind', []],
   ['/$defs/httpSource/properties/auth', '/source/auth/kind', ['none']],
   ['/$defs/httpSource/properties/paging', '/source/paging/kind', []],
   ['/$defs/httpSource/properties/answer', '/source/answer/kind', ['json']],

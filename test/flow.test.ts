@@ -38,6 +38,8 @@ function findings({ code, result }: Awaited<ReturnType<typeof play>>) {
     departments: Object.keys(result.departments).length,
     rejectsRows: (result.first['resident']?.rejected ?? 0) > 10,
     carriesDeletes: (result.second['resident']?.deleted ?? 0) > 0,
+    batchesSentAgain: result.batches.sentAgain,
+    otherReceipts: result.batches.otherReceipts,
     verified: result.audit.verified,
   }
 }
@@ -49,6 +51,8 @@ const wellPlayed = {
   departments: 14,
   rejectsRows: true,
   carriesDeletes: true,
+  batchesSentAgain: 6,
+  otherReceipts: 0,
   verified: true,
 }
 

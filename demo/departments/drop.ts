@@ -4,10 +4,7 @@ import { join } from 'node:path'
 import { columnsOf } from '../city/layout.ts'
 import type { SourceFields } from '../city/layout.ts'
 import type { CitySource } from '../city/source.ts'
-
-/** What the last column of a line says of it. */
-const OPERATION_COLUMN = 'czlx'
-type Operation = 'I' | 'U' | 'D'
+import { changesOfFirst, changesOfSecond, OPERATION_COLUMN, type Change } from './operations.ts'
 
 /** One row of a file with its operation. */
 export type Line = SourceFields
@@ -73,27 +70,18 @@ async function dropBatch(design: DropDesign, batch: string, lines: Iterable<Line
     await writeWhole(join(design.directory, `${design.prefix}_${batch}.json`), JSON.stringify({ files }))
 }
 
-const toLine = (operation: Operation, row: unknown): Line => ({ ...columnsOf(row), [OPERATION_COLUMN]: operation })
-
-function* linesOfFirst({ layout, rowAt }: CitySource): Generator<Line> {
-  for (let position = 0; position < layout.total; position += 1) yield toLine('I', rowAt(position))
-}
-
-function* linesOfSecond({ changes, goodRow }: CitySource): Generator<Line> {
-  for (const index of changes.updated) yield toLine('U', goodRow(index, 1))
-  for (const index of changes.deleted) yield toLine('D', goodRow(index, 0))
-  for (let number = 0; number < changes.inserted; number += 1)
-    yield toLine('I', goodRow(changes.firstInserted + number, 0))
+function* toLines(changes: Iterable<Change<unknown>>): Generator<Line> {
+  for (const [operation, row] of changes) yield { ...columnsOf(row), [OPERATION_COLUMN]: operation }
 }
 
 /** The full batch of pass one. */
 export function dropFullBatch(design: DropDesign, source: CitySource): Promise<void> {
-  return dropBatch(design, '20260630_001', linesOfFirst(source))
+  return dropBatch(design, '20260630_001', toLines(changesOfFirst(source)))
 }
 
 /** The increment of pass two. */
 export function dropIncrement(design: DropDesign, source: CitySource): Promise<void> {
-  return dropBatch(design, '20260701_002', linesOfSecond(source))
+  return dropBatch(design, '20260701_002', toLines(changesOfSecond(source)))
 }
 
 /** Lines as CSV text (RFC 4180) with the columns of the first line. */

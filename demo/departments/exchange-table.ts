@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg'
-import type { SourceFields } from '../city/layout.ts'
 import type { CitySource } from '../city/source.ts'
 import { formatTime, spreadTimes } from '../city/update-times.ts'
+import { changesOfSecond } from './operations.ts'
 import { fillTable, insertRows } from './own-database.ts'
 import type { OwnDatabase, TableRow } from './own-database.ts'
 
@@ -15,18 +15,6 @@ export interface ExchangeTable {
 
 const FIRST_BATCH = '20260630001'
 const SECOND_BATCH = '20260701001'
-
-type Change = readonly [operation: 'I' | 'U' | 'D', row: SourceFields]
-
-function changesOf({ changes, goodRow }: CitySource): readonly Change[] {
-  return [
-    ...changes.updated.map((index): Change => ['U', goodRow(index, 1)]),
-    ...changes.deleted.map((index): Change => ['D', goodRow(index, 0)]),
-    ...Array.from({ length: changes.inserted }, (_, number): Change => {
-      return ['I', goodRow(changes.firstInserted + number, 0)]
-    }),
-  ]
-}
 
 /** Makes the exchange table in a department's database. `columns` are its text columns; the reader may mark and nothing else. */
 export async function openExchangeTable(
@@ -55,7 +43,7 @@ export async function openExchangeTable(
     },
     change: async (source) => {
       const OP_TIME = String((await client.query<{ now: string }>('select now()::text as now')).rows[0]?.now)
-      const rows = changesOf(source).map(([OP_TYPE, row], number): TableRow => {
+      const rows = [...changesOfSecond(source)].map(([OP_TYPE, row], number): TableRow => {
         const XH = source.layout.total + 1 + number
         return { ...row, ...fresh, XH, OP_TYPE, OP_TIME, BATCH_NO: SECOND_BATCH }
       })

@@ -58,6 +58,11 @@ function textToSign(request: Request): string {
   ].join('\n')
 }
 
+/** The lower-case hex HMAC-SM3 that belongs to a request with its other headers. */
+export function signatureOf(request: Request, appSecret: string): string {
+  return createHmac('sm3', appSecret).update(textToSign(request)).digest('hex')
+}
+
 function equals(given: string, wanted: string): boolean {
   const left = Buffer.from(given)
   const right = Buffer.from(wanted)
@@ -74,8 +79,7 @@ export function openDoor(appKey: string, appSecret: string): (request: Request, 
     if (!equals(header(request, 'x-app-key'), appKey)) return 'app key'
     const timestamp = Number(header(request, 'x-timestamp'))
     if (!Number.isSafeInteger(timestamp) || Math.abs(now - timestamp) > WINDOW_MS) return 'timestamp'
-    const signature = createHmac('sm3', appSecret).update(textToSign(request)).digest('hex')
-    if (!equals(header(request, 'x-signature').toLowerCase(), signature)) return 'signature'
+    if (!equals(header(request, 'x-signature').toLowerCase(), signatureOf(request, appSecret))) return 'signature'
     return nonces.isFresh(header(request, 'x-nonce'), now) ? null : 'nonce'
   }
 }

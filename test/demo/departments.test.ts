@@ -14,6 +14,7 @@ import { createEgressGuard } from '../../src/security/egress.ts'
 import { signRequest } from '../../src/security/request-signature.ts'
 import { openEmbeddedServer } from '../../src/store/embedded-server.ts'
 import type { EmbeddedServer } from '../../src/store/embedded-server.ts'
+import { openBatchDoor, type BatchDoor } from './batch-door.ts'
 import { judgeRows, readConnectors, readDemoManifest } from './judge-source.ts'
 import type { Verdict } from './judge-source.ts'
 import { startDemo } from './process.ts'
@@ -29,6 +30,7 @@ const readsWhole = (feed: FeedCode): boolean => connectors.get(feed)?.deletes.ki
 let directory: string
 let server: EmbeddedServer
 let departments: ReadonlyMap<string, DemoProcess>
+let door: BatchDoor
 
 interface FeedFacts {
   readonly manifest: string
@@ -64,18 +66,31 @@ async function readRun(source: Source, from: Cursor | null): Promise<{ values: u
   }
 }
 
-/** Reads one run of a feed as the middleware does, and judges what came. */
-async function runFeed(feed: FeedCode): Promise<Verdict & { readonly pulled: number }> {
-  const manifest = manifestOf(feed)
-  const source = await openSource(manifest, factsOf(feed).secrets, egress)
+/** Reads one run of a feed as the middleware does. */
+async function readFeed(feed: FeedCode): Promise<readonly unknown[]> {
+  const source = await openSource(manifestOf(feed), factsOf(feed).secrets, egress)
   try {
-    const read = await readRun(source, cursors.get(feed) ?? null)
-    cursors.set(feed, read.cursor)
-    const { values } = read
-    return { ...judgeRows(manifest, values.length, (position) => values[position]), pulled: values.length }
+    const { values, cursor } = await readRun(source, cursors.get(feed) ?? null)
+    cursors.set(feed, cursor)
+    return values
   } finally {
     await source.close()
   }
+}
+
+/** Has the department post to a door that takes what it posts. */
+async function askToPost(feed: FeedCode): Promise<readonly unknown[]> {
+  const { url } = processOf(manifestOf(feed).feed.department)
+  const answer = await fetch(`${url}/_control/post`, { method: 'POST', body: JSON.stringify({ api: door.url }) })
+  if (!answer.ok) throw new Error(`posting ended with ${answer.status}`)
+  return door.take()
+}
+
+/** Takes what a feed offers once, and judges it. */
+async function runFeed(feed: FeedCode): Promise<Verdict & { readonly pulled: number }> {
+  const manifest = manifestOf(feed)
+  const values = manifest.source.kind === 'push' ? await askToPost(feed) : await readFeed(feed)
+  return { ...judgeRows(manifest, values.length, (position) => values[position]), pulled: values.length }
 }
 
 beforeAll(async () => {
@@ -88,10 +103,12 @@ beforeAll(async () => {
     return [name, await startDemo(`departments/${name}.ts`, [...options, ...own])] as const
   })
   departments = new Map(await Promise.all(started))
+  door = await openBatchDoor(factsOf('LZ-ZW-GD-001').secrets['appSecret'] ?? '')
 }, 60_000)
 
 afterAll(async () => {
   await Promise.all([...departments.values()].map((department) => department.stop()))
+  await door.stop()
   await server.stop()
   await rm(directory, { recursive: true, force: true })
 })
@@ -159,6 +176,10 @@ describe('credentials', () => {
       await client.end()
     }
   })
+})
+
+test('the hotline posts one batch twice, one again whose answer was lost, and one again that broke off', () => {
+  expect(door.seen()).toEqual({ repeated: 2, brokenOff: 1 })
 })
 
 test('the exchange table has every change marked that was read', async () => {
