@@ -238,6 +238,12 @@ export const errorTable = {
     en: 'The role of this account does not allow this',
     zh: '该账号的角色无权执行此操作',
   },
+  PREVIEWS_SPENT: {
+    status: 429,
+    retry: true,
+    en: 'This account has asked for as many previews as it may in an hour',
+    zh: '该账号一小时内的预览次数已用完',
+  },
   CURSOR_INVALID: { status: 400, retry: false, en: 'The cursor is not one this service gave', zh: '游标无效' },
   REQUEST_INVALID: {
     status: 400,

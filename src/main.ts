@@ -40,6 +40,7 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     egress: createEgressGuard(config.egressAllow),
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
+    previewsPerHour: config.previewsPerHour,
   })
   const address = await server.listen({ host: config.host, port: config.port })
   log.info({ code: 'API_LISTENING', address }, 'listening')

@@ -35,6 +35,7 @@ test('a variable that is set and empty counts as not set', () => {
     'AUDIT_DEADLINE_MS',
     'TOKEN_SECONDS',
     'REJECTION_DAYS',
+    'PREVIEWS_PER_HOUR',
   ]
   expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}))
 })
@@ -61,6 +62,7 @@ describe('a wrong setting is refused by name', () => {
     ['AUDIT_DEADLINE_MS', '49'],
     ['AUDIT_DEADLINE_MS', '60000'],
     ['TOKEN_SECONDS', '3600'],
+    ['PREVIEWS_PER_HOUR', '0'],
     ['GRIDBRIDGE_SUITE', 'aes'],
     ['LOG_LEVEL', 'loud'],
     ['DATABASE_URL', 'mysql://user:hidden-word@host/base'],

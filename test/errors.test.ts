@@ -15,7 +15,7 @@ describe.each(codes)('%s', (code) => {
   test('has a status of HTTP for failures, and what may work later is not the fault of the caller', () => {
     expect(entry.status).toBeGreaterThanOrEqual(400)
     expect(entry.status).toBeLessThan(600)
-    expect(!entry.retry || [409, 500, 502, 503].includes(entry.status)).toBe(true)
+    expect(!entry.retry || [409, 429, 500, 502, 503].includes(entry.status)).toBe(true)
   })
 
   test('is spelt in capitals and is what the error carries', () => {

@@ -39,6 +39,7 @@ async function renderDescription(): Promise<string> {
     },
     tokenSeconds: 600,
     auditDeadlineMs: 2000,
+    previewsPerHour: 1,
     logger: openLog('silent', 'openapi'),
   })
   try {

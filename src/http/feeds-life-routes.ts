@@ -13,6 +13,7 @@ import { listVersions, saveTestReport, type FeedVersion, type TestReport } from 
 import type { Feed } from '../store/feeds.ts'
 import { FeedCode, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'
 import { ImpactView } from './impact-schemas.ts'
+import { assertMayPreview } from './preview-limit.ts'
 import {
   admitToFeed,
   asPlugin,
@@ -151,7 +152,7 @@ const previewFeedRoute: Route = (server, context) => {
           'previewFeed',
           '预览 20 行：原始、映射、去标识化 / Twenty rows side by side: raw, mapped, masked',
           PreviewView,
-          'Reads the first page of the source and keeps nothing. Clear values are shown to accounts of the own department only. The audit entry is committed before the answer.',
+          'Reads the first page of the source and keeps nothing. Clear values are shown to accounts of the own department only. The audit entry is committed before the answer. An account may ask for so many in an hour (PREVIEWS_PER_HOUR); then 429 with Retry-After.',
         ),
         params: FeedCode,
       },
@@ -159,6 +160,7 @@ const previewFeedRoute: Route = (server, context) => {
     async (request, reply) => {
       const { code } = request.params
       const { account, feed } = await admitToFeed(context, request.headers.authorization, 'feed.preview', code)
+      await assertMayPreview(context, account, code)
       void reply.header('cache-control', 'no-store')
       const { dataset, fields, rows, read } = await previewFeed(context, account, feed)
       const lines = rows.map((row) => ({ ...row, reasons: [...row.reasons], warnings: [...row.warnings] }))

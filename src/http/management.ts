@@ -16,6 +16,8 @@ export interface ManagementContext extends ClientContext {
   readonly datasets: ReadonlyMap<string, Dataset>
   /** What this installation may call at all. */
   readonly egress: EgressGuard
+  /** How many previews one account may ask for in an hour. */
+  readonly previewsPerHour: number
 }
 
 /** The description of a route for accounts: its name, what it does in both languages, and its answer. */

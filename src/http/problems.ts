@@ -51,6 +51,12 @@ export function problemOf(error: AppError): Problem {
   }
 }
 
+/** How long the caller is asked to wait, in milliseconds; what a department's system asks of us is not passed on. */
+function retryAfterOf({ status, cause }: AppError): number | null {
+  const { retryAfterMs } = (cause ?? {}) as { readonly retryAfterMs?: unknown }
+  return status === 429 && typeof retryAfterMs === 'number' ? retryAfterMs : null
+}
+
 /** The one error handler of the server. */
 export async function answerProblem(
   error: FastifyError,
@@ -61,5 +67,7 @@ export async function answerProblem(
   if (coded.status >= 500) request.log.error({ code: coded.code }, 'request failed')
   const challenge = challenges[coded.code]
   if (challenge !== undefined) void reply.header('www-authenticate', challenge)
+  const waitMs = retryAfterOf(coded)
+  if (waitMs !== null) void reply.header('retry-after', Math.max(1, Math.ceil(waitMs / 1000)))
   return reply.status(coded.status).type('application/problem+json').send(problemOf(coded))
 }

@@ -18,6 +18,7 @@ import * as push from './migrations/0010-push.ts'
 import * as runRead from './migrations/0011-run-read.ts'
 import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
+import * as previewUse from './migrations/0014-preview-use.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -33,6 +34,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0011-run-read': runRead,
   '0012-run-merged': runMerged,
   '0013-feed-disposition': feedDisposition,
+  '0014-preview-use': previewUse,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

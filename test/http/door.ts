@@ -8,12 +8,13 @@ export interface DoorOptions {
   readonly tokenSeconds?: number
   readonly auditDeadlineMs?: number
   readonly egressAllow?: readonly string[]
+  readonly previewsPerHour?: number
 }
 
 /** The product's server on an installation, without a socket of its own until it listens. */
 export function openDoor(
   { database, keys, datasets }: TestInstallation,
-  { tokenSeconds = 600, auditDeadlineMs = 2000, egressAllow = ['loopback'] }: DoorOptions = {},
+  { tokenSeconds = 600, auditDeadlineMs = 2000, egressAllow = ['loopback'], previewsPerHour = 1000 }: DoorOptions = {},
 ): Promise<FastifyInstance> {
   return buildServer({
     version: '0.0.0',
@@ -21,6 +22,7 @@ export function openDoor(
     keys,
     tokenSeconds,
     auditDeadlineMs,
+    previewsPerHour,
     datasets,
     egress: createEgressGuard(egressAllow),
     logger: openLog('silent', 'test'),
