@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Manifest } from '../src/feeds/manifest-types.ts'
 import { loadDatasets, type Dataset } from '../src/feeds/datasets.ts'
 import { parseManifest } from '../src/feeds/manifest.ts'
+import { readPeakMb } from '../test/support/peak-memory.ts'
 import type { Secrets } from '../src/ingest/sources/source.ts'
 
 /** What a loader is told: which source to load into which database. */
@@ -39,6 +40,5 @@ export function readManifest(task: LoaderTask): { readonly manifest: Manifest; r
 /** Tells the bench what was loaded, how long it took and the most memory this process held. */
 export function answer(records: number, startedAt: number): void {
   const seconds = (performance.now() - startedAt) / 1000
-  const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024)
-  process.stdout.write(JSON.stringify({ records, seconds, peakRssMb }))
+  process.stdout.write(JSON.stringify({ records, seconds, peakRssMb: Math.round(readPeakMb()) }))
 }

@@ -100,15 +100,37 @@ export async function* decodeText(
   name: string,
 ): AsyncGenerator<string, void> {
   const decoder = new TextDecoder(encoding, { fatal: true })
+  const isAlsoUtf8 = encoding === 'utf-8' ? null : watchUtf8()
   let isFirst = true
   for await (const chunk of content) {
     if (isFirst && encoding !== 'utf-8' && UTF8_MARK.every((byte, place) => chunk[place] === byte)) {
       throw fileError(`${name} begins with a UTF-8 byte-order mark, the manifest says ${encoding}`)
     }
     isFirst = false
+    isAlsoUtf8?.(chunk)
     yield decoder.decode(chunk, { stream: true })
   }
   yield decoder.decode()
+  if (isAlsoUtf8?.() === true) throw fileError(`${name} is UTF-8 throughout, the manifest says ${encoding}`)
+}
+
+// A Chinese character in GB18030 passes for UTF-8 in one case of five, sixteen of them in one of 10^11.
+const MIN_LONG_CHARACTERS = 16
+
+/** Tells of the chunks so far whether they are UTF-8 beyond doubt: read as GB18030 they would be other characters, unnoticed. */
+function watchUtf8(): (chunk?: Uint8Array) => boolean {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let isUtf8 = true
+  let surplus = 0
+  return (chunk = new Uint8Array(0)) => {
+    if (!isUtf8) return false
+    try {
+      surplus += chunk.length - decoder.decode(chunk, { stream: chunk.length > 0 }).length
+    } catch {
+      isUtf8 = false
+    }
+    return isUtf8 && surplus >= MIN_LONG_CHARACTERS
+  }
 }
 
 /** The coded form of what reading text threw; `content` is read again to find the byte that cannot be decoded (DQ-092). */

@@ -5,7 +5,7 @@ import type { FileFormat } from '../../feeds/manifest-file.ts'
 import type { DataFile, TableRow } from './file-bytes.ts'
 import { decodeText, readContent, toTextError } from './file-bytes.ts'
 import type { Cells } from './file-header.ts'
-import { createRowShape } from './file-header.ts'
+import { assertColumns, createRowShape, MAX_COLUMNS } from './file-header.ts'
 
 type CsvFormat = Extract<FileFormat, { readonly kind: 'csv' }>
 
@@ -13,8 +13,11 @@ type CsvFormat = Extract<FileFormat, { readonly kind: 'csv' }>
 export async function* readCsv(file: DataFile, format: CsvFormat): AsyncGenerator<TableRow, void> {
   let shape: ReturnType<typeof createRowShape> | null = null
   for await (const cells of readCells(file, format)) {
-    if (shape === null) shape = createRowShape(cells)
-    else yield shape(cells)
+    if (shape !== null) yield shape(cells)
+    else {
+      assertColumns(`${file.name} line 1`, cells.length)
+      shape = createRowShape(cells)
+    }
   }
 }
 
@@ -30,6 +33,8 @@ async function* readCells(
     relax_quotes: true,
     skip_empty_lines: true,
     max_record_size: file.rowBytes,
+    // Empty cells do not count in it: a line of eight million commas would take 500 MB. From here on they are one cell's text.
+    ignore_last_delimiters: MAX_COLUMNS + 1,
   })
   const text = decodeText(readContent(file, compression), encoding, file.name)
   const cells: AsyncIterable<Cells> = pipeline(text, parser, () => undefined)

@@ -1,7 +1,17 @@
+import { AppError } from '../../errors.ts'
 import type { TableRow } from './file-bytes.ts'
 
 /** The cells of one line: texts, and objects for what a cell holds instead of a text. */
 export type Cells = readonly (string | object)[]
+
+/** Widest row: a cell in Excel's last column would make 16,384 cells of each short row. */
+export const MAX_COLUMNS = 1000
+
+/** Throws AppError SOURCE_LIMIT_EXCEEDED for more than `MAX_COLUMNS` columns in the named place. */
+export function assertColumns(place: string, columns: number): void {
+  if (columns <= MAX_COLUMNS) return
+  throw new AppError('SOURCE_LIMIT_EXCEEDED', `${place} goes beyond column ${MAX_COLUMNS}`)
+}
 
 /**
  * Makes rows of cells by the names in `header`. A row of another length, and every row where the header names a column twice,

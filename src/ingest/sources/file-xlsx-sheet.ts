@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts'
 import type { DataFile } from './file-bytes.ts'
 import { fileError } from './file-directory.ts'
+import { assertColumns } from './file-header.ts'
 import type { Archive } from './file-xlsx-archive.ts'
 import type { Cell, CellValue } from './file-xlsx-cell.ts'
 import { countCharacters, createCellCollector, isBlank } from './file-xlsx-cell.ts'
@@ -19,9 +20,6 @@ export interface MergedRows {
   readonly first: number
   readonly last: number
 }
-
-// A cell in Excel's last column would make 16,384 cells of each short row.
-const MAX_COLUMNS = 1000
 
 // A sheet that was formatted to its last row has a million of them, which take more than a second.
 const MAX_EMPTY_ROWS = 100_000
@@ -126,9 +124,7 @@ function toColumn(reference: string): number {
 }
 
 function fill(file: DataFile, { number, cells }: OpenRow, column: number, value: CellValue): void {
-  if (column >= MAX_COLUMNS) {
-    throw new AppError('SOURCE_LIMIT_EXCEEDED', `${file.name} row ${number} goes beyond column ${MAX_COLUMNS}`)
-  }
+  assertColumns(`${file.name} row ${number}`, column + 1)
   while (cells.length < column) cells.push('')
   cells.push(value)
 }
