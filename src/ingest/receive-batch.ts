@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import { TextDecoder } from 'node:util'
 import { AppError } from '../errors.ts'
 import type { FileFormat } from '../feeds/manifest-file.ts'
@@ -10,6 +9,7 @@ import type { Transaction } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
 import { findReceipt, insertBatch, lockBatches, type Receipt } from '../store/push-batches.ts'
 import { requestRun } from '../store/runs.ts'
+import { bytesAsFile } from './sources/file-bytes.ts'
 import { openTable } from './sources/file-formats.ts'
 import { parseJson } from './sources/json.ts'
 import { readLines } from './sources/ndjson.ts'
@@ -55,32 +55,25 @@ async function* inOne(body: Buffer): AsyncGenerator<Uint8Array> {
 
 const refuse = (detail: string): AppError => new AppError('REQUEST_INVALID', detail)
 
-/** A file's bytes in memory where a file is wanted: rows in clear rest in no temporary file. */
-function handleOf(body: Buffer): FileHandle {
-  const handle = {
-    read: (buffer: Uint8Array, offset: number, length: number, position: number) => {
-      const bytesRead = body.copy(buffer, offset, position, Math.min(body.length, position + length))
-      return Promise.resolve({ bytesRead, buffer })
-    },
-    stat: () => Promise.resolve({ size: BigInt(body.length), mtimeNs: 0n }),
-    close: () => Promise.resolve(),
-  }
-  return handle as unknown as FileHandle
-}
+/**
+ * As much as a JSON batch can hold: 40,000 residents. A file may be small and hold more than the memory, because names of columns
+ * are written once in it and workbooks are compressed.
+ */
+const MOST_ROW_BYTES = 16 * 1024 * 1024
 
 const readFile =
   (kind: FileFormat['kind']): ReadRows =>
   async (body, { upload }) => {
     if (upload?.kind !== kind) throw refuse(`the manifest takes no upload as ${kind}`)
-    const file = {
-      name: 'the upload',
-      handle: handleOf(body),
-      bytes: body.length,
-      modifiedAt: 0n,
-      rowBytes: body.length,
-    }
+    const table = await openTable(bytesAsFile('the upload', body, body.length), upload)
     const rows: unknown[] = []
-    for await (const { value } of (await openTable(file, upload)).rows()) rows.push(value)
+    let bytes = 0
+    for await (const { value } of table.rows()) {
+      bytes += JSON.stringify(value).length
+      if (bytes > MOST_ROW_BYTES)
+        throw refuse(`body: its rows are more than ${MOST_ROW_BYTES} bytes; post smaller files`)
+      rows.push(value)
+    }
     return rows
   }
 

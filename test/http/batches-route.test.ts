@@ -1,93 +1,30 @@
 import { hash, randomUUID } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { openFeedSource } from '../../src/ingest/feed-source.ts'
-import { runFeed } from '../../src/ingest/run-feed.ts'
-import { createEgressGuard } from '../../src/security/egress.ts'
-import { signRequest } from '../../src/security/request-signature.ts'
-import { seal } from '../../src/security/seal.ts'
-import { findFeedOfRun, type Feed } from '../../src/store/feeds.ts'
-import { claimRun, findRun, listIdleRuns, requestRun } from '../../src/store/runs.ts'
+import { findRun, listIdleRuns } from '../../src/store/runs.ts'
 import { createResidentRow } from '../feeds/sample-manifest.ts'
-import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+import type { TestInstallation } from '../support/installation.ts'
 import { registerFeed, residentRows } from '../support/ledger.ts'
-import { openDoor } from './door.ts'
+import { openBatchStage, rowsOf, type BatchStage, type Meanwhile, type Post } from './batch-stage.ts'
 
-const KEY = 'app-of-civil-affairs'
-const SECRET = 'made-up-posting-secret'
-
+let stage: BatchStage
 let installation: TestInstallation
-let doors: readonly FastifyInstance[] = []
-let feed: Feed
+let post: BatchStage['post']
+let ask: BatchStage['ask']
+let work: BatchStage['work']
+let countRows: BatchStage['countRows']
+let feed: ReturnType<BatchStage['feed']>
 let feeds = 0
 
 beforeAll(async () => {
-  installation = await openTestInstallation('push')
-  doors = [await openDoor(installation), await openDoor(installation)]
+  stage = await openBatchStage('push')
+  ;({ installation, post, ask, work, countRows } = stage)
 })
-afterAll(async () => {
-  await Promise.all(doors.map((door) => door.close()))
-  await installation.close()
-})
+afterAll(() => stage.close())
 beforeEach(async () => {
+  await stage.addFeed({ kind: 'csv', encoding: 'utf-8', delimiter: ',' })
+  feed = stage.feed()
   feeds += 1
-  const code = `LZ-MZ-PU-${String(feeds).padStart(3, '0')}`
-  feed = await registerFeed(installation, code, {
-    source: {
-      kind: 'push',
-      auth: { kind: 'hmac', digest: 'sm3', appKey: 'appKey', appSecret: 'appSecret' },
-      upload: { kind: 'csv', encoding: 'utf-8', delimiter: ',' },
-      pageSize: 4,
-    },
-    limits: { pageBytes: 20_000, pages: 1000 },
-    quality: { errorBudget: { records: 100, ratio: 1 } },
-  })
-  const secrets = seal(
-    installation.keys.sealing,
-    `feed-secrets|${code}`,
-    JSON.stringify({ appKey: KEY, appSecret: SECRET }),
-  )
-  await installation.asOwner('update gridbridge.feed set secrets = $2 where feed_id = $1', [feed.feedId, secrets])
 })
-
-interface Post {
-  readonly batchNo?: string
-  readonly body?: string
-  readonly type?: string
-  readonly secret?: string
-  readonly nonce?: string
-  readonly aheadMs?: number
-  /** What is sent instead of what was signed. */
-  readonly sent?: string
-  readonly door?: number
-}
-
-const rowsOf = (first: number, last: number): string => JSON.stringify(residentRows(first, last))
-
-const send = (method: 'GET' | 'POST', path: string, post: Post) => {
-  const { body = '', secret = SECRET, nonce = randomUUID(), aheadMs = 0, batchNo = 'B-1' } = post
-  const signed = { method, path, query: [], body, appKey: KEY, secret, timestamp: Date.now() + aheadMs, nonce }
-  const headers = { ...signRequest(signed), 'x-batch-no': batchNo, 'content-type': post.type ?? 'application/json' }
-  const payload = method === 'GET' ? {} : { payload: post.sent ?? body }
-  return doors[post.door ?? 0]?.inject({ method, url: path, headers, ...payload })
-}
-
-type Told = Readonly<Record<string, unknown>>
-
-const post = async (given: Post): Promise<Told> => {
-  const answer = await send('POST', `/api/v1/feeds/${feed.code}/batches`, { body: rowsOf(1, 10), ...given })
-  return { status: answer?.statusCode, ...(answer?.json() as Readonly<Record<string, unknown>>) }
-}
-
-const ask = async (batchNo: string): Promise<Told> => {
-  const answer = await send('GET', `/api/v1/feeds/${feed.code}/batches/${batchNo}`, {})
-  return { status: answer?.statusCode, ...(answer?.json() as Readonly<Record<string, unknown>>) }
-}
-
-/** What happens to a run between its pages: `page` is the number of the page that is about to be read. */
-type Meanwhile = (page: number) => Promise<void>
-
-const undisturbed: Meanwhile = () => Promise.resolve()
 
 /** Ends the run behind so many pages. */
 const crashBehind =
@@ -95,35 +32,6 @@ const crashBehind =
   async (page) => {
     if (page > pages) throw new Error('the worker is gone')
   }
-
-/** The feed's run, as a worker does it. */
-async function work(meanwhile: Meanwhile = undisturbed) {
-  const { database, datasets, keys } = installation
-  const { runId } = await requestRun(database.query, feed.feedId)
-  await installation.asOwner('update gridbridge.run set lease_until = null where run_id = $1', [runId])
-  const lease = await claimRun(database.query, runId)
-  const dataset = datasets.get(feed.dataset)
-  if (lease === null || dataset === undefined) throw new Error('wanted a free run and its dataset')
-  const current = await findFeedOfRun(database.query, runId)
-  const opened = await openFeedSource({ database, keys, egress: createEgressGuard([]) }, current)
-  let pages = 0
-  const source: typeof opened = {
-    ...opened,
-    readPage: async (cursor, now) => {
-      await meanwhile(++pages)
-      const page = await opened.readPage(cursor, now)
-      if (page.done) await meanwhile(Infinity)
-      return page
-    },
-  }
-  await runFeed({ database, feed: current, dataset, source, keys, lease, sliceEndsAt: Infinity }).catch(() => undefined)
-  return findRun(database.query, runId)
-}
-
-const countRows = async (table: string): Promise<number> => {
-  const [row] = await installation.asOwner<{ rows: number }>(`select count(*)::int as rows from gridbridge.${table}`)
-  return row?.rows ?? -1
-}
 
 test('a batch rests sealed until a run reads it; then its receipt tells what became of its rows, and the rows are gone', async () => {
   const broken = createResidentRow({ id: 'R-99', zjhm: '1' })
@@ -252,12 +160,9 @@ describe('what is refused, with a code and nothing kept', () => {
   test('a feed that is not posted to looks like one that is not there', async () => {
     const other = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
     const answers = await Promise.all(
-      [other.code, 'LZ-XX-YY-001'].map(async (code) => send('POST', `/api/v1/feeds/${code}/batches`, { body: '[]' })),
+      [other.code, 'LZ-XX-YY-001'].map((code) => stage.send('POST', `/api/v1/feeds/${code}/batches`, { body: '[]' })),
     )
-    expect(answers.map((answer) => answer?.json<{ code: string }>().code)).toEqual([
-      'SIGNATURE_INVALID',
-      'SIGNATURE_INVALID',
-    ])
+    expect(answers.map(({ code }) => code)).toEqual(['SIGNATURE_INVALID', 'SIGNATURE_INVALID'])
   })
 
   test('a receipt of a batch that nobody posted', async () => {

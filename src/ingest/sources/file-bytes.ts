@@ -26,6 +26,8 @@ export interface DataFile {
   readonly modifiedAt: bigint
   /** Largest row in bytes. */
   readonly rowBytes: number
+  /** Bytes that the parts of a ZIP file may hold together; Infinity where pages are read out of it one at a time. */
+  readonly mostUnpacked: number
 }
 
 /** One row as a mapping reads it, and how much text it is. */
@@ -44,6 +46,12 @@ type Encoding = 'gb18030' | 'utf-8'
 const CHUNK_BYTES = 256 * 1024
 const UTF8_MARK = [0xef, 0xbb, 0xbf]
 
+/**
+ * Whoever sends a file with a request waits for the answer. 40,000 residents are some 28 MiB of a workbook's XML; 40 MiB of text
+ * are read in 0.4 s of one core, of nothing but tags in 1.1 s.
+ */
+const MOST_UNPACKED = 40 * 1024 * 1024
+
 /** Bytes that never were a file: personal data does not rest in temporary files. */
 export function bytesAsFile(name: string, bytes: Buffer, rowBytes: number): DataFile {
   const handle: OpenBytes = {
@@ -54,13 +62,13 @@ export function bytesAsFile(name: string, bytes: Buffer, rowBytes: number): Data
     stat: async () => ({ size: BigInt(bytes.length), mtimeNs: 0n }),
     close: () => Promise.resolve(),
   }
-  return { name, handle, bytes: bytes.length, modifiedAt: 0n, rowBytes }
+  return { name, handle, bytes: bytes.length, modifiedAt: 0n, rowBytes, mostUnpacked: MOST_UNPACKED }
 }
 
 /** Notes size and time of an open file, so that a change under the open handle is seen. */
 export async function noteFile(name: string, handle: FileHandle, rowBytes: number): Promise<DataFile> {
   const { size, mtimeNs } = await handle.stat({ bigint: true })
-  return { name, handle, bytes: Number(size), modifiedAt: mtimeNs, rowBytes }
+  return { name, handle, bytes: Number(size), modifiedAt: mtimeNs, rowBytes, mostUnpacked: Infinity }
 }
 
 /** Throws AppError SOURCE_FILE_INVALID when the file was written to since it was opened. */

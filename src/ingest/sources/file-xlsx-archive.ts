@@ -77,6 +77,8 @@ function assertParts(file: DataFile, entries: readonly ArchiveEntry[]): void {
     const what = isBomb ? `parts that grow more than ${MAX_RATIO} times` : `more than ${MAX_PARTS} parts`
     throw new AppError('SOURCE_LIMIT_EXCEEDED', `${file.name} is a ZIP file with ${what}`)
   }
+  if (unpacked > file.mostUnpacked)
+    throw new AppError('SOURCE_LIMIT_EXCEEDED', `${file.name} holds more than ${file.mostUnpacked} bytes once unpacked`)
   if (entries.some(({ isEncrypted }) => isEncrypted)) throw fileError(`${file.name} is encrypted`)
   if (entries.some(({ compressionMethod }) => compressionMethod !== STORED && compressionMethod !== DEFLATED)) {
     throw fileError(`${file.name} is packed in another way than deflate`)
