@@ -18,6 +18,7 @@ import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
+import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
@@ -99,6 +100,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     feedVersionsRoutes,
     feedsLifeRoutes,
     catalogueRoutes,
+    schemaRoutes,
     groundRoutes,
     personsRoutes,
     runRoutes,

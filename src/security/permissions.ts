@@ -46,6 +46,8 @@ const permissions = {
   // Masked values and record ids are shown to the department of the record only.
   'person-conflict.read': everybody,
   'person-link.decide': { 'department-reviewer': 'own' },
+  // It tells of the feeds of all departments.
+  'schema.read': everywhere,
   'catalogue.read': published,
   'coverage.read': published,
   'coverage.refuse': { 'department-reviewer': 'own' },

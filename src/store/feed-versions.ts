@@ -201,6 +201,19 @@ export async function summariseFeeds(query: Query, department: string | null): P
   )
 }
 
+/** What the live and the prepared versions of the feeds of a dataset say. */
+export async function listManifestsOf(
+  query: Query,
+  dataset: string,
+): Promise<readonly { code: string; department: string; version: number; state: FeedState; manifest: Manifest }[]> {
+  return query(
+    `select code, department, version, feed_version.state, feed_version.manifest
+       from feed_version join feed using (feed_id) join dataset using (dataset_id)
+      where dataset.name = $1 and feed_version.state <> 'retired' order by code, version limit 5000`,
+    [dataset],
+  )
+}
+
 /** The live version of every feed that has a catalogue entry, and the codes of live feeds without one. */
 export async function listCatalogue(
   query: Query,

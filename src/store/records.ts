@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { MERGED_FEED } from './changes.ts'
 import type { Query } from './database.ts'
 import type { Feed } from './feeds.ts'
 
@@ -45,6 +46,28 @@ export async function removeUnseen(query: Query, feed: Feed, runId: number, guar
 /** Adds records removed at the end of a run to its counts. */
 export async function countRemoved(query: Query, runId: number, removed: number): Promise<void> {
   await query('update run set deleted = deleted + $2, removed = removed + $2 where run_id = $1', [runId, removed])
+}
+
+/** Living records of each feed of a dataset, and in how many of them the masked view holds each of the named properties. */
+export async function countHolding(
+  query: Query,
+  dataset: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, { readonly records: number; readonly holding: Readonly<Record<string, number>> }>> {
+  const counts = names.map((_, place) => `count(*) filter (where masked ? $${place + 2})`)
+  const rows = await query<{ feed: string; records: number; holding: readonly number[] }>(
+    `select coalesce(feed.code, '${MERGED_FEED.code}') as feed, count(*) as records, array[${counts.join(', ')}]::float8[] as holding
+       from record left join feed using (feed_id)
+      where record.dataset_id = (select dataset_id from dataset where name = $1) and masked is not null
+      group by 1 order by 1`,
+    [dataset, ...names],
+  )
+  return new Map(
+    rows.map(({ feed, records, holding }) => [
+      feed,
+      { records, holding: Object.fromEntries(names.map((name, place) => [name, holding[place] ?? 0])) },
+    ]),
+  )
 }
 
 /** Living records by dataset. */

@@ -325,6 +325,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/datasets/{dataset}/impact": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 模式变更影响 / What a new version of a dataset schema means for feeds, agreements and records
+         * @description Changes nothing. The schema is checked as at the start of the product, and every manifest of the dataset against it. Records rest as they were read until their source brings them again.
+         */
+        readonly post: operations["judgeSchema"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/endpoints": {
         readonly parameters: {
             readonly query?: never;
@@ -2290,6 +2310,114 @@ export interface operations {
                     readonly "application/json": {
                         /** @description Whether the department refuses the dataset now */
                         readonly refused: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly judgeSchema: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of a dataset */
+                readonly dataset: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description The schema as schemas/<dataset>.schema.json would hold it */
+                    readonly schema: {
+                        readonly [key: string]: unknown;
+                    };
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 模式变更影响 / What a new version of a dataset schema means for feeds, agreements and records */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Dataset */
+                        readonly dataset: string;
+                        /** @description Version in use */
+                        readonly from: number;
+                        /** @description Version that is proposed; wanted higher where anything changes */
+                        readonly to: number;
+                        /** @description Living records of the dataset */
+                        readonly records: number;
+                        /** @description Every property that differs */
+                        readonly changed: readonly {
+                            /** @description Property */
+                            readonly name: string;
+                            /** @description retyped: another type, format or code table; required: a value was not wanted before; reclassified: another class or level; remasked: another mask */
+                            readonly changes: readonly ("dropped" | "added" | "retyped" | "required" | "reclassified" | "remasked")[];
+                            /** @description Living records whose masked view holds the property now; null where it is suppressed there, so that nobody can tell */
+                            readonly records: number | null;
+                        }[];
+                        /** @description Feed versions in use or in preparation that name one of these properties, or would not be accepted */
+                        readonly feeds: readonly {
+                            /** @description Code of the feed */
+                            readonly code: string;
+                            /** @description Department that owns it */
+                            readonly department: string;
+                            /** @description Version of the feed */
+                            readonly version: number;
+                            /** @description Where that version stands */
+                            readonly state: string;
+                            /** @description Living records of the feed */
+                            readonly records: number;
+                            /** @description Properties it maps that are gone */
+                            readonly dropped: readonly string[];
+                            /** @description Properties it maps that are of another type, format or code table */
+                            readonly retyped: readonly string[];
+                            /** @description Properties it maps that are newly required: rows without a value would be refused */
+                            readonly required: readonly string[];
+                            /** @description Newly required properties that it does not map */
+                            readonly unmapped: readonly string[];
+                            /** @description Why its manifest would no longer be accepted, one line each */
+                            readonly faults: readonly string[];
+                        }[];
+                        /** @description Agreements in force that grant one of these properties */
+                        readonly consumers: readonly {
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Agreement and its version */
+                            readonly agreement: string;
+                            /** @description Service item it is for */
+                            readonly purpose: string;
+                            /** @description Granted properties that are gone */
+                            readonly dropped: readonly string[];
+                            /** @description Granted properties of another type, format or code table */
+                            readonly retyped: readonly string[];
+                            /** @description Granted properties of another class or level: the grant is to be reviewed */
+                            readonly reclassified: readonly string[];
+                            /** @description Granted properties that are masked in another way */
+                            readonly remasked: readonly string[];
+                        }[];
                     };
                 };
             };
