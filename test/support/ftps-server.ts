@@ -11,8 +11,8 @@ export interface FtpsServer {
   readonly dataPort: number
   readonly user: string
   readonly password: string
-  /** The certificate of the server, for localhost and 127.0.0.1, which is its own authority. */
-  readonly certificate: string
+  /** The certificate of the authority that signed the server's own, which is for localhost and 127.0.0.1. */
+  readonly authority: string
   /** The folder that is the server's root. */
   readonly directory: string
   readonly stop: () => Promise<void>
@@ -43,7 +43,7 @@ export async function startFtpsServer(): Promise<FtpsServer> {
     dataPort,
     user: 'anonymous',
     password: PASSWORD,
-    certificate: readFileSync(at('certificate'), 'utf8'),
+    authority: readFileSync(at('authority'), 'utf8'),
     directory: at('drop'),
     stop: async () => {
       server.kill('SIGTERM')
@@ -54,9 +54,22 @@ export async function startFtpsServer(): Promise<FtpsServer> {
 }
 
 function makeCertificate(at: (name: string) => string): void {
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-days', '2']
-  const files = ['-keyout', at('key'), '-out', at('certificate')]
-  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject, ...files])
+  const authority = ['-subj', '/CN=GridBridge test authority', '-addext', 'keyUsage=keyCertSign']
+  request(authority, ['-keyout', at('authority-key'), '-out', at('authority')])
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const signer = [
+    '-addext',
+    'basicConstraints=critical,CA:FALSE',
+    '-CA',
+    at('authority'),
+    '-CAkey',
+    at('authority-key'),
+  ]
+  request([...names, ...signer], ['-keyout', at('key'), '-out', at('certificate')])
+}
+
+function request(about: readonly string[], files: readonly string[]): void {
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...about, ...files])
   if (made.status !== 0) throw new Error('openssl could not make a certificate')
 }
 
@@ -83,6 +96,8 @@ function settings(port: number, dataPort: number, at: (name: string) => string):
     allow_anon_ssl: 'YES',
     force_anon_logins_ssl: 'YES',
     force_anon_data_ssl: 'YES',
+    // It is the default, and what clients stumble over: a data connection goes on in the TLS session of the first.
+    require_ssl_reuse: 'YES',
     rsa_cert_file: at('certificate'),
     rsa_private_key_file: at('key'),
     seccomp_sandbox: 'NO',

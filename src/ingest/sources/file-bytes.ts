@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { TextDecoder } from 'node:util'
 import { AppError } from '../../errors.ts'
-import { fileError } from './file-directory.ts'
+import { fileError, refuseChanged } from './file-directory.ts'
 import type { DigestAlgorithm, FileDigest } from './file-marker.ts'
 import { inflate } from './gzip.ts'
 
@@ -74,8 +74,7 @@ export async function noteFile(name: string, handle: FileHandle, rowBytes: numbe
 /** Throws AppError SOURCE_FILE_INVALID when the file was written to since it was opened. */
 export async function assertUnchanged(file: DataFile): Promise<void> {
   const { size, mtimeNs } = await file.handle.stat({ bigint: true })
-  if (Number(size) === file.bytes && mtimeNs === file.modifiedAt) return
-  throw fileError(`${file.name} was written to while it was being read; write under another name, then rename`)
+  if (Number(size) !== file.bytes || mtimeNs !== file.modifiedAt) refuseChanged(file.name)
 }
 
 /** The bytes from the first on, through the handle that was verified: a file put in its place meanwhile is not seen. */

@@ -4,21 +4,31 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { assertFileBytes } from './file-directory.ts'
+import { assertFileBytes, refuseChanged } from './file-directory.ts'
+
+/** A file of a server, as the server describes it before it is fetched. */
+export interface RemoteFile {
+  readonly name: string
+  readonly bytes: number
+}
 
 /**
  * Copies what `fetch` brings into a file that has no name any more before its first byte is written: it holds personal
- * data, and so it is gone with its handle, whatever ends the process. `fetch` is given the place to pipe into.
+ * data, and so it is gone with its handle, whatever ends the process. `fetch` is given the place to pipe into. Throws AppError
+ * SOURCE_LIMIT_EXCEEDED beyond `maxBytes`, SOURCE_FILE_INVALID when another number of bytes comes than the server said.
  */
 export async function copyPrivately(
-  name: string,
+  file: RemoteFile,
   maxBytes: number,
   fetch: (keep: (body: Readable) => Promise<void>) => Promise<void>,
 ): Promise<FileHandle> {
+  assertFileBytes(file.name, file.bytes, maxBytes)
   const copy = await openNameless()
   try {
     // A pipeline still hears its streams when it is over: SFTP closes a file after its last byte, and a break then ends no process.
-    await fetch((body) => pipeline(body, (chunks) => append(copy, name, chunks, maxBytes)))
+    await fetch((body) => pipeline(body, (chunks) => append(copy, file.name, chunks, maxBytes)))
+    const { size } = await copy.stat()
+    if (size !== file.bytes) refuseChanged(file.name)
     return copy
   } catch (error) {
     await copy.close()

@@ -36,3 +36,8 @@ export function assertFileBytes(name: string, bytes: number, maxBytes: number): 
     `${name} is larger than ${maxBytes} bytes; split it, or raise source.maxFileBytes`,
   )
 }
+
+/** Throws AppError SOURCE_FILE_INVALID for a file that is not what it was when its reading began. */
+export function refuseChanged(name: string): never {
+  throw fileError(`${name} was written to while it was being read; write under another name, then rename`)
+}

@@ -6,9 +6,9 @@ import { Client, enterPassiveModeIPv4, enterPassiveModeIPv6, FTPError, type FTPC
 import { AppError } from '../../errors.ts'
 import type { FileTransport } from '../../feeds/manifest-file.ts'
 import type { EgressGuard } from '../../security/egress.ts'
-import { copyPrivately } from './file-copy.ts'
+import { copyPrivately, type RemoteFile } from './file-copy.ts'
 import type { FileDirectory, TransportOptions, VisitDirectory } from './file-directory.ts'
-import { assertFileBytes, fileError } from './file-directory.ts'
+import { fileError } from './file-directory.ts'
 import { takeSecret } from './secrets.ts'
 
 type FtpsTransport = Extract<FileTransport, { readonly kind: 'ftps' }>
@@ -93,16 +93,15 @@ function openRemote(client: Client, transport: FtpsTransport): FileDirectory {
       const found = listed.find((entry) => entry.name === name)
       if (found === undefined) throw new AppError('SOURCE_UNAVAILABLE', `${name} is not there any more`)
       if (!found.isFile) throw fileError(`${name} is not a plain file`)
-      assertFileBytes(name, found.size, maxBytes)
-      return fetch(client, name, maxBytes).catch(toFtpsError(transport))
+      return fetch(client, { name, bytes: found.size }, maxBytes).catch(toFtpsError(transport))
     },
   }
 }
 
-function fetch(client: Client, name: string, maxBytes: number): Promise<FileHandle> {
-  return copyPrivately(name, maxBytes, async (keep) => {
+function fetch(client: Client, file: RemoteFile, maxBytes: number): Promise<FileHandle> {
+  return copyPrivately(file, maxBytes, async (keep) => {
     const body = new PassThrough()
-    const sending = client.downloadTo(body, name).catch((error: unknown) => {
+    const sending = client.downloadTo(body, file.name).catch((error: unknown) => {
       body.destroy()
       throw error
     })

@@ -6,7 +6,7 @@ import { AppError } from '../../errors.ts'
 import type { FileTransport } from '../../feeds/manifest-file.ts'
 import { copyPrivately } from './file-copy.ts'
 import type { FileDirectory, TransportOptions, VisitDirectory } from './file-directory.ts'
-import { assertFileBytes, fileError } from './file-directory.ts'
+import { fileError, refuseChanged } from './file-directory.ts'
 import { takeSecret } from './secrets.ts'
 import type { Secrets } from './source.ts'
 
@@ -92,22 +92,23 @@ function openRemote(client: SftpClient, directory: string, transport: SftpTransp
   }
 }
 
-interface RemoteFile {
+interface Wanted {
   readonly directory: string
   readonly name: string
   readonly maxBytes: number
 }
 
-async function fetch(client: SftpClient, file: RemoteFile, transport: SftpTransport): Promise<FileHandle> {
-  const { directory, name, maxBytes } = file
+async function fetch(client: SftpClient, wanted: Wanted, transport: SftpTransport): Promise<FileHandle> {
+  const { directory, name, maxBytes } = wanted
   const remote = path.posix.join(directory, name)
   const kind = await client.exists(remote).catch(toSftpError(transport))
   if (kind === false) throw new AppError('SOURCE_UNAVAILABLE', `${name} is not there any more`)
   if (kind !== '-') throw fileError(`${name} is not a plain file`)
-  assertFileBytes(name, (await client.stat(remote).catch(toSftpError(transport))).size, maxBytes)
-  return copyPrivately(name, maxBytes, (keep) =>
-    keep(client.createReadStream(remote, { highWaterMark: READ_BYTES })),
-  ).catch(toSftpError(transport))
+  const before = await client.stat(remote).catch(toSftpError(transport))
+  return copyPrivately({ name, bytes: before.size }, maxBytes, async (keep) => {
+    await keep(client.createReadStream(remote, { highWaterMark: READ_BYTES }))
+    if ((await client.stat(remote)).modifyTime !== before.modifyTime) refuseChanged(name)
+  }).catch(toSftpError(transport))
 }
 
 /** The coded form of what the client threw. Its messages are not taken over. */

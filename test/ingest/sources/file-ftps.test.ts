@@ -6,15 +6,18 @@ import { rootCertificates } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { FileSourceManifest } from '../../../src/feeds/manifest-file.ts'
 import type { Source } from '../../../src/ingest/sources/source.ts'
-import { createEgressGuard } from '../../../src/security/egress.ts'
+import { createEgressGuard, type EgressGuard } from '../../../src/security/egress.ts'
 import { codeOf } from '../../support/coded-error.ts'
 import { isVsftpdInstalled, startFtpsServer, type FtpsServer } from '../../support/ftps-server.ts'
 import { listen } from '../../support/listen.ts'
 import { needService } from '../../support/services.ts'
 import { collect, collectReopening } from './collect.ts'
 import { openDrop } from './file-drop-folder.ts'
+import { testRemoteFaults } from './remote-faults.ts'
 
 type FtpsTransport = Extract<FileSourceManifest['transport'], { readonly kind: 'ftps' }>
+
+type Change = Partial<FileSourceManifest> & { readonly egress?: EgressGuard }
 
 const isMissing = !(await needService('vsftpd', isVsftpdInstalled))
 const [strangeAuthority = ''] = rootCertificates
@@ -42,7 +45,11 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
     writeFileSync(path.join(folder, `${name}.ok`), JSON.stringify({ rows: rows.length, sm3: hash('sm3', content) }))
   }
 
-  const open = (folder: string, change: Partial<FtpsTransport> = {}, egress = loopback): Source => {
+  const open = (
+    folder: string,
+    change: Partial<FtpsTransport> = {},
+    { egress = loopback, ...source }: Change = {},
+  ): Source => {
     const transport: FtpsTransport = {
       kind: 'ftps',
       host: 'localhost',
@@ -55,12 +62,12 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
     }
     const secrets = {
       dropPassword: server.password,
-      authority: server.certificate,
+      authority: server.authority,
       word: 'wrong',
       stranger: strangeAuthority,
     }
     const directory = folder.replace(server.directory, '') || '/'
-    return openDrop({ directory, transport, maxFileBytes: 1_000_000 }, { egress, secrets })
+    return openDrop({ directory, transport, maxFileBytes: 1_000_000, ...source }, { egress, secrets })
   }
 
   test('is read file by file, also when every page is read by a process of its own', async () => {
@@ -75,6 +82,8 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
     write(folder, 'a.csv', csv)
     expect((await collect(open(folder, { host: '127.0.0.1' }))).values).toEqual(rows)
   })
+
+  testRemoteFaults({ makeFolder, open })
 
   test('links and folders in place of a file, and files that are too large, are refused', async () => {
     const [link, nested, large] = [makeFolder(), makeFolder(), makeFolder()]
@@ -100,7 +109,7 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
 
   test('a certificate for another name is refused', async () => {
     const named = createEgressGuard(['loopback'], async () => ['127.0.0.1'])
-    expect(await codeOf(() => collect(open('', { host: 'files.invalid' }, named)))).toBe('SOURCE_REFUSED')
+    expect(await codeOf(() => collect(open('', { host: 'files.invalid' }, { egress: named })))).toBe('SOURCE_REFUSED')
   })
 
   test('neither the server nor the data port is connected to outside of the allow list', async () => {
@@ -108,8 +117,8 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
     write(folder, 'a.csv', csv)
     const both = createEgressGuard([`127.0.0.1:${server.port},${server.dataPort}`, 'loopback'])
     const none = createEgressGuard(['10.0.0.0/8'])
-    expect((await collect(open(folder, {}, both))).values).toEqual(rows)
-    expect(await codeOf(() => collect(open(folder, {}, none)))).toBe('EGRESS_FORBIDDEN')
+    expect((await collect(open(folder, {}, { egress: both }))).values).toEqual(rows)
+    expect(await codeOf(() => collect(open(folder, {}, { egress: none })))).toBe('EGRESS_FORBIDDEN')
     const asked: number[] = []
     const onlyControl = {
       ...loopback,
@@ -118,7 +127,7 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
         return port === server.port ? loopback.resolve(host, port) : none.resolve('127.0.0.1', port)
       },
     }
-    expect(await codeOf(() => collect(open(folder, {}, onlyControl)))).toBe('EGRESS_FORBIDDEN')
+    expect(await codeOf(() => collect(open(folder, {}, { egress: onlyControl })))).toBe('EGRESS_FORBIDDEN')
     expect(asked).toEqual([server.port, server.dataPort])
   })
 
