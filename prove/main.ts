@@ -1,4 +1,5 @@
 import { proveCursors } from './cursors.ts'
+import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
@@ -8,6 +9,7 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
+  hostile: () => proveHostile({ share: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   taint: () => proveTaint({ canaries: 2000 }),

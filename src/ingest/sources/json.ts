@@ -1,19 +1,23 @@
 // Deeper values make JSON.stringify and recursive validators overflow the stack; no department nests records beyond 10.
 const MAX_DEPTH = 32
 
+// 500,000 members of one object take V8 a second and 130 MB; no table has 1,000 columns.
+const MOST_MEMBERS = 10_000
+
 // JSON.parse with a reviver is several times slower, so it runs only where a number may be too long for a double.
 const longInteger = /[[:,]\s*-?\d{16}/
 
 /**
  * Parses JSON (RFC 8259) that others wrote. Integers beyond 2^53 come as strings with every digit. What is nested deeper
- * than 32 levels, and an object that has a name twice, becomes an empty array, which no field accepts, so the row that holds it
- * is rejected and its neighbours are not. Throws SyntaxError, whose message may quote the text: never pass it on.
+ * than 32 levels, and an object that has a name twice or more than 10,000 names, becomes an empty array, which no field accepts,
+ * so the row that holds it is rejected and its neighbours are not. Throws SyntaxError, whose message may quote the text: never pass it on.
  */
 export function parseJson(text: string): unknown {
-  const { shallow, members } = pruneDeep(text)
+  const { shallow, members, isWide } = pruneDeep(text)
+  if (isWide) return parseExact(emptyFaulty(shallow))
   const value = parseExact(shallow)
   // JSON.parse keeps the last of two values in silence, so there are fewer members than the text has.
-  return countMembers(value) === members ? value : parseExact(emptyRepeated(shallow))
+  return countMembers(value) === members ? value : parseExact(emptyFaulty(shallow))
 }
 
 function parseExact(text: string): unknown {
@@ -34,37 +38,43 @@ function countMembers(value: unknown): number {
 }
 
 /**
- * The text as it is unless something lies too deep, and how many members its objects have. Brackets, colons and quotes are all
- * that decides.
+ * The text as it is unless something lies too deep, how many members its objects have, and whether one of them has too
+ * many. Brackets, colons and quotes are all that decides.
  */
-function pruneDeep(text: string): { readonly shallow: string; readonly members: number } {
+function pruneDeep(text: string): { readonly shallow: string; readonly members: number; readonly isWide: boolean } {
   const pieces: string[] = []
   let depth = 0
   let members = 0
+  let isWide = false
   let keptFrom = 0
+  const ownMembers = new Uint32Array(MAX_DEPTH + 1)
   for (let at = 0; at < text.length; at++) {
     const sign = text.charCodeAt(at)
     if (sign === QUOTE) at = endOfString(text, at)
-    else if (sign === COLON) members += depth <= MAX_DEPTH ? 1 : 0
-    else if (sign === OPEN_BRACE || sign === OPEN_BRACKET) {
+    else if (sign === COLON && depth <= MAX_DEPTH) {
+      members++
+      ownMembers[depth] = (ownMembers[depth] ?? 0) + 1
+      isWide ||= (ownMembers[depth] ?? 0) > MOST_MEMBERS
+    } else if (sign === OPEN_BRACE || sign === OPEN_BRACKET) {
       depth++
+      ownMembers[depth] = 0
       if (depth === MAX_DEPTH + 1) pieces.push(text.slice(keptFrom, at), '[]')
     } else if (sign === CLOSE_BRACE || sign === CLOSE_BRACKET) {
       depth--
       if (depth === MAX_DEPTH) keptFrom = at + 1
     }
   }
-  if (pieces.length === 0) return { shallow: text, members }
-  return { shallow: depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom), members }
+  if (pieces.length === 0) return { shallow: text, members, isWide }
+  return { shallow: depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom), members, isWide }
 }
 
 const nameEnd = /\s*:/y
 
 /** An object that is open while the text is gone through; null for an array. */
-type Frame = { readonly start: number; readonly names: Set<string>; isRepeated: boolean } | null
+type Frame = { readonly start: number; readonly names: Set<string>; isFaulty: boolean } | null
 
-/** The text of valid JSON with an empty array for each object that has a name twice. */
-function emptyRepeated(text: string): string {
+/** The text of JSON with an empty array for each object that has a name twice or too many. Throws SyntaxError. */
+function emptyFaulty(text: string): string {
   const open: Frame[] = []
   const spans: (readonly [start: number, end: number])[] = []
   for (let at = 0; at < text.length; at++) {
@@ -73,11 +83,11 @@ function emptyRepeated(text: string): string {
       const end = endOfString(text, at)
       noteName(open.at(-1) ?? null, text, at, end)
       at = end
-    } else if (sign === OPEN_BRACE) open.push({ start: at, names: new Set(), isRepeated: false })
+    } else if (sign === OPEN_BRACE) open.push({ start: at, names: new Set(), isFaulty: false })
     else if (sign === OPEN_BRACKET) open.push(null)
     else if (sign === CLOSE_BRACE || sign === CLOSE_BRACKET) {
       const frame = open.pop() ?? null
-      if (frame?.isRepeated !== true) continue
+      if (frame?.isFaulty !== true) continue
       while ((spans.at(-1)?.[0] ?? -1) > frame.start) spans.pop()
       spans.push([frame.start, at + 1])
     }
@@ -87,10 +97,10 @@ function emptyRepeated(text: string): string {
 
 function noteName(frame: Frame, text: string, start: number, end: number): void {
   nameEnd.lastIndex = end + 1
-  if (frame === null || !nameEnd.test(text)) return
+  if (frame === null || frame.isFaulty || !nameEnd.test(text)) return
   // Two spellings of one name, "a" and "\u0061", are one name.
   const name = String(JSON.parse(text.slice(start, end + 1)))
-  if (frame.names.has(name)) frame.isRepeated = true
+  frame.isFaulty = frame.names.has(name) || frame.names.size === MOST_MEMBERS
   frame.names.add(name)
 }
 

@@ -62,6 +62,16 @@ test('any repeated name is found, wherever it stands', () => {
   )
 })
 
+test('an object of more than 10,000 names is cut out and its neighbours stay', () => {
+  const wide = (names: number): string => `{${Array.from({ length: names }, (_, n) => `"n${n}":{"a":1}`).join(',')}}`
+  expect(parseJson(`{"rows":[{"id":1},${wide(10_001)},{"id":2}]}`)).toEqual({ rows: [{ id: 1 }, [], { id: 2 }] })
+  expect(parseJson(wide(10_000))).toEqual(JSON.parse(wide(10_000)))
+  // As many names, but of many objects.
+  const page = `[${Array.from({ length: 4000 }, () => '{"a":1,"b":2,"c":3}').join(',')}]`
+  expect(parseJson(page)).toEqual(JSON.parse(page))
+  expect(() => parseJson(`{"rows":[${wide(10_001)}`)).toThrow(SyntaxError)
+})
+
 test('hundreds of thousands of repeated names are cut out within a second', () => {
   const text = `[${Array(100_000).fill('{"a":1,"a":{"b":2,"b":3}}').join(',')}]`
   const begun = process.threadCpuUsage().user

@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest'
+import { proveHostile } from '../prove/hostile.ts'
+
+test(
+  'hostile inputs come to their coded end, in bounded memory, and hurt no other source',
+  { timeout: 60_000 },
+  async () => {
+    const verdict = await proveHostile({ share: 4 })
+    expect(verdict.failed).toEqual([])
+    expect(verdict.inputs).toBeGreaterThan(8)
+  },
+)
