@@ -49,7 +49,7 @@ const describeOutcome = (outcome: Outcome): string =>
   outcome.kind === 'rejection' ? `a rejection by ${outcome.rules.join(', ')}` : `a ${outcome.kind}`
 
 /** Where the rows of a manifest's own tests become something else than they should; none: all pass. */
-export function findTestFaults(manifest: Manifest, dataset: Dataset): readonly ManifestFault[] {
+function findTestFaults(manifest: Manifest, dataset: Dataset): readonly ManifestFault[] {
   const judge = createJudge(manifest, dataset)
   return (manifest.tests ?? []).flatMap(({ row, expect }, place) => {
     const at = `/tests/${place}/expect`
