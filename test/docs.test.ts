@@ -173,7 +173,26 @@ describe('sources.md', () => {
     expect(kinds.length).toBeGreaterThan(20)
     expect(kinds.filter((kind) => kind !== 'http' && !named.includes(`\`${kind}\``))).toEqual([])
   })
+
+  it('names every setting of a file source and every choice it has', () => {
+    const { $defs } = JSON.parse(schema) as { readonly $defs: Readonly<Record<string, unknown>> }
+    const words = wordsOf([$defs['fileSource'], $defs['fileFormat']]).filter((word) => /^[\w-]+$/.test(word))
+    const [, section = ''] = /\n## file\n([\s\S]*?)\n## /.exec(read('docs/sources.md')) ?? []
+    expect(words.length).toBeGreaterThan(25)
+    expect(words.filter((word) => !new RegExp(`\`[^\`]*\\b${word}\\b`).test(section))).toEqual([])
+  })
 })
+
+/** The names of the members that a part of a JSON Schema allows, and the texts they can be. */
+function wordsOf(part: unknown): readonly string[] {
+  if (typeof part !== 'object' || part === null) return []
+  return Object.entries(part).flatMap(([name, value]: [string, unknown]) => {
+    if (name === 'const' || name === 'enum') return [value].flat().filter((text) => typeof text === 'string')
+    return name === 'properties' && typeof value === 'object'
+      ? [...Object.keys(value ?? {}), ...wordsOf(Object.values(value ?? {}))]
+      : wordsOf(value)
+  })
+}
 
 describe('the two READMEs', () => {
   const [english, chinese] = [read('README.md'), read('README.zh-CN.md')]
