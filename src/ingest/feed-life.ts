@@ -20,6 +20,7 @@ import { listEndpoints } from '../store/endpoints.ts'
 import { listVersions, moveVersion, stopRunsOfFeed, type FeedVersion, type Signatures } from '../store/feed-versions.ts'
 import { lockFeed, setFeedSecrets, setFeedState, setLiveManifest, type Feed } from '../store/feeds.ts'
 import { listValidItems } from '../store/service-items.ts'
+import { requestRunOfBatches } from '../store/waiting-batches.ts'
 import { openSecrets, unregisteredPlaces } from './feed-source.ts'
 import { describeTestFaults } from './manifest-tests.ts'
 import { datasetOf } from './preview.ts'
@@ -160,7 +161,9 @@ export async function moveFeed(
     await effects[action]?.(move, versions)
     await moveVersion(query, version, step.to, signaturesAfter(step, version, account), reason)
     const after = await listVersions(query, feed.feedId)
-    await setFeedState(query, feed.feedId, feedStateOf(after.map(({ state }) => state)))
+    const state = feedStateOf(after.map((one) => one.state))
+    await setFeedState(query, feed.feedId, state)
+    if (state === 'active') await requestRunOfBatches({ query, audit }, feed, actorOf(account))
     const chosen = step.needs.includes('disposition') ? disposition : null
     if (chosen !== null) await chooseDisposition(query, feed.feedId, chosen)
     await audit({

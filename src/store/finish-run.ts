@@ -6,10 +6,11 @@ import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
 import { assertNotShrunk, forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
-import { hasChunks, lockBatches } from './push-batches.ts'
+import { lockBatches } from './push-batches.ts'
 import { readReconciliation } from './reconciliation.ts'
 import { countRemoved, removeUnseen } from './records.ts'
-import { endRun, postponeRun, readDrift, requestRun, setRunAside, type Postponement, type RunLease } from './runs.ts'
+import { endRun, postponeRun, readDrift, setRunAside, type Postponement, type RunLease } from './runs.ts'
+import { requestRunOfBatches } from './waiting-batches.ts'
 
 type Fact = Pick<AuditEvent, 'actor' | 'outcome' | 'feed' | 'dataset' | 'object'>
 
@@ -30,6 +31,7 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
   await database.transaction(async (transaction) => {
     const { query, audit } = transaction
     const fact = factOf(feed, lease, 'ok')
+    // A batch that is accepted from here on finds this run ended and asks for its own.
     if (isPosted(feed)) await lockBatches(query, feed.feedId)
     const guardRatio = guardRatioOf(feed)
     if (guardRatio !== null) {
@@ -42,21 +44,12 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
     await audit({ ...fact, type: 'run.finished' })
     await clearAlert(query, feed.feedId, 'feed-stale')
     await certify(transaction, feed, lease)
-    if (isPosted(feed)) await readOn(transaction, feed)
+    // What was accepted behind the last page counted on this run.
+    if (isPosted(feed)) await requestRunOfBatches(transaction, feed, fact.actor)
   })
 }
 
 const isPosted = ({ manifest }: Feed): boolean => manifest.source.kind === 'push'
-
-/**
- * A batch that was accepted while this run was alive counts on it, but may have come behind its last page: the next run reads it.
- * The caller holds the lock of the batches, so a later one finds this run ended and asks for its own.
- */
-async function readOn({ query, audit }: Transaction, feed: Feed): Promise<void> {
-  if (!(await hasChunks(query, feed.feedId))) return
-  const { runId } = await requestRun(query, feed.feedId)
-  await audit({ ...factOf(feed, { runId, epoch: 0 }, 'ok'), type: 'run.requested' })
-}
 
 /** A run this long is judged by the share of its rows. */
 const LEAST_ROWS = 100

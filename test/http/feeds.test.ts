@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findFeed } from '../../src/store/feeds.ts'
+import { insertBatch } from '../../src/store/push-batches.ts'
 import { requestRun } from '../../src/store/runs.ts'
 import { registerFeed } from '../support/ledger.ts'
 import { catalogueEntry, legalBasis, type Answer, type Office } from '../support/office.ts'
@@ -239,6 +240,17 @@ describe('the way to active', () => {
     await expect(requestRun(installation.database.query, feed.feedId)).rejects.toMatchObject({ code: 'FEED_STATE' })
     expect((await office.engineer.post(at(code, '/moves'), { action: 'resume' })).body.state).toBe('active')
     expect((await requestRun(installation.database.query, feed.feedId)).fresh).toBe(true)
+  })
+
+  test('a batch that came before it was suspended gets its run when it is resumed', async () => {
+    const feed = await findFeed(installation.database.query, code)
+    const alive = `select from gridbridge.run where feed_id = ${feed.feedId} and state = 'pending'`
+    await office.officer.post(at(code, '/moves'), { action: 'suspend', reason: '应急处置' })
+    const batch = { batchNo: 'B-1', digest: '', rows: 1, chunks: [Buffer.from('sealed')] }
+    await insertBatch(installation.database.query, feed.feedId, batch)
+    expect(await installation.asOwner(alive)).toHaveLength(0)
+    await office.engineer.post(at(code, '/moves'), { action: 'resume' })
+    expect(await installation.asOwner(alive)).toHaveLength(1)
   })
 })
 
