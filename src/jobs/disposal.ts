@@ -11,6 +11,7 @@ import {
   takeDueDisposition,
   type DueDisposition,
 } from '../store/dispositions.ts'
+import { repeat } from './repeat.ts'
 
 /** Rows of one transaction: some tens of milliseconds, so that neither a lock nor the change feed waits for long. */
 const PAGE = 2000
@@ -87,20 +88,8 @@ export function startDisposal(
   onError: (error: unknown) => void,
   everyMs = EVERY_MS,
 ): () => Promise<void> {
-  const stopping = new AbortController()
-  const isStopped = (): boolean => stopping.signal.aborted
-  const pass = async (): Promise<void> => {
+  const pass = async (isStopped: () => boolean): Promise<void> => {
     while (!isStopped() && (await disposeNext(database))) await wait(1)
   }
-  const repeat = async (): Promise<void> => {
-    while (!isStopped()) {
-      await pass().catch(onError)
-      await wait(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined)
-    }
-  }
-  const running = repeat()
-  return async () => {
-    stopping.abort()
-    await running
-  }
+  return repeat(pass, { everyMs, onError })
 }

@@ -3,6 +3,7 @@ import type { Database } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
+import { repeat } from './repeat.ts'
 
 export interface HouseRules {
   /** Days after which a refused row that nobody corrected is removed. */
@@ -49,12 +50,5 @@ export function startHousekeeping(
   onError: (error: unknown) => void,
   everyMs = EVERY_MS,
 ): () => Promise<void> {
-  let pass: Promise<void> = keepHouse(database, rules).catch(onError)
-  const timer = setInterval(() => {
-    pass = pass.then(() => keepHouse(database, rules)).catch(onError)
-  }, everyMs)
-  return async () => {
-    clearInterval(timer)
-    await pass
-  }
+  return repeat(() => keepHouse(database, rules), { everyMs, onError })
 }

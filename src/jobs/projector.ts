@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { projectPersons, type PersonMerge } from '../ingest/project-persons.ts'
 import { isAnyRunAlive } from '../store/runs.ts'
+import { repeat } from './repeat.ts'
 
 /** How long a change waits at most until its person is merged, while nothing else is to be done. */
 const EVERY_MS = 1000
@@ -26,17 +27,5 @@ export function startProjector(
   onError: (error: unknown) => void,
   everyMs = EVERY_MS,
 ): () => Promise<void> {
-  const stopping = new AbortController()
-  const isStopped = (): boolean => stopping.signal.aborted
-  const pass = async (): Promise<void> => {
-    while (!isStopped()) {
-      await mergeDue(context, isStopped).catch(onError)
-      await wait(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined)
-    }
-  }
-  const running = pass()
-  return async () => {
-    stopping.abort()
-    await running
-  }
+  return repeat((isStopped) => mergeDue(context, isStopped), { everyMs, onError })
 }

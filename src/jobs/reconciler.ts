@@ -2,6 +2,7 @@ import type { Database } from '../store/database.ts'
 import { listIdleSubscriptions } from '../store/deliveries.ts'
 import { listIdleRuns } from '../store/runs.ts'
 import type { JobQueues } from './queues.ts'
+import { repeat } from './repeat.ts'
 
 /** How long what fell out of the queue waits at most, besides its lease. Two small index reads. */
 const EVERY_MS = 3000
@@ -22,15 +23,5 @@ export function startReconciler(
   onError: (error: unknown) => void,
   everyMs = EVERY_MS,
 ): () => Promise<void> {
-  let stopped = false
-  let pass: Promise<unknown> = Promise.resolve()
-  const timer = setInterval(() => {
-    if (stopped) return
-    pass = pass.then(() => reconcile(database, queues)).catch(onError)
-  }, everyMs)
-  return async () => {
-    stopped = true
-    clearInterval(timer)
-    await pass
-  }
+  return repeat(() => reconcile(database, queues), { everyMs, onError })
 }

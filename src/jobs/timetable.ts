@@ -3,6 +3,7 @@ import type { Database } from '../store/database.ts'
 import { requestRun } from '../store/runs.ts'
 import { claimFire, forgetOldFires, insertSlot, listSchedules, lockFreeSlot, type LastSlot } from '../store/slots.ts'
 import type { JobQueues } from './queues.ts'
+import { repeat } from './repeat.ts'
 
 export interface Timetable {
   readonly stop: () => Promise<void>
@@ -89,14 +90,10 @@ export function startTimetable(database: Database, queues: JobQueues, onError: (
     entries = await refreshEntries(entries, await listSchedules(database.query), fire)
     await forgetOldFires(database.query)
   }
-  let refreshing: Promise<void> = refresh().catch(onError)
-  const timer = setInterval(() => {
-    refreshing = refreshing.then(refresh).catch(onError)
-  }, REFRESH_MS)
+  const stopRefreshing = repeat(refresh, { everyMs: REFRESH_MS, onError })
   return {
     stop: async () => {
-      clearInterval(timer)
-      await refreshing
+      await stopRefreshing()
       for (const { task } of entries) await task.destroy()
     },
   }
