@@ -15,6 +15,9 @@ export function numberSpaceOf(type: unknown): string {
   return typeof type === 'string' ? type : ''
 }
 
+/** A citizen number begins with the digit of its region, 1 to 7; none of `otherForms` does. */
+const CITIZEN_START = /^[1-7]/
+
 /** Numbers that departments file under 111 though their form tells another certificate. */
 const otherForms: readonly { readonly form: RegExp; readonly type: string }[] = [
   { form: /^8[123]0000\d{11}[\dX]$/, type: 'HMT_RP' },
@@ -38,6 +41,7 @@ export function settleCertificate(dataset: Dataset, fields: Record<string, unkno
     warn(findings, 'DQ-014')
     return
   }
+  if (CITIZEN_START.test(given)) return
   const other = otherForms.find((entry) => entry.form.test(given))
   if (other === undefined) return
   fields[type] = other.type

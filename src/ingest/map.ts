@@ -1,76 +1,42 @@
-import { AppError } from '../errors.ts'
 import { isObject } from '../feeds/code-tables.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { RECORD_ID } from '../feeds/manifest-rules.ts'
-import type { Manifest, Mapping } from '../feeds/manifest-types.ts'
+import type { Manifest } from '../feeds/manifest-types.ts'
 import type { Fields, Operation, RawRecord, SourceRow } from '../record.ts'
 import { createFieldsBuilder } from './build-fields.ts'
 import { settleCertificate } from './certificate.ts'
-import { createCodeLookup, createConvert, isPrimitive, type Convert } from './convert.ts'
-import { createNormaliser, type Findings } from './normalise.ts'
-import { createFieldWatch, parsePointer, readPath, type Path } from './source-fields.ts'
-import { createTimeReader } from './source-time.ts'
+import { isPrimitive } from './convert.ts'
+import { noFindings, type Findings } from './normalise.ts'
+import { createField, type Field } from './read-field.ts'
+import { createRowReader } from './row-reader.ts'
+import { createFieldWatch, knownFields } from './source-fields.ts'
+import { createTimeReader, timePointer } from './source-time.ts'
 
-type SourceObject = Readonly<Record<string, unknown>>
-
-/** One property and everything needed to fill it, worked out once per manifest. */
-interface Step {
-  readonly name: string
-  readonly path: Path
-  readonly constant: unknown
-  readonly codes: ReadonlyMap<string, unknown> | null
-  readonly convert: Convert | null
-  readonly normalise: ReturnType<typeof createNormaliser>
+function createIdField(manifest: Manifest, dataset: Dataset): Field {
+  return createField({ to: `/${RECORD_ID}`, from: manifest.record.id, type: 'string' }, dataset)
 }
 
-function createStep(mapping: Mapping, dataset: Dataset): Step {
-  const property = dataset.properties.find((candidate) => `/${candidate.name}` === mapping.to)
-  if (property === undefined) {
-    const detail = `/map: given ${mapping.to}, wanted a property of ${dataset.name}; parse the manifest first`
-    throw new AppError('MANIFEST_INVALID', detail)
-  }
-  return {
-    name: property.name,
-    path: parsePointer(mapping.from ?? ''),
-    constant: mapping.constant,
-    codes: createCodeLookup(mapping),
-    convert: createConvert(mapping),
-    normalise: createNormaliser(property),
-  }
-}
-
-function createIdStep(manifest: Manifest, dataset: Dataset): Step {
-  return createStep({ to: `/${RECORD_ID}`, from: manifest.record.id, type: 'string' }, dataset)
-}
-
-/** The value of one property, or undefined where the row has none. */
-function readValue(step: Step, row: SourceObject, findings: Findings): unknown {
-  if (step.constant !== undefined) return step.constant
-  const given = readPath(row, step.path)
-  if (given === undefined || given === null) return undefined
-  if (step.codes !== null && isPrimitive(given)) {
-    const code = step.codes.get(String(given).trim())
-    if (code !== undefined) return code
-  }
-  const value = step.convert === null ? given : step.convert(given)
-  return typeof value === 'string' ? step.normalise(value, findings) : value
-}
-
+/** Turns the values given for `fields`, in their order, into a record. Takes the array over. */
 function createFieldsReader(
-  steps: readonly Step[],
-): (row: SourceObject, findings: Findings) => Record<string, unknown> {
-  const build = createFieldsBuilder(steps.map((step) => step.name))
-  return (row, findings) => build(steps.map((step) => readValue(step, row, findings)))
+  fields: readonly Field[],
+): (given: unknown[], findings: Findings) => Record<string, unknown> {
+  const build = createFieldsBuilder(fields.map((field) => field.name))
+  return (given, findings) => {
+    for (let place = 0; place < fields.length; place++) {
+      const field = fields[place]
+      const value = given[place]
+      if (field === undefined) continue
+      if (value !== undefined && value !== null) given[place] = field.read(value, findings)
+      else given[place] = field.constant
+    }
+    return build(given)
+  }
 }
 
-function createDeleteTest({ deletes }: Manifest): (row: SourceObject) => boolean {
+function createDeleteTest({ deletes }: Manifest): (flag: unknown) => boolean {
   if (deletes.kind !== 'flag') return () => false
-  const path = parsePointer(deletes.pointer)
   const values = new Set(deletes.values.map(String))
-  return (row) => {
-    const flag = readPath(row, path)
-    return isPrimitive(flag) && values.has(String(flag).trim())
-  }
+  return (flag) => isPrimitive(flag) && values.has(String(flag).trim())
 }
 
 type Unstaged = Omit<RawRecord, keyof RawRecord & symbol>
@@ -94,23 +60,29 @@ function toRaw(
  * Throws AppError MANIFEST_INVALID for a manifest that was not parsed against this dataset.
  */
 export function compileMapping(manifest: Manifest, dataset: Dataset): (row: SourceRow) => RawRecord {
-  const idStep = createIdStep(manifest, dataset)
-  const readId = createFieldsReader([idStep])
-  const readAll = createFieldsReader([idStep, ...manifest.map.map((mapping) => createStep(mapping, dataset))])
-  const isDeleted = createDeleteTest(manifest)
+  const idField = createIdField(manifest, dataset)
+  const fields = [idField, ...manifest.map.map((mapping) => createField(mapping, dataset))]
+  const flagPointer = manifest.deletes.kind === 'flag' ? manifest.deletes.pointer : null
+  const pointers = [...fields.map(({ pointer }) => pointer), timePointer(manifest), flagPointer]
+  const known = knownFields(manifest)
+  const readRow = createRowReader(pointers, known)
+  const readId = createFieldsReader([idField])
+  const readAll = createFieldsReader(fields)
+  const isDelete = createDeleteTest(manifest)
   const readTime = createTimeReader(manifest)
-  const watchFields = createFieldWatch(manifest)
+  const watchFields = createFieldWatch(known)
   return (row) => {
-    const findings: Findings = { warnings: [], faults: [] }
+    const findings = noFindings()
     const { value } = row
     if (!isObject(value)) {
       findings.faults.push({ rule: 'DQ-005', field: null })
       return toRaw(row, 'upsert', {}, null, findings)
     }
-    if (isDeleted(value)) return toRaw(row, 'delete', readId(value, findings), null, findings)
-    const fields = readAll(value, findings)
-    settleCertificate(dataset, fields, findings)
-    watchFields(value, findings)
-    return toRaw(row, 'upsert', fields, readTime(value), findings)
+    const { given, others } = readRow(value)
+    if (isDelete(given[fields.length + 1])) return toRaw(row, 'delete', readId(given, findings), null, findings)
+    const read = readAll(given, findings)
+    settleCertificate(dataset, read, findings)
+    watchFields(value, others, findings)
+    return toRaw(row, 'upsert', read, readTime(given[fields.length]), findings)
   }
 }

@@ -10,6 +10,8 @@ export interface Findings {
   readonly faults: Reason[]
 }
 
+export const noFindings = (): Findings => ({ warnings: [], faults: [] })
+
 export function warn(findings: Findings, rule: string): void {
   if (!findings.warnings.includes(rule)) findings.warnings.push(rule)
 }
@@ -21,6 +23,11 @@ const DATE_PLACEHOLDERS = new Set(['0000-00-00', '1900-01-01', '3000-01-01', '99
 
 /** Outside printable ASCII without the space and the common Han characters something may need care; inside nothing does. */
 const UNCOMMON = /[^\u0021-\u007e\u4e00-\u9fff]/
+/** The same, but the middle dot and Chinese punctuation mean no care where nothing is folded. */
+const UNCOMMON_IN_NAME = /[^\u0021-\u007e\u00b7\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]/
+/** The same as the first, and what `folds` below changes. */
+const UNCOMMON_OR_QUOTE = /[^\u0021-\u0026\u0028-\u007e\u4e00-\u9fff]/
+const UNCOMMON_QUOTE_OR_LOWER = /[^\u0021-\u0026\u0028-\u0060\u007b-\u007e\u4e00-\u9fff]/
 const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2060\ufeff]/g
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
@@ -31,6 +38,14 @@ const PRIVATE_USE = /[\ue000-\uf8ff]|[\u{f0000}-\u{10ffff}]/u
 const COUNTRY_MOBILE = /^(?:\+?86|0086)?(1[3-9]\d{9})$/
 
 type Fold = Format['normalise']
+
+/** True for texts that normalising leaves as they are, by one quick look: nine of ten values. */
+const isPlain: Readonly<Record<Fold, (value: string) => boolean>> = {
+  none: (value) => !UNCOMMON_IN_NAME.test(value),
+  exact: (value) => !UNCOMMON_OR_QUOTE.test(value),
+  upper: (value) => !UNCOMMON_QUOTE_OR_LOWER.test(value),
+  phone: isMobile,
+}
 
 const dropQuote = (value: string): string => (value.startsWith("'") ? value.slice(1) : value)
 
@@ -92,9 +107,11 @@ function cleanFreeText(value: string, findings: Findings): string | undefined {
 export function createNormaliser(property: Property): (raw: string, findings: Findings) => string | undefined {
   const fold = findFormat(property.format)?.normalise ?? 'none'
   const finish = folds[fold]
+  const isQuick = isPlain[fold]
   const isDate = property.format === 'date'
   return (raw, findings) => {
     if (raw === '') return undefined
+    if (!property.text && isQuick(raw) && !isPlaceholder(raw, isDate)) return raw
     const plain = UNCOMMON.test(raw) ? unifyUncommon(raw, property, fold, findings) : raw
     if (plain === null) return undefined
     if (isPlaceholder(plain, isDate)) {

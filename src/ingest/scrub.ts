@@ -8,7 +8,11 @@ const MOBILE = /1[3-9]\d{9}/
 /** From 15 digits on: citizen numbers of both generations (15, 18) and bank cards (16 to 19), or a run that may hold one. */
 const PERSONAL_DIGITS = 15
 
+/** Digits of a mobile number, the shortest of all: a house number need not be looked at. */
+const LEAST_DIGITS = 11
+
 function isPersonal(run: string): boolean {
+  if (run.length < LEAST_DIGITS) return false
   const digits = run.normalize('NFKC').replace(SEPARATOR, '')
   return digits.length >= PERSONAL_DIGITS || MOBILE.test(digits)
 }

@@ -12,13 +12,12 @@ export function parsePointer(pointer: string): Path {
   return tokens.map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-/** The value at the path, or undefined. */
+/** The value at the path, or undefined. Own members only: a row without `constructor` has no value there. */
 export function readPath(row: Readonly<Record<string, unknown>>, path: Path): unknown {
-  const [first = ''] = path
-  let value: unknown = row[first]
-  for (let index = 1; index < path.length; index++) {
-    if (!isContainer(value)) return undefined
-    value = value[path[index] ?? '']
+  let value: unknown = row
+  for (const token of path) {
+    if (!isContainer(value) || !Object.hasOwn(value, token)) return undefined
+    value = value[token]
   }
   return value
 }
@@ -28,7 +27,7 @@ function isContainer(value: unknown): value is Readonly<Record<string, unknown>>
 }
 
 /** The fields a manifest names, as a tree: null where the value itself is used. */
-interface KnownFields {
+export interface KnownFields {
   readonly children: ReadonlyMap<string, KnownFields | null>
 }
 
@@ -39,6 +38,11 @@ function growTree(paths: readonly Path[]): KnownFields {
     return [key, isValue ? null : growTree(group.map((path) => path.slice(1)))] as const
   })
   return { children: new Map(children) }
+}
+
+/** The fields a manifest names for whatever reason. */
+export function knownFields(manifest: Manifest): KnownFields {
+  return growTree(namedPointers(manifest).map(parsePointer))
 }
 
 function keyOf(paging: Paging): string | undefined {
@@ -71,36 +75,38 @@ function createDenial(): (key: string) => boolean {
 
 const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
-/** Calls `found` with the name and the value of each field of a row that the manifest does not name. */
-export function createUnknownLister(
-  manifest: Manifest,
-): (row: Readonly<Record<string, unknown>>, found: (key: string, value: unknown) => void) => void {
-  const tree = growTree(namedPointers(manifest).map(parsePointer))
-  const look = (
-    row: Readonly<Record<string, unknown>>,
-    known: KnownFields,
-    found: (key: string, value: unknown) => void,
-  ): void => {
-    for (const key of Object.keys(row)) {
-      const inner = known.children.get(key)
-      if (inner === null) continue
-      const value = row[key]
-      if (inner === undefined) found(key, value)
-      else if (isObject(value)) look(value, inner, found)
-    }
+type SourceObject = Readonly<Record<string, unknown>>
+type Found = (key: string, value: unknown) => void
+
+/** Calls `found` with the name and the value of each of the keys that is not known, and of those inside the known ones. */
+function listUnknown(row: SourceObject, keys: readonly string[], { children }: KnownFields, found: Found): void {
+  for (const key of keys) {
+    const inner = children.get(key)
+    if (inner === null) continue
+    const value = row[key]
+    if (inner === undefined) found(key, value)
+    else if (isObject(value)) listUnknown(value, Object.keys(value), inner, found)
   }
-  return (row, found) => look(row, tree, found)
+}
+
+/** Calls `found` with the name and the value of each field of a row that the manifest does not name. */
+export function createUnknownLister(manifest: Manifest): (row: SourceObject, found: Found) => void {
+  const known = knownFields(manifest)
+  return (row, found) => listUnknown(row, Object.keys(row), known, found)
 }
 
 /**
- * Looks over the fields of a row that the manifest does not name: DQ-002 where there is one, DQ-091 where one of the
+ * Looks over those fields of a row under `keys` that are not known: DQ-002 where there is one, DQ-091 where one of the
  * deny list arrives filled. They are never read further, so they are dropped either way.
  */
 export function createFieldWatch(
-  manifest: Manifest,
-): (row: Readonly<Record<string, unknown>>, findings: Findings) => void {
-  const listUnknown = createUnknownLister(manifest)
+  known: KnownFields,
+): (row: SourceObject, keys: readonly string[], findings: Findings) => void {
   const isDenied = createDenial()
-  return (row, findings) =>
-    listUnknown(row, (key, value) => warn(findings, isFilled(value) && isDenied(key) ? 'DQ-091' : 'DQ-002'))
+  return (row, keys, findings) => {
+    if (keys.length === 0) return
+    listUnknown(row, keys, known, (key, value) =>
+      warn(findings, isFilled(value) && isDenied(key) ? 'DQ-091' : 'DQ-002'),
+    )
+  }
 }

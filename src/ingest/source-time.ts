@@ -1,10 +1,11 @@
 import { changeColumn } from '../feeds/manifest-sql-rules.ts'
 import type { Manifest } from '../feeds/manifest-types.ts'
-import { parsePointer, readPath } from './source-fields.ts'
 import { clockOf } from './sources/http-time.ts'
 
 /** RFC 3339, or the same without an offset: department systems then mean China Standard Time. */
 const WRITTEN = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})?$/
+/** What Date.parse reads as it stands: 0.2 instead of 0.35 µs. */
+const PLAIN = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?(?:Z|[+-]\d{2}:\d{2})$/
 const CHINA = '+08:00'
 /** A clock of a department may run ahead a little; a time further off is no time, or its row would be the newest for ever. */
 const MOST_AHEAD_MS = 24 * 60 * 60 * 1000
@@ -12,6 +13,7 @@ const MOST_AHEAD_MS = 24 * 60 * 60 * 1000
 function parseTime(value: unknown): number {
   if (value instanceof Date) return value.getTime()
   if (typeof value !== 'string') return Number.NaN
+  if (PLAIN.test(value)) return Date.parse(value)
   const match = WRITTEN.exec(value.trim())
   if (match === null) return Number.NaN
   const [, day, time, fraction = '', offset = CHINA] = match
@@ -35,13 +37,23 @@ export function readTime(value: unknown, now: number = Date.now(), parse: ParseT
   return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
 }
 
-/** Reads when the source last changed a row, from where the manifest says; null where it says nothing. */
-export function createTimeReader(manifest: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
-  const { record, source } = manifest
+/** Where the manifest says when the source last changed a row; null where it says nothing. */
+export function timePointer({ record, source }: Manifest): string | null {
   const column = source.kind === 'sql' ? changeColumn(source.reading) : undefined
-  const pointer = record.updatedAt ?? (column === undefined ? undefined : `/${column}`)
-  if (pointer === undefined) return () => null
-  const path = parsePointer(pointer)
+  return record.updatedAt ?? (column === undefined ? null : `/${column}`)
+}
+
+/** Reads the value at `timePointer` as `readTime` does. */
+export function createTimeReader(manifest: Manifest): (value: unknown) => number | null {
   const parse = parserOf(manifest)
-  return (row) => readTime(readPath(row, path), Date.now(), parse)
+  // Rows that were written together have one time, and rows come in the order of their times.
+  let last: { readonly value: unknown; readonly at: number } = { value: undefined, at: Number.NaN }
+  // Reading the clock takes 0.05 µs, and only a time ahead of this one needs it.
+  let now = Date.now()
+  return (value) => {
+    if (value !== last.value) last = { value, at: parse(value) }
+    const { at } = last
+    if (at > now + MOST_AHEAD_MS) now = Date.now()
+    return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
+  }
 }
