@@ -1,16 +1,26 @@
 import type { Command } from 'commander'
 import { collect, config, guarded, table, tell, type JsonOption } from './cli-output.ts'
+import { adviceOf } from './feeds/rules.ts'
 import type { Preview } from './ingest/preview.ts'
 import { previewManifest } from './preview-commands.ts'
 
-/** One line for each field of each row: what came, what it was mapped to, what would rest. */
+const adviceInWords = (rule: string): string => {
+  const { adviceZh, adviceEn } = adviceOf(rule)
+  return `${adviceZh} ${adviceEn}`
+}
+
+const NOTHING =
+  '来源无数据 / The source gave no rows. A dropped file is read once its marker lies beside it, and a posted batch by a run.'
+
+/** One line for each field of each row: what it was mapped to, what would rest. */
 function drawPreview({ rows, fields, read }: Preview): string {
+  if (read === 0) return NOTHING
   const lines = rows.flatMap(({ row, mapped, masked, reasons, warnings }) => [
     ...fields
       .filter(({ name }) => mapped?.[name] !== undefined)
       .map(({ name, title, level }) => [row, `${name} ${title}`, level, mapped?.[name], masked?.[name] ?? '']),
-    ...reasons.map(({ rule, field }) => [row, field ?? '', '', `✗ ${rule}`, '']),
-    ...warnings.map((rule) => [row, '', '', `! ${rule}`, '']),
+    ...reasons.map(({ rule, field }) => [row, field ?? '', '', `✗ ${rule}`, adviceInWords(rule)]),
+    ...warnings.map((rule) => [row, '', '', `! ${rule}`, adviceInWords(rule)]),
   ])
   return `${table(['row', 'field', 'level', 'mapped', 'masked'], lines)}\n${rows.length} of ${read} rows of the first page`
 }
@@ -19,7 +29,9 @@ function drawPreview({ rows, fields, read }: Preview): string {
 export function addPreviewCommand(feed: Command): void {
   feed
     .command('preview')
-    .description('预览前 20 行 / Show the first rows of a manifest raw, mapped and masked; nothing is kept')
+    .description(
+      '预览前 20 行 / Show the first rows of a manifest mapped and masked, with --json raw too; nothing is kept',
+    )
     .argument('<manifest>', 'manifest file')
     .option('--set <pointer=value>', 'replace a value of the manifest', collect, [])
     .option('--secret <name=value>', 'a secret that the manifest names', collect, [])

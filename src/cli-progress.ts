@@ -21,9 +21,14 @@ const clock = (seconds: number): string =>
     .map((part) => String(part).padStart(2, '0'))
     .join(':')
 
+/** Nobody works on it and nothing holds it back: whoever sees this for long has no worker. */
+const waitsForWorker = ({ state, reason, pages }: Progress): boolean =>
+  state === 'pending' && reason === null && pages === 0
+
 /** One look at a run in words, for example `run 7 running: 1200 of 5000 rows (24%), 3 rejected, 840 rows/s, 00:00:05 left`. */
 export function wordProgress(progress: Progress): string {
   const { runId, state, reason, pulled, rejected, sourceTotal, rowsPerSecond, secondsLeft } = progress
+  if (waitsForWorker(progress)) return `run ${runId} waits for a worker; npx gridbridge start starts one`
   const share =
     sourceTotal === null || sourceTotal === 0
       ? `${pulled} rows`

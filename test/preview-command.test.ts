@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -44,6 +44,38 @@ test('it is a table for people', async () => {
   expect([code, output]).toEqual([0, expect.stringMatching(/name 姓名.*张测试.*张\*\*/)])
   expect(output).toMatch(/20 of 25 rows of the first page\n$/)
 })
+
+const previewDrop = (name: string, text: string) =>
+  runCommand(
+    ['feed', 'preview', writeDrop(name, text), '--set', `/source/directory=${path.join(directory, name)}`],
+    environmentOf(installation),
+  )
+
+test('a refused row has the rule and what to do', async () => {
+  const { code, output } = await previewDrop('wrong', 'id,xb\nA-1,错\n')
+  expect([code, output]).toEqual([0, expect.stringMatching(/✗ DQ-0\d\d *│ \p{Script=Han}+/u)])
+})
+
+test('a source without rows says so', async () => {
+  const { code, output } = await previewDrop('empty', '')
+  expect([code, output]).toEqual([0, expect.stringMatching(/gave no rows.*its marker/)])
+})
+
+/** A manifest whose files are dropped in a folder of its own, which is empty or holds one complete file. */
+function writeDrop(name: string, text: string): string {
+  const folder = path.join(directory, name)
+  mkdirSync(folder)
+  const format = { kind: 'csv', encoding: 'utf-8', delimiter: ',' } as const
+  const marker = { suffix: '.ok', kind: 'empty' } as const
+  const source = { kind: 'file', directory: '/none', pattern: '*.csv', marker, format, pageSize: 10 } as const
+  if (text !== '') {
+    writeFileSync(path.join(folder, 'rows.csv'), text)
+    writeFileSync(path.join(folder, 'rows.csv.ok'), '')
+  }
+  const manifestFile = path.join(directory, `${name}.json`)
+  writeFileSync(manifestFile, JSON.stringify(createManifest({ source, deletes: { kind: 'none' } })))
+  return manifestFile
+}
 
 test('it refuses without the secret, and a source that cannot be read by its code', async () => {
   expect((await preview()).errors).toMatch(/^SECRET_MISSING: /)

@@ -108,7 +108,8 @@ function findDirectoryFaults({ directory }: FileSourceManifest): readonly Manife
 /** What is absent tells of a deletion only where every run reads everything: a window or a dropped file holds a part. */
 function findDeletesFaults({ deletes, source }: Manifest): readonly ManifestFault[] {
   if (deletes.kind !== 'missing' || isReadWhole(source)) return []
-  const wanted = 'flag or none, because a run of this source does not read everything'
+  const wanted =
+    'flag or none, because a run of this source does not read everything: a window of time, a dropped file and a posted batch hold changes'
   return [{ pointer: '/deletes/kind', given: describe(deletes.kind), wanted }]
 }
 

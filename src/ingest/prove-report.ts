@@ -18,7 +18,10 @@ const words = (zh: string, en: string): Words => ({ zh, en })
 const checkWords: Readonly<Record<CheckId, CheckWords>> = {
   answers: {
     title: words('系统应答', 'The system answers'),
-    advice: words('检查地址、网络授权与密钥', 'look at the address, the network release and the secrets'),
+    advice: words(
+      '检查地址、网络授权与密钥；feed preview 给出详细原因',
+      'look at the address, the network release and the secrets; feed preview says more of the reason',
+    ),
   },
   'paging-ends': {
     title: words('分页能够结束', 'Paging comes to an end'),

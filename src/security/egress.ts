@@ -176,7 +176,7 @@ function refusal(list: AllowList, host: string, port: number): AppError {
   const allowed = list.text === '' ? 'none' : list.text
   return new AppError(
     'EGRESS_FORBIDDEN',
-    `given ${host}:${port}, allowed ${allowed}; list the range if it is a partner`,
+    `given ${host}:${port}, allowed ${allowed}; list the range in GRIDBRIDGE_EGRESS_ALLOW if it is a partner`,
   )
 }
 
