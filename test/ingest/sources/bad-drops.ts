@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import iconv from 'iconv-lite'
 import type { FileSourceManifest } from '../../../src/feeds/manifest-file.ts'
-import { packWorkbook, sheetXml, textRow, workbookParts, workbookXml, type Parts } from './workbook.ts'
+import { emptyRows, packWorkbook, sheetXml, textRow, workbookParts, workbookXml, type Parts } from './workbook.ts'
 
 type Format = FileSourceManifest['format']
 
@@ -50,7 +50,7 @@ export const bombs: readonly BadDrop[] = [
   {
     what: 'a gzip bomb of zeros',
     format: packedCsv,
-    content: gzipSync(Buffer.alloc(100 * MB)),
+    content: gzipSync(Buffer.concat([Buffer.from(head), Buffer.alloc(100 * MB)])),
     code: 'SOURCE_LIMIT_EXCEEDED',
     words: 'grows more than 100 times',
   },
@@ -232,6 +232,13 @@ const brokenParts: readonly BadDrop[] = [
 }))
 
 const others: readonly BadDrop[] = [
+  {
+    what: 'a workbook that is formatted down to its last row',
+    format: xlsx,
+    content: workbook({}, header + row + emptyRows(3, 1_048_574)),
+    code: 'SOURCE_LIMIT_EXCEEDED',
+    words: 'delete the rows below the data',
+  },
   {
     what: 'a field of 10 MB in a workbook',
     format: xlsx,

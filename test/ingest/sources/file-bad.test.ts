@@ -21,8 +21,8 @@ async function readInProcess(drops: readonly BadDrop[]): Promise<readonly DropOu
   return JSON.parse(await text(child.stdout)) as readonly DropOutcome[]
 }
 
-// A second each on a quiet machine; the tests share theirs.
-const MOST_MILLISECONDS = 3000
+// A second each; collecting garbage beside it, and slower machines, get another.
+const MOST_MILLISECONDS = 2000
 const MOST_MB = 100
 
 describe.each([

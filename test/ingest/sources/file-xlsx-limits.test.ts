@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../support/coded-error.ts'
 import { collect } from './collect.ts'
 import { makeDropFolder } from './file-drop-folder.ts'
-import { packWorkbook, sharedStringsXml, textRow, workbookParts, type Parts } from './workbook.ts'
+import { emptyRows, packWorkbook, sharedStringsXml, textRow, workbookParts, type Parts } from './workbook.ts'
 
 const header = textRow(1, 'id', 'v')
 const LIMITS = { pageBytes: 100_000, pages: 10 }
@@ -18,10 +18,6 @@ const column = (number: number): string =>
 
 const cellAt = (reference: string): string => `<row r="2"><c r="${reference}2"><v>1</v></c></row>`
 
-/** Rows that are formatted and hold nothing, as Excel writes them. */
-const emptyRows = (first: number, count: number): string =>
-  Array.from({ length: count }, (_, n) => `<row r="${first + n}" s="1" ht="15"/>`).join('')
-
 describe('a sheet', () => {
   test('is read up to column 1,000, and refused with a cell beyond it', async () => {
     const [row] = await read(header + cellAt(column(1000)))
@@ -34,14 +30,11 @@ describe('a sheet', () => {
     }
   })
 
-  test('with formats down to its last row is refused, and one with a gap is not', async () => {
-    const formatted = emptyRows(3, 1_048_574)
-    const startedAt = performance.now()
-    await expect(read(header + textRow(2, '1', 'a') + formatted)).rejects.toMatchObject({
+  test('with a hundred thousand empty rows on end is refused, and one with shorter gaps is not', async () => {
+    await expect(read(header + textRow(2, '1', 'a') + emptyRows(3, 100_001))).rejects.toMatchObject({
       code: 'SOURCE_LIMIT_EXCEEDED',
       detail: expect.stringContaining('delete the rows below the data'),
     })
-    expect(performance.now() - startedAt).toBeLessThan(3000)
     const rows = [header, emptyRows(2, 90_000), textRow(90_002, '1', 'a'), emptyRows(90_003, 90_000)].join('')
     expect(await read(rows + textRow(180_003, '2', 'b'), {}, 2)).toEqual([
       { id: '1', v: 'a' },

@@ -20,6 +20,10 @@ export const sheetXml = (rows: string, after = ''): string =>
 export const textRow = (number: number, ...texts: readonly string[]): string =>
   `<row r="${number}">${texts.map((text) => `<c t="inlineStr"><is><t>${text}</t></is></c>`).join('')}</row>`
 
+/** Rows that are formatted and hold nothing, as Excel writes them. */
+export const emptyRows = (first: number, count: number): string =>
+  Array.from({ length: count }, (_, n) => `<row r="${first + n}" s="1" ht="15"/>`).join('')
+
 export const sharedStringsXml = (items: readonly string[]): string =>
   `${head}<sst xmlns="${main}">${items.map((item) => `<si>${item}</si>`).join('')}</sst>`
 
