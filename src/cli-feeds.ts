@@ -4,25 +4,31 @@ import { adviceOf } from './feeds/rules.ts'
 import type { Preview } from './ingest/preview.ts'
 import { previewManifest } from './preview-commands.ts'
 
-const adviceInWords = (rule: string): string => {
-  const { adviceZh, adviceEn } = adviceOf(rule)
-  return `${adviceZh} ${adviceEn}`
+/** Each rule that refused a row or warned, with what it means and what to do. */
+function explainRules({ rows }: Preview): readonly string[] {
+  const rules = rows.flatMap(({ reasons, warnings }) => [...reasons.map(({ rule }) => rule), ...warnings])
+  return [...new Set(rules)].toSorted().map((rule) => {
+    const { zh, en, adviceZh, adviceEn } = adviceOf(rule)
+    return `${rule} ${zh}：${adviceZh} / ${en}. ${adviceEn}`
+  })
 }
 
 const NOTHING =
   '来源无数据 / The source gave no rows. A dropped file is read once its marker lies beside it, and a posted batch by a run.'
 
 /** One line for each field of each row: what it was mapped to, what would rest. */
-function drawPreview({ rows, fields, read }: Preview): string {
+function drawPreview(preview: Preview): string {
+  const { rows, fields, read } = preview
   if (read === 0) return NOTHING
   const lines = rows.flatMap(({ row, mapped, masked, reasons, warnings }) => [
     ...fields
       .filter(({ name }) => mapped?.[name] !== undefined)
       .map(({ name, title, level }) => [row, `${name} ${title}`, level, mapped?.[name], masked?.[name] ?? '']),
-    ...reasons.map(({ rule, field }) => [row, field ?? '', '', `✗ ${rule}`, adviceInWords(rule)]),
-    ...warnings.map((rule) => [row, '', '', `! ${rule}`, adviceInWords(rule)]),
+    ...reasons.map(({ rule, field }) => [row, field ?? '', '', `✗ ${rule}`, '']),
+    ...warnings.map((rule) => [row, '', '', `! ${rule}`, '']),
   ])
-  return `${table(['row', 'field', 'level', 'mapped', 'masked'], lines)}\n${rows.length} of ${read} rows of the first page`
+  const drawn = table(['row', 'field', 'level', 'mapped', 'masked'], lines)
+  return [drawn, ...explainRules(preview), `${rows.length} of ${read} rows of the first page`].join('\n')
 }
 
 /** `gridbridge feed preview` */

@@ -53,7 +53,10 @@ const previewDrop = (name: string, text: string) =>
 
 test('a refused row has the rule and what to do', async () => {
   const { code, output } = await previewDrop('wrong', 'id,xb\nA-1,错\n')
-  expect([code, output]).toEqual([0, expect.stringMatching(/✗ DQ-0\d\d *│ \p{Script=Han}+/u)])
+  expect([code, output]).toEqual([
+    0,
+    expect.stringMatching(/✗ (DQ-0\d\d) .*\n\1 \p{Script=Han}+：\p{Script=Han}+.* \/ [A-Z]/su),
+  ])
 })
 
 test('a source without rows says so', async () => {
