@@ -93,11 +93,13 @@ export async function countMerged(
   upTo: ChangePlace,
 ): Promise<void> {
   await query(
-    `with linked as (
-       select owner.run_id, given.tx, given.seq
-         from unnest($1::int[], $2::xid8[], $3::int[]) as given (feed_id, tx, seq)
-              join lateral (select run_id from run where run.feed_id = given.feed_id and given.tx between first_tx and last_tx
-                             order by first_tx desc limit 1) as owner on true)
+    `with given as (select * from unnest($1::int[], $2::xid8[], $3::int[]) as given (feed_id, tx, seq)),
+     owner as (
+       select feed_id, tx, run_id
+         from (select distinct feed_id, tx from given) as page
+              join lateral (select run_id from run where run.feed_id = page.feed_id and page.tx between first_tx and last_tx
+                             order by first_tx desc limit 1) as newest on true),
+     linked as (select run_id, tx, seq from given join owner using (feed_id, tx))
      update run set merged = merged + counted.rows, merged_tx = $4::xid8, merged_seq = $5
        from (select run_id, count(*) as rows from linked join run using (run_id)
               where (linked.tx, linked.seq) > (merged_tx, merged_seq) group by run_id) as counted
