@@ -10,7 +10,7 @@ import { noFindings, type Findings } from './normalise.ts'
 import { createField, type Field } from './read-field.ts'
 import { createRowReader } from './row-reader.ts'
 import { createFieldWatch, knownFields } from './source-fields.ts'
-import { createTimeReader, timePointer } from './source-time.ts'
+import { createTimeParser, timePointer } from './source-time.ts'
 
 function createIdField(manifest: Manifest, dataset: Dataset): Field {
   return createField({ to: `/${RECORD_ID}`, from: manifest.record.id, type: 'string' }, dataset)
@@ -69,7 +69,7 @@ export function compileMapping(manifest: Manifest, dataset: Dataset): (row: Sour
   const readId = createFieldsReader([idField])
   const readAll = createFieldsReader(fields)
   const isDelete = createDeleteTest(manifest)
-  const readTime = createTimeReader(manifest)
+  const readTime = createTimeParser(manifest)
   const watchFields = createFieldWatch(known)
   return (row) => {
     const findings = noFindings()

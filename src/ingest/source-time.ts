@@ -1,5 +1,6 @@
 import { changeColumn } from '../feeds/manifest-sql-rules.ts'
 import type { Manifest } from '../feeds/manifest-types.ts'
+import { parsePointer, readPath } from './source-fields.ts'
 import { clockOf } from './sources/http-time.ts'
 
 /** RFC 3339, or the same without an offset: department systems then mean China Standard Time. */
@@ -31,10 +32,13 @@ function parserOf({ source }: Manifest): ParseTime {
   return (value) => clock.read(value) ?? Number.NaN
 }
 
-/** The time a source states, in milliseconds since the epoch; null for what is no time or lies more than a day ahead. */
-export function readTime(value: unknown, now: number = Date.now(), parse: ParseTime = parseTime): number | null {
-  const at = parse(value)
+function refuseAhead(at: number, now: number): number | null {
   return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
+}
+
+/** The time a source states, in milliseconds since the epoch; null for what is no time or lies more than a day ahead. */
+export function readTime(value: unknown, now: number = Date.now()): number | null {
+  return refuseAhead(parseTime(value), now)
 }
 
 /** Where the manifest says when the source last changed a row; null where it says nothing. */
@@ -43,8 +47,8 @@ export function timePointer({ record, source }: Manifest): string | null {
   return record.updatedAt ?? (column === undefined ? null : `/${column}`)
 }
 
-/** Reads the value at `timePointer` as `readTime` does. */
-export function createTimeReader(manifest: Manifest): (value: unknown) => number | null {
+/** Reads a value at `timePointer` as `readTime` does, in the source's own way of writing. */
+export function createTimeParser(manifest: Manifest): (value: unknown) => number | null {
   const parse = parserOf(manifest)
   // Rows that were written together have one time, and rows come in the order of their times.
   let last: { readonly value: unknown; readonly at: number } = { value: undefined, at: Number.NaN }
@@ -52,8 +56,16 @@ export function createTimeReader(manifest: Manifest): (value: unknown) => number
   let now = Date.now()
   return (value) => {
     if (value !== last.value) last = { value, at: parse(value) }
-    const { at } = last
-    if (at > now + MOST_AHEAD_MS) now = Date.now()
-    return Number.isNaN(at) || at > now + MOST_AHEAD_MS ? null : at
+    if (last.at > now + MOST_AHEAD_MS) now = Date.now()
+    return refuseAhead(last.at, now)
   }
+}
+
+/** Reads when the source last changed a row, from where the manifest says; null where it says nothing. */
+export function createTimeReader(manifest: Manifest): (row: Readonly<Record<string, unknown>>) => number | null {
+  const pointer = timePointer(manifest)
+  if (pointer === null) return () => null
+  const path = parsePointer(pointer)
+  const parse = createTimeParser(manifest)
+  return (row) => parse(readPath(row, path))
 }

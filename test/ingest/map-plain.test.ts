@@ -65,7 +65,7 @@ function plainText(raw: string, property: Property, findings: Findings): string 
     findings.faults.push({ rule: isBroken ? 'DQ-004' : 'DQ-092', field: property.name })
     return undefined
   }
-  if (/\p{Co}/u.test(whole)) warn(findings, 'DQ-092')
+  if (/[\uE000-\uF8FF]|[\u{F0000}-\u{10FFFF}]/u.test(whole)) warn(findings, 'DQ-092')
   if (PLACEHOLDERS.includes(whole) || (property.format === 'date' && DATE_PLACEHOLDERS.includes(whole))) {
     warn(findings, 'DQ-001')
     return undefined

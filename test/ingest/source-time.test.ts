@@ -40,6 +40,6 @@ describe('the time that a source states', () => {
     const window = { lookbackSeconds: 0, settleSeconds: 0, start: '2026-01-01T00:00:00Z' }
     const incremental = { window, tieBreaker: '/id', time: { format: 'epoch-seconds' } } as const
     const read = createTimeReader({ ...manifest, source: { ...manifest.source, incremental } })
-    expect([at / 1000, String(at / 1000), '2026-11-01T00:00:00Z'].map((gxsj) => read(gxsj))).toEqual([at, at, null])
+    expect([at / 1000, String(at / 1000), '2026-11-01T00:00:00Z'].map((gxsj) => read({ gxsj }))).toEqual([at, at, null])
   })
 })
