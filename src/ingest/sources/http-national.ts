@@ -50,7 +50,6 @@ async function borrow(application: string, ask: () => Promise<Token>): Promise<s
   }
   const asking = ask()
   lent.set(application, asking)
-  asking.catch(() => lent.delete(application))
   return (await asking).text
 }
 
