@@ -9,7 +9,7 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
-  hostile: () => proveHostile({ share: 1 }),
+  hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   taint: () => proveTaint({ canaries: 2000 }),

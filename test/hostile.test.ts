@@ -5,8 +5,8 @@ test(
   'hostile inputs come to their coded end, in bounded memory, and hurt no other source',
   { timeout: 60_000 },
   async () => {
-    const verdict = await proveHostile({ share: 4 })
+    const verdict = await proveHostile({ together: 20 })
     expect(verdict.failed).toEqual([])
-    expect(verdict.inputs).toBeGreaterThan(8)
+    expect(verdict.ok).toBe(true)
   },
 )
