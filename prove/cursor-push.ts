@@ -7,6 +7,7 @@ import { asPushFeed, readBatch, type PushFeed } from '../src/ingest/receive-batc
 import { openInstallation, type Installation } from '../src/installation.ts'
 import { seal } from '../src/security/seal.ts'
 import { findFeed, insertFeed } from '../src/store/feeds.ts'
+import { takeChunk } from '../src/store/push-batches.ts'
 import { manifestAround } from './cursor-manifest.ts'
 import type { Product } from './cursor-product.ts'
 import type { World } from './cursor-world.ts'
@@ -90,6 +91,9 @@ export async function openPushWorld({ installation }: PushServer, product: Produ
     now: () => new Date(),
     pass: (ms) => wait(ms),
     isOver: () => isPosted,
+    commit: async ({ chunk, rows }) => {
+      if (chunk !== undefined) await takeChunk(installation.database.query, chunk, { valid: rows.length, rejected: 0 })
+    },
     newest: async () => {
       await posting
       return new Map(versions.toSorted((a, b) => a.version - b.version).map(({ id, version }) => [id, version]))

@@ -10,6 +10,8 @@ export interface World {
   readonly pass: (ms: number) => Promise<void>
   /** True when everything was written and has settled. */
   readonly isOver: () => boolean
+  /** What else the commit of a page does in the ledger. */
+  readonly commit?: (page: SourcePage) => Promise<void>
   /** The newest version of every row, by id. Read at the end. */
   readonly newest: () => Promise<ReadonlyMap<string, number>>
   readonly counts: () => WriteCounts
@@ -46,7 +48,8 @@ const MOST_LAST_RUNS = 20
 export const keyOf = (id: unknown, version: unknown): string => `${String(id)}@${String(version)}`
 
 /** The ledger's commit of a page: its rows and its cursor, which rests as JSON. */
-function savePage(desk: Desk, page: SourcePage): void {
+async function savePage(desk: Desk, page: SourcePage): Promise<void> {
+  await desk.world.commit?.(page)
   for (const { value } of page.rows) {
     const row = value as Readonly<Record<string, unknown>>
     desk.handed.add(keyOf(row['id'], row['v']))
@@ -76,7 +79,7 @@ async function readRun(desk: Desk): Promise<boolean> {
     for (;;) {
       const page = await desk.source.readPage(desk.cursor, world.now())
       const dies = random(12)
-      if (dies !== 0) savePage(desk, page)
+      if (dies !== 0) await savePage(desk, page)
       // The department hears that a page is saved only from a worker that lives.
       if (dies > 1) await page.saved?.()
       if (dies <= 1) await crash(desk)

@@ -89,6 +89,20 @@ function openClosing(base: string): Pick<Stage, 'onClose' | 'close'> {
   }
 }
 
+/**
+ * Has long values stored as they are. What PostgreSQL compresses nobody can search: a text is in pieces there, and digits that never
+ * stood alone do.
+ */
+async function storeAsGiven(owner: pg.Client): Promise<void> {
+  const { rows } = await owner.query<{ statement: string }>(
+    `select format('alter table %s alter column %I set storage external', attrelid::regclass, attname) as statement
+       from pg_attribute join pg_class on pg_class.oid = attrelid
+      where relkind in ('r', 'p') and attstorage in ('x', 'm') and attnum > 0 and not attisdropped
+        and relnamespace in ('gridbridge'::regnamespace, 'bullmq'::regnamespace)`,
+  )
+  for (const { statement } of rows) await owner.query(statement)
+}
+
 export interface StageOptions {
   readonly root?: string
   readonly withRedis: boolean
@@ -113,6 +127,7 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
     const owner = new pg.Client({ connectionString: installation.databaseUrl })
     await owner.connect()
     closing.onClose(() => owner.end())
+    await storeAsGiven(owner)
     const queueServer = withRedis ? await openQueueServer(capture, closing.onClose) : null
     let platform = ''
     const refused = book.take()
