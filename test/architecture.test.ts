@@ -171,7 +171,7 @@ describe('the rules that are read from the text', () => {
   it('what the product imports is installed in production', () => {
     const shipped = Object.keys({ ...packageJson.dependencies, ...packageJson.optionalDependencies })
     const imports = list('src/**/*.ts').flatMap((file) =>
-      [...read(file).matchAll(/(?:from|import)\s*\(?\s*'([^'.\s][^'\s]*)'/g)].map((match) => match[1] ?? ''),
+      [...read(file).matchAll(/(?<![.\w])(?:from|import)\s*\(?\s*'([^'.\s][^'\s]*)'/g)].map((match) => match[1] ?? ''),
     )
     const libraries = imports
       .filter((name) => !name.startsWith('node:'))
