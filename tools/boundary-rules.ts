@@ -48,7 +48,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'ajv-formats': ['^src/feeds/'],
   re2js: ['^src/feeds/'],
   undici: ['^src/ingest/sources/', '^src/sharing/', '^src/security/egress\\.ts$'],
-  'csv-parse': ['^src/ingest/sources/', '^src/ingest/rejections/'],
+  papaparse: ['^src/ingest/sources/', '^src/ingest/rejections/'],
   '@cj-tech-master/excelts': ['^src/ingest/', '^src/http/'],
   'fast-xml-parser': ['^src/ingest/sources/'],
   mysql2: ['^src/ingest/sources/sql'],

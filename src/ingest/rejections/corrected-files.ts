@@ -1,4 +1,4 @@
-import { parse } from 'csv-parse/sync'
+import papaparse from 'papaparse'
 import { AppError } from '../../errors.ts'
 import { unguardText, type FileKind } from './cell-text.ts'
 import { ID_COLUMN, MOST_EXPORTED } from './export.ts'
@@ -26,19 +26,13 @@ function decode(bytes: Uint8Array): string {
 type Lines = readonly (readonly string[])[]
 
 function readCsvLines(bytes: Buffer): Lines {
-  try {
-    return parse(decode(bytes), {
-      bom: true,
-      skip_empty_lines: true,
-      relax_column_count: true,
-      max_record_size: 1_048_576,
-      to: MOST_EXPORTED + 2,
-    })
-  } catch (error) {
-    if (error instanceof AppError) throw error
-    // The parser's own words repeat cells.
-    throw invalid('the file cannot be read as CSV; is a quote left open?')
-  }
+  const { data, errors } = papaparse.parse<readonly string[]>(decode(bytes), {
+    delimiter: ',',
+    skipEmptyLines: true,
+    preview: MOST_EXPORTED + 2,
+  })
+  if (errors.length > 0) throw invalid('the file cannot be read as CSV; is a quote left open?')
+  return data
 }
 
 const readers: Readonly<Record<FileKind, (bytes: Buffer) => Promise<Lines>>> = {

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts'
+import { createFieldsBuilder } from '../build-fields.ts'
 import type { TableRow } from './file-bytes.ts'
 
 /** The cells of one line: texts, and objects for what a cell holds instead of a text. */
@@ -20,13 +21,22 @@ export function assertColumns(place: string, columns: number): void {
 export function createRowShape(header: Cells): (cells: Cells) => TableRow {
   const names = header.map(String)
   const isUnique = new Set(names).size === names.length
+  const toObject = createObjectBuilder(names)
   return (cells) => ({
-    value: isUnique && cells.length === names.length ? toObject(names, cells) : cells,
+    value: isUnique && cells.length === names.length ? toObject(cells) : cells,
     // Each cell counts one more, as its delimiter does: a row of empty cells takes memory too.
-    characters: cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 0), cells.length),
+    characters: countCharacters(cells),
   })
 }
 
-function toObject(names: readonly string[], cells: Cells): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(names.map((name, place) => [name, cells[place]]))
+/** How the cells of a row become an object. A copied object would take the name `__proto__` for its prototype. */
+function createObjectBuilder(names: readonly string[]): (cells: Cells) => Readonly<Record<string, unknown>> {
+  if (!names.includes('__proto__')) return createFieldsBuilder(names)
+  return (cells) => Object.fromEntries(names.map((name, place) => [name, cells[place]]))
+}
+
+function countCharacters(cells: Cells): number {
+  let characters = cells.length
+  for (const cell of cells) if (typeof cell === 'string') characters += cell.length
+  return characters
 }
