@@ -162,8 +162,8 @@ test.for(['\n', '\r\n', '\r'])(
     const cell = (): string => Array.from({ length: random(12) }, () => bits[random(bits.length)]).join('')
     const rows = Array.from({ length: 40_000 }, (_, n) => ({ id: String(n), 备注: cell(), v: `x${cell()}` }))
     const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
-    const lines = rows.map((row) => Object.values(row).map(quoted).join(','))
-    const content = ['id,备注,v', ...lines, ''].join(end)
+    const written = rows.map((row) => Object.values(row).map(quoted).join(','))
+    const content = ['id,备注,v', ...written, ''].join(end)
     drop('people_1.csv', content, { rows: rows.length })
     expect(Buffer.byteLength(content)).toBeGreaterThan(1_000_000)
     expect((await collect(open({ pageSize: 10_000 }))).values).toEqual(rows)
