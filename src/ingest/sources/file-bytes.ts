@@ -39,6 +39,8 @@ export interface TableRow {
 /** A data file whose rows can be read any number of times, each time from the first. */
 export interface Table {
   readonly rows: () => AsyncGenerator<TableRow, void>
+  /** How many `rows` there are; every byte is looked at, and whatever `rows` would throw is thrown. */
+  readonly count: () => Promise<number>
 }
 
 type Encoding = 'gb18030' | 'utf-8'

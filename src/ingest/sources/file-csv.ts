@@ -1,7 +1,7 @@
 import papaparse, { type ParseResult } from 'papaparse'
 import { AppError } from '../../errors.ts'
 import type { FileFormat } from '../../feeds/manifest-file.ts'
-import type { DataFile, TableRow } from './file-bytes.ts'
+import type { DataFile, Table, TableRow } from './file-bytes.ts'
 import { decodeText, readContent, toTextError } from './file-bytes.ts'
 import { fileError } from './file-directory.ts'
 import { assertColumns, createRowShape, MAX_COLUMNS } from './file-header.ts'
@@ -13,20 +13,23 @@ type Line = readonly string[]
 type LineEnd = '\r\n' | '\n' | '\r'
 
 /** The rows of a CSV file (RFC 4180). A row of another length than the header comes as the plain list of its cells. */
-export async function* readCsv(file: DataFile, format: CsvFormat): AsyncGenerator<TableRow, void> {
+export function openCsv(file: DataFile, format: CsvFormat): Table {
+  return {
+    rows: () => readRows(file, format),
+    count: async () => {
+      let count = 0
+      for await (const lines of readLines(file, format)) count += lines.length
+      return Math.max(0, count - 1)
+    },
+  }
+}
+
+async function* readRows(file: DataFile, format: CsvFormat): AsyncGenerator<TableRow, void> {
   let shape: ReturnType<typeof createRowShape> | null = null
-  let count = 0
   for await (const lines of readLines(file, format)) {
     for (const cells of lines) {
-      count += 1
-      if (shape === null) {
-        assertColumns(`${file.name} line 1`, cells.length)
-        shape = createRowShape(cells)
-        continue
-      }
-      const row = shape(cells)
-      if (row.characters > file.rowBytes) throw tooLong(file, count, file.rowBytes)
-      yield row
+      if (shape === null) shape = createRowShape(cells)
+      else yield shape(cells)
     }
   }
 }
@@ -57,6 +60,8 @@ async function* cutLines(
     const fault = errors.find(({ row = 0 }) => isLast || row < data.length)
     if (fault !== undefined)
       throw fileError(`${file.name} line ${count + (fault.row ?? 0) + 1}: ${quoteFault(fault.code)}`)
+    if (count === 0) assertColumns(`${file.name} line 1`, data[0]?.length ?? 0)
+    if (pending.length > file.rowBytes) assertLines(data, count, file)
     count += data.length
     pending = pending.slice(meta.cursor)
     return data.filter(isFilled).map(narrow)
@@ -105,6 +110,12 @@ function assertLine(pending: string, lineEnd: LineEnd | null, count: number, fil
   const most = lineEnd === null ? Math.min(HEADER_CHARACTERS, file.rowBytes) : file.rowBytes
   if (pending.length <= most) return
   throw tooLong(file, count + 1, most)
+}
+
+/** The same for lines that are whole. */
+function assertLines(lines: readonly Line[], count: number, file: DataFile): void {
+  const place = lines.findIndex((cells) => cells.join(' ').length > file.rowBytes)
+  if (place >= 0) throw tooLong(file, count + place + 1, file.rowBytes)
 }
 
 const tooLong = (file: DataFile, line: number, most: number): AppError =>

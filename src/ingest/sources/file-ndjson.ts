@@ -1,16 +1,28 @@
 import { AppError } from '../../errors.ts'
 import type { FileFormat } from '../../feeds/manifest-file.ts'
-import type { DataFile, TableRow } from './file-bytes.ts'
+import type { DataFile, Table, TableRow } from './file-bytes.ts'
 import { decodeText, readContent, toTextError } from './file-bytes.ts'
 import { parseJson } from './json.ts'
 
 type NdjsonFormat = Extract<FileFormat, { readonly kind: 'ndjson' }>
 
 /** One row for each line that is not blank. A line that is not JSON stays a text, which no mapping takes. */
-export async function* readNdjson(file: DataFile, { compression }: NdjsonFormat): AsyncGenerator<TableRow, void> {
-  const text = decodeText(readContent(file, compression), 'utf-8', file.name)
+export function openNdjson(file: DataFile, format: NdjsonFormat): Table {
+  return {
+    rows: async function* (): AsyncGenerator<TableRow, void> {
+      for await (const line of readLines(file, format)) yield { value: parseLine(line), characters: line.length }
+    },
+    count: async () => {
+      let count = 0
+      for await (const _line of readLines(file, format)) count += 1
+      return count
+    },
+  }
+}
+
+async function* readLines(file: DataFile, { compression }: NdjsonFormat): AsyncGenerator<string, void> {
   try {
-    for await (const line of splitLines(text, file)) yield { value: parseLine(line), characters: line.length }
+    yield* splitLines(decodeText(readContent(file, compression), 'utf-8', file.name), file)
   } catch (error) {
     throw await toTextError(error, file.name, readContent(file, compression), 'utf-8')
   }

@@ -27,7 +27,15 @@ export async function openXlsx(file: DataFile, format: XlsxFormat): Promise<Tabl
   const workbook = await openWorkbook(file, archive, format.sheet)
   const header = format.headerRow ?? 1
   const layout = { header, firstData: header + 1 + (format.skipRows ?? 0) }
-  return { rows: () => readRows(file, archive, workbook, layout) }
+  const rows = (): AsyncGenerator<TableRow, void> => readRows(file, archive, workbook, layout)
+  return {
+    rows,
+    count: async () => {
+      let count = 0
+      for await (const _row of rows()) count += 1
+      return count
+    },
+  }
 }
 
 async function* readRows(
