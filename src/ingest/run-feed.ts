@@ -211,13 +211,11 @@ async function leaveOutUnchanged(
   records: readonly ValidRecord[],
   protection: Protection,
 ): Promise<readonly DigestedRecord[]> {
-  const digested = await inTurn(() => records.map((record) => digestRecord(record, protection)))
-  if (run.feed.cursor === null && !run.feed.comparing) return digested
-  const known = await readDigests(
-    run.database.query,
-    run.feed,
-    records.map((record) => record.recordId),
-  )
+  const digests = inTurn(() => records.map((record) => digestRecord(record, protection)))
+  if (run.feed.cursor === null && !run.feed.comparing) return digests
+  // The database looks up the old digests while the new ones are made.
+  const ids = records.map((record) => record.recordId)
+  const [known, digested] = await Promise.all([readDigests(run.database.query, run.feed, ids), digests])
   return digested.filter(({ record, digest }) => record.operation === 'delete' || known.get(record.recordId) !== digest)
 }
 
