@@ -159,16 +159,23 @@ export interface MemberRecord extends ChangePlace {
   readonly sealed: Uint8Array
 }
 
-/** All living records of these persons. One that names another person by now is left out: its own change is still to come. */
+/**
+ * All living records of these persons. One that names another person by now is left out: its own change is still to come. Each is
+ * looked up by its key: as a plain join, 40,000 persons were enough for PostgreSQL to read all records for each page.
+ */
 export async function readMemberRecords(query: Query, persons: readonly string[]): Promise<readonly MemberRecord[]> {
   return query<MemberRecord>(
     `select encode(person, 'hex') as person, feed.code as feed, department, dataset.name as dataset,
             record.source_record_id as "recordId", source_updated_at as "updatedAt", masked, sealed,
             change_tx::text as tx, change_seq as seq
-       from person_member member join record using (feed_id, source_record_id, subject)
-            join feed using (feed_id) join dataset on dataset.dataset_id = record.dataset_id
-      where person = any (array(select decode(given, 'hex') from unnest($1::text[]) as given))
-        and masked is not null and sealed is not null`,
+       from person_member member
+            cross join lateral (
+              select * from record
+               where record.feed_id = member.feed_id and record.source_record_id = member.source_record_id
+                 and record.subject = member.subject and masked is not null and sealed is not null
+               limit 1) as record
+            join feed on feed.feed_id = record.feed_id join dataset on dataset.dataset_id = record.dataset_id
+      where person = any (array(select decode(given, 'hex') from unnest($1::text[]) as given))`,
     [persons],
   )
 }
