@@ -4,7 +4,7 @@ import { verifyAudit } from '../src/commands.ts'
 import { AppError } from '../src/errors.ts'
 import { countAuditEntries } from '../src/store/audit-log.ts'
 import { countUndelivered, sumDeliveries } from '../src/store/deliveries.ts'
-import { countPersons, type PersonCounts } from '../src/store/persons.ts'
+import { awaitsMerge, countPersons, type PersonCounts } from '../src/store/persons.ts'
 import { countRecords } from '../src/store/records.ts'
 import { countRejections } from '../src/store/rejections.ts'
 import type { Run } from '../src/store/runs.ts'
@@ -90,8 +90,7 @@ async function awaitDelivery(stage: Stage): Promise<LedgerSummary> {
   try {
     for (;;) {
       const ledger = await readLedger(stage.platform)
-      const { persons, certificates } = await countMerged(stage)
-      const undelivered = (await countUndelivered(query)) + Math.abs(persons - certificates)
+      const undelivered = (await countUndelivered(query)) + Number(await awaitsMerge(query))
       progress.show({ label: 'delivered', done: liveOf(ledger), total: wanted })
       // The ledger was read before the queue was seen empty; what it holds now is what counts.
       if (undelivered === 0) return await readLedger(stage.platform)

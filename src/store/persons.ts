@@ -180,6 +180,17 @@ export async function readMemberRecords(query: Query, persons: readonly string[]
   )
 }
 
+/** Whether a record has changed since the merge of its dataset last stood. */
+export async function awaitsMerge(query: Query): Promise<boolean> {
+  const [row] = await query<{ awaits: boolean }>(
+    `select exists (
+       select from person_cursor cursor cross join lateral (
+         select from record where record.dataset_id = cursor.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq)
+          limit 1) as changed) as awaits`,
+  )
+  return row?.awaits === true
+}
+
 export interface PersonCounts {
   /** Living merged persons. */
   readonly persons: number
