@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { collect, config, guarded, table, tell, type JsonOption } from './cli-output.ts'
+import { addFeed, type AddFeedOptions } from './commands.ts'
 import { adviceOf } from './feeds/rules.ts'
 import type { Preview } from './ingest/preview.ts'
 import { previewManifest } from './preview-commands.ts'
@@ -31,26 +32,31 @@ function drawPreview(preview: Preview): string {
   return [drawn, ...explainRules(preview), `${rows.length} of ${read} rows of the first page`].join('\n')
 }
 
-/** `gridbridge feed preview` */
-export function addPreviewCommand(feed: Command): void {
+type ManifestOptions = JsonOption & AddFeedOptions
+
+const manifestCommand = (feed: Command, name: string, description: string): Command =>
   feed
-    .command('preview')
-    .description(
-      '预览前 20 行 / Show the first rows of a manifest mapped and masked, with --json raw too; nothing is kept',
-    )
+    .command(name)
+    .description(description)
     .argument('<manifest>', 'manifest file')
     .option('--set <pointer=value>', 'replace a value of the manifest', collect, [])
     .option('--secret <name=value>', 'a secret that the manifest names', collect, [])
     .option('--json')
-    .action(
-      guarded(
-        async (
-          file: string,
-          options: JsonOption & { readonly set: readonly string[]; readonly secret: readonly string[] },
-        ) => {
-          const preview = await previewManifest(config(), file, options)
-          tell(preview, options, () => drawPreview(preview))
-        },
-      ),
-    )
+
+/** `gridbridge feed add` and `feed preview`: what is done with a manifest file. */
+export function addManifestCommands(feed: Command): void {
+  manifestCommand(feed, 'add', '登记数据接入 / Register a feed').action(
+    guarded(async (file: string, options: ManifestOptions) => {
+      const added = await addFeed(config(), file, options)
+      tell(added, options, () => `${added.feed} → ${added.dataset}`)
+    }),
+  )
+  const showing =
+    '预览前 20 行 / Show the first rows of a manifest mapped and masked, with --json raw too; nothing is kept'
+  manifestCommand(feed, 'preview', showing).action(
+    guarded(async (file: string, options: ManifestOptions) => {
+      const preview = await previewManifest(config(), file, options)
+      tell(preview, options, () => drawPreview(preview))
+    }),
+  )
 }

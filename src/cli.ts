@@ -4,10 +4,10 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
 import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
-import { addPreviewCommand } from './cli-feeds.ts'
+import { addManifestCommands } from './cli-feeds.ts'
 import { addRunCommands } from './cli-runs.ts'
-import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
-import { addConsumer, addFeed, checkEverything, showFeeds, verifyAudit } from './commands.ts'
+import { config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
+import { addConsumer, checkEverything, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
 import { roles, start, type Role } from './main.ts'
@@ -83,25 +83,6 @@ program
 const feed = program.command('feed').description('数据接入 / Feeds')
 
 feed
-  .command('add')
-  .description('登记数据接入 / Register a feed')
-  .argument('<manifest>', 'manifest file')
-  .option('--set <pointer=value>', 'replace a value of the manifest', collect, [])
-  .option('--secret <name=value>', 'a secret that the manifest names', collect, [])
-  .option('--json')
-  .action(
-    guarded(
-      async (
-        file: string,
-        options: JsonOption & { readonly set: readonly string[]; readonly secret: readonly string[] },
-      ) => {
-        const added = await addFeed(config(), file, options)
-        tell(added, options, () => `${added.feed} → ${added.dataset}`)
-      },
-    ),
-  )
-
-feed
   .command('list')
   .description('列出数据接入 / List feeds')
   .option('--json')
@@ -119,7 +100,7 @@ feed
 
 addRunCommands(program, feed)
 addProveCommand(feed)
-addPreviewCommand(feed)
+addManifestCommands(feed)
 
 program
   .command('consumer')

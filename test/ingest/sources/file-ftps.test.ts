@@ -1,5 +1,4 @@
-import { hash } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { rootCertificates } from 'node:tls'
@@ -13,6 +12,7 @@ import { listen } from '../../support/listen.ts'
 import { needService } from '../../support/services.ts'
 import { collect, collectReopening } from './collect.ts'
 import { openDrop } from './file-drop-folder.ts'
+import { csv, makeFolderIn, rows, write } from './remote-drop.ts'
 import { testRemoteFaults } from './remote-faults.ts'
 
 type FtpsTransport = Extract<FileSourceManifest['transport'], { readonly kind: 'ftps' }>
@@ -22,8 +22,6 @@ type Change = Partial<FileSourceManifest> & { readonly egress?: EgressGuard }
 const isMissing = !(await needService('vsftpd', isVsftpdInstalled))
 const [strangeAuthority = ''] = rootCertificates
 const loopback = createEgressGuard(['loopback'])
-const rows = Array.from({ length: 250 }, (_, n) => ({ id: String(n), name: `样例${n}` }))
-const csv = ['id,name', ...rows.map(({ id, name }) => `${id},${name}`), ''].join('\n')
 
 describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
   let server: FtpsServer
@@ -32,18 +30,7 @@ describe.skipIf(isMissing)('a drop directory on an FTPS server', () => {
   })
   afterAll(() => server.stop())
 
-  /** A folder on the server that only this test uses. */
-  const makeFolder = (): string => {
-    const folder = mkdtempSync(path.join(server.directory, 'feed-'))
-    // The server runs as another account when the tests run as root.
-    chmodSync(folder, 0o755)
-    return folder
-  }
-
-  const write = (folder: string, name: string, content: string): void => {
-    writeFileSync(path.join(folder, name), content)
-    writeFileSync(path.join(folder, `${name}.ok`), JSON.stringify({ rows: rows.length, sm3: hash('sm3', content) }))
-  }
+  const makeFolder = (): string => makeFolderIn(server.directory)
 
   const open = (
     folder: string,

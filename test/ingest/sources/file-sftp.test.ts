@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -15,6 +15,7 @@ import { needService } from '../../support/services.ts'
 import { isSshdInstalled, startSftpServer, type SftpServer } from '../../support/sftp-server.ts'
 import { collect, collectReopening } from './collect.ts'
 import { openDrop } from './file-drop-folder.ts'
+import { csv, makeFolderIn, rows, write } from './remote-drop.ts'
 import { testRemoteFaults } from './remote-faults.ts'
 
 type SftpTransport = Extract<FileSourceManifest['transport'], { readonly kind: 'sftp' }>
@@ -23,8 +24,6 @@ type Change = Partial<FileSourceManifest> & { readonly guard?: EgressGuard }
 
 const isMissing = !(await needService('sshd', isSshdInstalled))
 const egress = createEgressGuard(['loopback'])
-const rows = Array.from({ length: 250 }, (_, n) => ({ id: String(n), name: `样例${n}` }))
-const csv = ['id,name', ...rows.map(({ id, name }) => `${id},${name}`), ''].join('\n')
 
 describe.skipIf(isMissing)('a drop directory on an SFTP server', () => {
   let server: SftpServer
@@ -33,18 +32,7 @@ describe.skipIf(isMissing)('a drop directory on an SFTP server', () => {
   })
   afterAll(() => server.stop())
 
-  /** A folder on the server that only this test uses. */
-  const makeFolder = (): string => {
-    const folder = mkdtempSync(path.join(server.directory, 'feed-'))
-    // The server runs as another account when the tests run as root.
-    chmodSync(folder, 0o755)
-    return folder
-  }
-
-  const write = (folder: string, name: string, content: string, stated = rows.length): void => {
-    writeFileSync(path.join(folder, name), content)
-    writeFileSync(path.join(folder, `${name}.ok`), JSON.stringify({ rows: stated, sm3: hash('sm3', content) }))
-  }
+  const makeFolder = (): string => makeFolderIn(server.directory)
 
   const open = (
     folder: string,
