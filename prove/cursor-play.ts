@@ -20,6 +20,8 @@ export interface KindVerdict {
   readonly stopped: Readonly<Record<string, number>>
   /** Rows whose newest version was never handed out; must be 0. */
   readonly lost: number
+  /** Schedules whose last run never came to its end; must be 0. */
+  readonly unended: number
   /** The first schedule that lost a row, to play it again. */
   readonly lostSeed: number | null
   readonly seconds: number
@@ -56,6 +58,7 @@ function sumUp(kind: string, played: readonly Played[], startedAt: number): Kind
     schedules: played.length,
     ...sums,
     stopped: Object.fromEntries([...codes].map(([code, all]) => [code, all.length])),
+    unended: played.filter(({ ended }) => !ended).length,
     lostSeed: played.find((one) => one.lost > 0)?.seed ?? null,
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
   }

@@ -61,7 +61,7 @@ const removals: readonly Removal[] = [
     code: {
       file: 'src/ingest/sources/push.ts',
       find: /last = chunk\n/,
-      replace: 'last = chunk\nawait settleChunk(database.query, chunk, { valid: 0, rejected: 0 })\n',
+      replace: `last = chunk\nawait (await import('../../store/push-batches.ts')).takeChunk(database.query, chunk, { valid: 0, rejected: 0 })\n`,
     },
   },
   {
@@ -81,7 +81,8 @@ export interface RemovalVerdict {
   readonly name: string
   readonly kind: string
   readonly lost: number
-  /** True when the kit saw rows being lost, as it must. */
+  readonly unended: number
+  /** True when the kit saw rows being lost, or a reading that never ends, as it must. */
   readonly noticed: boolean
 }
 
@@ -98,8 +99,8 @@ async function judge(
 ): Promise<RemovalVerdict> {
   const schedules = Math.min(most, schedulesOf(kind))
   const prove = (cast: typeof product) => proveKind(kind, schedules, seed, { product: cast, change: manifest })
-  const { lost } = code === undefined ? await prove(product) : await withChangedProduct(code, prove)
-  return { name, kind, lost, noticed: lost > 0 }
+  const { lost, unended } = code === undefined ? await prove(product) : await withChangedProduct(code, prove)
+  return { name, kind, lost, unended, noticed: lost + unended > 0 }
 }
 
 /** Names of the removals whose place is no longer in the product: they must be written anew. */

@@ -21,7 +21,7 @@ export async function proveCursors(options: {
   for (const kind of Object.keys(kinds)) verdicts.push(await proveKind(kind, options.schedules, options.seed))
   const removals = await judgeRemovals(Object.keys(kinds), options.seed)
   const isProven = (verdict: KindVerdict): boolean =>
-    verdict.lost === 0 && verdict.lateCommits > 0 && verdict.ties > 0 && verdict.crashes > 0
+    verdict.lost === 0 && verdict.unended === 0 && verdict.lateCommits > 0 && verdict.ties > 0 && verdict.crashes > 0
   const ok = verdicts.every(isProven) && removals.every(({ noticed }) => noticed)
   return { ok, seed: options.seed, kinds: verdicts, removals }
 }

@@ -79,8 +79,8 @@ test('a run that crashed behind a saved page reads on: its rows, and those of th
 test('a page that is not saved leaves its rows where they were', async () => {
   await post({})
   await work(async (page) => {
-    // The lease is lost while the first page is being prepared.
-    if (page === 2) await installation.asOwner('update gridbridge.run set lease_epoch = lease_epoch + 1')
+    // The lease is lost before the first page is prepared, so that its save always comes too late.
+    if (page === 1) await installation.asOwner('update gridbridge.run set lease_epoch = lease_epoch + 1')
   })
   expect(await countRows('push_chunk')).toBe(3)
   expect(await work()).toMatchObject({ pulled: 10, inserted: 10 })
