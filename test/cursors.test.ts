@@ -8,7 +8,7 @@ import { findStaleRemovals, judgeRemovals } from '../prove/cursor-removals.ts'
 const SEED = 20
 
 // Without it there is no kind of reading for it; where the tests must not be skipped this ends them.
-await needService('mariadbd (package mariadb-server-core)', isMariadbInstalled)
+await needService('mariadbd (packages mariadb-server-core, mariadb-client-core)', isMariadbInstalled)
 
 /** As many as take less than five seconds. */
 const schedulesOf = ({ sideBySide }: (typeof kinds)[string]): number => (sideBySide > 1 ? 3 : 6)

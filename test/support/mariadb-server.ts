@@ -19,7 +19,8 @@ export interface MariadbServer {
 
 export const isMariadbInstalled = (): boolean =>
   spawnSync('mariadbd', ['--version']).status === 0 &&
-  spawnSync('sh', ['-c', 'command -v mariadb-install-db']).status === 0
+  // mariadb-install-db comes with the server and cannot work without the client's my_print_defaults.
+  spawnSync('sh', ['-c', 'command -v mariadb-install-db && command -v my_print_defaults']).status === 0
 
 const DATABASE = 'department'
 const PASSWORD = 'writer-word'

@@ -7,7 +7,7 @@ import { collect, collectReopening } from './collect.ts'
 import { startEmulatedMariadb } from './emulated-mariadb.ts'
 import { idsOf, longAgo, numbers } from './emulated-table.ts'
 
-const isThere = await needService('mariadbd (package mariadb-server-core)', isMariadbInstalled)
+const isThere = await needService('mariadbd (packages mariadb-server-core, mariadb-client-core)', isMariadbInstalled)
 
 describe.skipIf(!isThere)('a MariaDB', async () => {
   if (!isThere) return

@@ -7,7 +7,7 @@ import { collect, collectReopening } from './collect.ts'
 import { idsOf, longAgo, numbers } from './emulated-table.ts'
 import { openMariadb, openPostgresql } from './sql-databases.ts'
 
-const hasMariadb = await needService('mariadbd (package mariadb-server-core)', isMariadbInstalled)
+const hasMariadb = await needService('mariadbd (packages mariadb-server-core, mariadb-client-core)', isMariadbInstalled)
 const databases = [
   { make: 'PostgreSQL', start: openPostgresql },
   ...(hasMariadb ? [{ make: 'MariaDB', start: openMariadb }] : []),

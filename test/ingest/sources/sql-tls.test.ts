@@ -79,7 +79,7 @@ async function startTlsPostgres() {
 }
 
 const hasOpenssl = await needService('openssl', () => spawnSync('openssl', ['version']).status === 0)
-const hasMariadb = await needService('mariadbd (package mariadb-server-core)', isMariadbInstalled)
+const hasMariadb = await needService('mariadbd (packages mariadb-server-core, mariadb-client-core)', isMariadbInstalled)
 const makes = [
   { make: 'PostgreSQL', start: startTlsPostgres },
   ...(hasMariadb ? [{ make: 'MariaDB', start: startTlsMariadb }] : []),
