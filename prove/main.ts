@@ -1,4 +1,5 @@
 import { proveCursors } from './cursors.ts'
+import { proveFeed } from './feed.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveSharing } from './sharing.ts'
@@ -10,6 +11,7 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
+  feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
