@@ -2,15 +2,19 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../src/store/database.ts'
 import { buryRecords, upsertRecords, type RecordOwner } from '../src/store/save-page.ts'
 import type { ProtectedRecord } from '../src/record.ts'
-import { createRandom } from './random.ts'
+import { createRandom, type Random } from './random.ts'
 
 /** Records of one writer: few enough that they change again and again. */
 const RECORDS = 60
 const PAGE = 20
 
-const protectedRecord = (writer: number, number: number, digest: string, grid: string): ProtectedRecord =>
+/** 32 hexadecimal digits that hardly come twice: a change. */
+export const someDigest = (random: Random): string => Array.from({ length: 32 }, () => random(16).toString(16)).join('')
+
+/** A record of nobody in particular, as it rests. `digest` is 32 hexadecimal digits; another one is a change. */
+export const restingRecord = (recordId: string, digest: string, grid: string): ProtectedRecord =>
   ({
-    recordId: `W${writer}-${number}`,
+    recordId,
     operation: 'upsert',
     masked: JSON.stringify({ name: '张**', gridCode: grid }),
     sealed: Buffer.alloc(40),
@@ -42,7 +46,7 @@ export async function writePages(
   while (Date.now() < until) {
     const first = random(RECORDS - PAGE)
     const numbers = Array.from({ length: 1 + random(PAGE) }, (_, place) => first + place)
-    const digest = Array.from({ length: 32 }, () => random(16).toString(16)).join('')
+    const digest = someDigest(random)
     const grid = random(2) === 0 ? '510502001001001' : '510503002001001'
     const isLate = random(8) === 0
     const isRolledBack = random(10) === 0
@@ -58,7 +62,7 @@ export async function writePages(
         await upsertRecords(
           query,
           owner,
-          numbers.map((number) => protectedRecord(writer, number, digest, grid)),
+          numbers.map((number) => restingRecord(`W${writer}-${number}`, digest, grid)),
         )
       if (isLate) await wait(20 + random(300))
       if (isRolledBack) throw new Error('rolled back')

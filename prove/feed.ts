@@ -45,8 +45,8 @@ export interface FeedVerdict {
   readonly unfencedWrong: number
 }
 
-interface Stage {
-  readonly databaseUrl: string
+/** What the feed is played on. */
+export interface FeedStage {
   readonly database: Database
   readonly keys: KeyRing
   readonly datasets: ReadonlyMap<string, Dataset>
@@ -55,7 +55,8 @@ interface Stage {
 const DATASET = 'resident'
 const PULL_LIMITS = [7, 100, 1000] as const
 
-async function countWrong(database: Database, datasetId: number, { held }: Holdings): Promise<number> {
+/** Records of which a consumer does not hold exactly the store's version. */
+export async function countWrong(database: Database, datasetId: number, { held }: Holdings): Promise<number> {
   const rows = await database.query<{ id: string; version: number }>(
     `select $2 || '/' || source_record_id as id, version from record where dataset_id = $1 and masked is not null`,
     [datasetId, MERGED_FEED.code],
@@ -66,7 +67,11 @@ async function countWrong(database: Database, datasetId: number, { held }: Holdi
 }
 
 /** Delivers again and again until nothing is left after the writers have ended. */
-async function keepPushing(stage: Stage, subscriptionId: number, isOver: () => boolean): Promise<void> {
+async function keepPushing(
+  stage: FeedStage & { readonly databaseUrl: string },
+  subscriptionId: number,
+  isOver: () => boolean,
+): Promise<void> {
   const egress = createEgressGuard(['loopback'])
   for (;;) {
     const isLast = isOver()
@@ -79,7 +84,11 @@ async function keepPushing(stage: Stage, subscriptionId: number, isOver: () => b
   }
 }
 
-async function write(stage: Stage, options: FeedOptions, datasetId: number): Promise<readonly WrittenCounts[]> {
+async function write(
+  stage: FeedStage & { readonly databaseUrl: string },
+  options: FeedOptions,
+  datasetId: number,
+): Promise<readonly WrittenCounts[]> {
   const database = openDatabase({ url: stage.databaseUrl, processName: 'writers', connections: options.writers })
   const until = Date.now() + options.seconds * 1000
   const owner = { feedId: MERGED_FEED.feedId, datasetId }
@@ -95,7 +104,7 @@ async function write(stage: Stage, options: FeedOptions, datasetId: number): Pro
 }
 
 /** Waits until every commit can be read: the fence stops below the oldest transaction of the server. */
-async function settle({ database }: Stage): Promise<void> {
+export async function settle({ database }: Pick<FeedStage, 'database'>): Promise<void> {
   const unsettled = 'select from record where change_tx >= pg_snapshot_xmin(pg_current_snapshot()) limit 1'
   while ((await database.query(unsettled)).length > 0) await wait(20)
 }
@@ -104,7 +113,10 @@ const sum = <Item>(items: readonly Item[], of: (item: Item) => number): number =
   items.reduce((total, item) => total + of(item), 0)
 
 /** Consumers that pull and receivers of pushes follow the feed while writers commit, late and out of order, and some are rolled back. */
-export async function playFeed(stage: Stage, options: FeedOptions): Promise<FeedVerdict> {
+export async function playFeed(
+  stage: FeedStage & { readonly databaseUrl: string },
+  options: FeedOptions,
+): Promise<FeedVerdict> {
   const registrar = { ...stage, asOwner: stage.database.query } as Parameters<typeof registerConsumer>[0]
   const { datasetId } = await findPersonOwner(stage.database.query, DATASET)
   const receivers: Receiver[] = await Promise.all(

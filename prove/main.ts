@@ -3,6 +3,7 @@ import { proveFeed } from './feed.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveSharing } from './sharing.ts'
+import { proveSnapshot } from './snapshot.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
 
@@ -16,6 +17,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
+  snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),
   tamper: () => proveTamper({ tamperings: 1000, seed: Date.now() % 100_000 }),
 }
