@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
 import { addAccountCommands } from './cli-accounts.ts'
+import { addCredentialCommands } from './cli-credentials.ts'
 import { addProveCommand } from './cli-proofs.ts'
 import { addManifestCommands } from './cli-feeds.ts'
 import { addRunCommands } from './cli-runs.ts'
@@ -102,9 +103,9 @@ addRunCommands(program, feed)
 addProveCommand(feed)
 addManifestCommands(feed)
 
-program
-  .command('consumer')
-  .description('使用方 / Consumers')
+const consumer = program.command('consumer').description('使用方 / Consumers')
+
+consumer
   .command('add')
   .description('登记使用方与共享协议 / Register a consumer and its agreements; the secrets are shown once')
   .argument('<name>')
@@ -131,6 +132,7 @@ program
     ),
   )
 
+addCredentialCommands(consumer)
 addAccountCommands(program)
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */

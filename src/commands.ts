@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { Verdict } from './audit/verify.ts'
@@ -16,6 +15,7 @@ import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
 import { createWebhookSecret } from './security/webhook-signature.ts'
 import { formsOfProfile } from './sharing/agreements.ts'
+import { giveCredential } from './sharing/credentials.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertAgreement, insertConsumer } from './store/consumers.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
@@ -213,17 +213,17 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   checkWebhook(options.webhook)
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
-    const clientSecret = randomBytes(32).toString('base64url')
     const webhookSecret = options.webhook === null ? null : createWebhookSecret()
     const validTo = new Date(Date.now() + options.days * 86_400_000)
-    await database.transaction(async ({ query, audit }) => {
+    const clientSecret = await database.transaction(async (transaction) => {
+      const { query, audit } = transaction
       const consumerId = await insertConsumer(query, {
         name,
-        secretHash: keys.token('credential', clientSecret),
         webhookUrl: options.webhook,
         webhookSecret: webhookSecret === null ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
+      const made = await giveCredential({ transaction, keys, actor: operator() }, name, { kind: 'secret' })
       for (const dataset of granted) {
         const forms = formsOfProfile(options.profile, dataset)
         const agreement = { consumerId, dataset: dataset.name, forms, purpose: options.purpose, validTo }
@@ -238,6 +238,7 @@ export async function addConsumer(config: Config, name: string, options: AddCons
           object: `consumer/${name}`,
         })
       }
+      return made.secret ?? ''
     })
     return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }
   })

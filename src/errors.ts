@@ -51,6 +51,9 @@ export const errorTable = {
     en: 'A consumer with this name exists already',
     zh: '该名称的使用方已存在',
   },
+  CREDENTIAL_UNKNOWN: { status: 404, retry: false, en: 'No such living credential', zh: '没有此有效凭证' },
+  CREDENTIAL_EXISTS: { status: 409, retry: false, en: 'The credential was registered before', zh: '该凭证已登记过' },
+  CREDENTIALS_FULL: { status: 409, retry: false, en: 'Two credentials of this kind live', zh: '同类有效凭证已有两个' },
   ACCOUNT_UNKNOWN: { status: 404, retry: false, en: 'No account has this name', zh: '没有此名称的账号' },
   ACCOUNT_EXISTS: {
     status: 409,
@@ -135,8 +138,8 @@ export const errorTable = {
   SIGNATURE_INVALID: {
     status: 401,
     retry: false,
-    en: 'The request is not signed by a department that posts to this feed',
-    zh: '请求签名无效或非该接入的报送部门',
+    en: 'The request is not signed by a department or consumer that may send it',
+    zh: '请求签名无效，或签名方无权发送该请求',
   },
   CLOCK_SKEWED: {
     status: 401,

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { toAppError } from '../errors.ts'
 import { decodeCursor, pullChanges } from '../sharing/pull.ts'
 import { findAgreement } from '../store/consumers.ts'
-import { auditDenial, recogniseClient, type ClientContext } from './clients.ts'
+import { auditDenial, consumerSecurity, recogniseClient, type ClientContext } from './clients.ts'
 import { problemAnswers } from './problem-schema.ts'
 
 const Change = Type.Object(
@@ -51,7 +51,7 @@ const describeChanges = (datasets: readonly string[]) => ({
   summary: '按提交顺序拉取变更 / Pull changes in commit order',
   description:
     'Needs an agreement for the dataset. The audit entry is committed before the answer; if it cannot be, the answer is 503.',
-  security: [{ token: [] }],
+  security: consumerSecurity,
   params: Type.Object({ dataset: Type.String({ enum: [...datasets], description: 'Name of the dataset' }) }),
   querystring: ChangesQuery,
   response: {
@@ -67,7 +67,7 @@ export const changesRoute: FastifyPluginAsyncTypebox<ChangesContext> = async (se
     { schema: describeChanges(context.datasets) },
     async (request, reply) => {
       const { dataset } = request.params
-      const client = await recogniseClient(context, request.headers.authorization)
+      const client = await recogniseClient(context, request)
       const agreement = await findAgreement(context.database.query, client.consumerId, dataset).catch(
         async (error: unknown) => {
           await auditDenial(context, `consumer:${client.name}`, toAppError(error).code, dataset)

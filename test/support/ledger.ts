@@ -6,6 +6,7 @@ import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
 import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
+import { insertCredential } from '../../src/store/credentials.ts'
 import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
@@ -121,10 +122,12 @@ export async function registerConsumer(
   const clientSecret = `secret-of-${name}`
   const consumerId = await insertConsumer(database.query, {
     name,
-    secretHash: keys.token('credential', clientSecret),
     webhookUrl: webhookUrl ?? null,
     webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
   })
+  const secretHash = keys.token('credential', clientSecret)
+  const credential = { kind: 'secret', fingerprint: secretHash.slice(0, 16), secretHash } as const
+  await insertCredential(database.query, consumerId, credential, 'system:test')
   const validTo = new Date(Date.now() + 86_400_000)
   const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
   const agreementId = await insertAgreement(database.query, agreement, webhookUrl !== undefined)
