@@ -1,6 +1,7 @@
 import { proveCursors } from './cursors.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
+import { proveReplays } from './replays.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
 
@@ -12,6 +13,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
+  replays: () => proveReplays({ attacks: 10_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),
   tamper: () => proveTamper({ tamperings: 1000, seed: Date.now() % 100_000 }),
 }
