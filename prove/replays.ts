@@ -88,8 +88,8 @@ function signAs(name: string, secret: string, number: number): Wire {
   return { method, url: query === '' ? at : `${at}?${query}`, body, headers: Object.fromEntries(lower) }
 }
 
-const flip = (text: string, place: number): string =>
-  text.slice(0, place) + (text[place] === '0' ? '1' : '0') + text.slice(place + 1)
+const flip = (hex: string, place: number): string =>
+  hex.slice(0, place) + (hex[place] === '0' ? '1' : '0') + hex.slice(place + 1)
 
 const withHeader = (wire: Wire, name: string, change: (value: string) => string): Wire => ({
   ...wire,

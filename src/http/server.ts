@@ -88,14 +88,11 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
-/**
- * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
- * off because Fastify's default drops what it does not know in silence.
- */
-export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
-  const server: FastifyInstance = fastify({
-    ...(context.tls === null ? {} : { https: tlsOptions(context.tls) }),
-    loggerInstance: context.logger,
+/** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
+const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
+  fastify({
+    ...(tls === null ? {} : { https: tlsOptions(tls) }),
+    loggerInstance: logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
     onProtoPoisoning: 'error',
@@ -104,6 +101,10 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
+
+/** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. */
+export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
+  const server = openServer(context)
   keepSignedBodies(server)
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {

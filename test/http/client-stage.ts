@@ -1,7 +1,8 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto'
-import { SignJWT, type JWTPayload } from 'jose'
+import { SignJWT } from 'jose'
 import { recogniseClient } from '../../src/http/clients.ts'
+import { ASSERTION_TYPE } from '../../src/security/client-assertions.ts'
 import type { SignatureHash } from '../../src/security/request-signature.ts'
 import { signRequest } from '../../src/security/request-signature.ts'
 import { giveCredential, type CredentialRequest, type MadeCredential } from '../../src/sharing/credentials.ts'
@@ -89,10 +90,8 @@ export async function assertionOf(
 ): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   const claims = { iss: name, sub: name, aud: '/oauth/token', iat: now, exp: now + 60, jti: randomUUID(), ...change }
-  return new SignJWT(claims as JWTPayload).setProtectedHeader({ alg: algorithm }).sign(key)
+  return new SignJWT(claims).setProtectedHeader({ alg: algorithm }).sign(key)
 }
-
-export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** The form that asks for a token with an assertion. */
 export const assertionForm = (assertion: string): string =>

@@ -69,7 +69,7 @@ test('an assertion is good once, in whichever replica, even when both get it in 
   try {
     const assertion = await assertionOf(NAME, 'ES256')
     const both = await Promise.all([ask(assertion), ask(assertion, { door: replica.door })])
-    expect(both.map(({ status }) => status).toSorted()).toEqual([200, 409])
+    expect(new Set(both.map(({ status }) => status))).toEqual(new Set([200, 409]))
     expect(await ask(assertion, { door: replica.door })).toMatchObject({ status: 409, code: 'REQUEST_REPLAYED' })
   } finally {
     await replica.close()
