@@ -95,6 +95,12 @@ export const auditEvents = {
     zh: '问题数据逾期清除',
   },
   'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
+  'credential.made': { personal: false, en: 'A credential of a consumer was made', zh: '建立使用方凭证' },
+  'credential.retired': {
+    personal: false,
+    en: 'A credential of a consumer was retired, and its tokens with it',
+    zh: '停用使用方凭证及其令牌',
+  },
   'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
   'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },
   'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },

@@ -1,6 +1,7 @@
 import { raiseAlert } from '../store/alerts.ts'
 import type { Database } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
+import { forgetNonces } from '../store/nonces.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
 import { repeat } from './repeat.ts'
@@ -41,6 +42,7 @@ export async function keepHouse(database: Database, rules: HouseRules): Promise<
   await raiseStale(database)
   await expire(database, rules)
   await forgetSourceCalls(database.query)
+  await forgetNonces(database.query)
 }
 
 /** Keeps house over and over until the function that it returns is called. A pass that fails is followed by the next one. */

@@ -16,7 +16,7 @@ export interface paths {
         readonly put?: never;
         /**
          * 签发访问令牌 / Issue an access token
-         * @description The client-credentials grant of RFC 6749 §4.4 with client_secret_basic: both parts form-encoded inside the Base64.
+         * @description The client-credentials grant of RFC 6749 §4.4, with client_secret_basic (both parts form-encoded inside the Base64) or private_key_jwt (RFC 7523). Where the client has registered certificates, the token is bound to the one of the connection (RFC 8705).
          */
         readonly post: operations["issueToken"];
         readonly delete?: never;
@@ -786,6 +786,65 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/consumers": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方列表 / The consumers */
+        readonly get: operations["listConsumers"];
+        readonly put?: never;
+        /**
+         * 登记使用方 / Register a consumer
+         * @description It can do nothing yet: it needs a credential and an agreement.
+         */
+        readonly post: operations["addConsumer"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/consumers/{name}/credentials": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方凭证列表 / What a consumer proves itself with, without any secret */
+        readonly get: operations["listCredentials"];
+        readonly put?: never;
+        /**
+         * 建立凭证，密钥只显示一次 / Make a credential; a secret is shown once
+         * @description Two of a kind may live, so that one can be replaced while the other works.
+         */
+        readonly post: operations["makeCredential"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/consumers/{name}/credentials/{fingerprint}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /** 停用凭证，其令牌即时失效 / Retire a credential at once and for good, with the tokens that came of it */
+        readonly delete: operations["endCredential"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -875,7 +934,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "AGREEMENT_INVALID" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -902,6 +961,10 @@ export interface operations {
                 readonly "application/x-www-form-urlencoded": {
                     /** @description client_credentials */
                     readonly grant_type: string;
+                    /** @description urn:ietf:params:oauth:client-assertion-type:jwt-bearer, with an assertion */
+                    readonly client_assertion_type?: string;
+                    /** @description A JWT of RFC 7523, signed with a registered key; in place of HTTP Basic credentials */
+                    readonly client_assertion?: string;
                 };
             };
         };
@@ -4607,6 +4670,304 @@ export interface operations {
                         readonly stale: boolean;
                         /** @description Refused rows that wait for the department */
                         readonly openRejections: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listConsumers: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方列表 / The consumers */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By name */
+                        readonly consumers: readonly {
+                            /** @description Name of the consumer */
+                            readonly name: string;
+                            /** @description 系统名称; null where it was registered at the command line */
+                            readonly title: null | string;
+                            /** @description 使用单位统一社会信用代码; null where it was registered at the command line */
+                            readonly creditCode: null | string;
+                            /**
+                             * Format: date-time
+                             * @description When it was registered
+                             */
+                            readonly createdAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly addConsumer: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                    readonly name: string;
+                    /** @description 系统名称 */
+                    readonly title: string;
+                    /** @description 使用单位统一社会信用代码 */
+                    readonly creditCode: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登记使用方 / Register a consumer */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Its name */
+                        readonly name: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listCredentials: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方凭证列表 / What a consumer proves itself with, without any secret */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they were made */
+                        readonly credentials: readonly {
+                            /**
+                             * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                             * @enum {string}
+                             */
+                            readonly kind: "secret" | "signing" | "key" | "certificate";
+                            /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                            readonly fingerprint: string;
+                            /** @description What a signing secret signs with; null for the other kinds */
+                            readonly digest: null | ("sm3" | "sha256");
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description Who made it */
+                            readonly createdBy: string;
+                            /** @description When it was used last, to the minute; null: never */
+                            readonly lastUsedAt: null | string;
+                            /** @description When it ended; null: it lives */
+                            readonly retiredAt: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly makeCredential: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @enum {string} */
+                    readonly kind: "secret";
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "signing";
+                    /** @description sha256 is for clients whose software has no SM3 */
+                    readonly digest: "sm3" | "sha256";
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "key";
+                    /** @description A public JWK: EC P-256, OKP Ed25519, or RSA of 2048 to 4096 bits */
+                    readonly publicKey: {
+                        readonly [key: string]: unknown;
+                    };
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "certificate";
+                    /** @description x5t#S256: Base64url of the SHA-256 of the certificate in DER form */
+                    readonly thumbprint: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 建立凭证，密钥只显示一次 / Make a credential; a secret is shown once */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /**
+                         * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                         * @enum {string}
+                         */
+                        readonly kind: "secret" | "signing" | "key" | "certificate";
+                        /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                        readonly fingerprint: string;
+                        /** @description Shown this once; null for a key and a certificate */
+                        readonly secret: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly endCredential: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+                /** @description Fingerprint of the credential */
+                readonly fingerprint: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 停用凭证，其令牌即时失效 / Retire a credential at once and for good, with the tokens that came of it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                         * @enum {string}
+                         */
+                        readonly kind: "secret" | "signing" | "key" | "certificate";
+                        /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                        readonly fingerprint: string;
                     };
                 };
             };
