@@ -30,13 +30,14 @@ interface Parts {
 const WATCHDOG_EXIT = 70
 
 async function startApi({ installation, log }: Parts): Promise<Stop> {
-  const { config, database, keys, datasets } = installation
+  const { config, database, keys, datasets, jurisdiction } = installation
   const server = await buildServer({
     version,
     database,
     keys,
     logger: log,
     datasets,
+    jurisdiction,
     egress: createEgressGuard(config.egressAllow),
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
