@@ -6,6 +6,7 @@ import { accountRoute } from './account-route.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { datasetsRoutes } from './datasets-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
@@ -100,6 +101,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     feedVersionsRoutes,
     feedsLifeRoutes,
     catalogueRoutes,
+    datasetsRoutes,
     schemaRoutes,
     groundRoutes,
     personsRoutes,

@@ -325,6 +325,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/datasets": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数据资源目录检索 / Search the catalogue of datasets
+         * @description For every account and every consumer.
+         */
+        readonly get: operations["listDatasets"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/datasets/{dataset}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数据资源详情 / Fields, classes, levels, code lists, sharing and quality of a dataset
+         * @description For every account and every consumer.
+         */
+        readonly get: operations["showDataset"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/datasets/{dataset}/impact": {
         readonly parameters: {
             readonly query?: never;
@@ -2312,6 +2352,274 @@ export interface operations {
                     readonly "application/json": {
                         /** @description Whether the department refuses the dataset now */
                         readonly refused: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listDatasets: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Words that all have to be in the names and titles of the dataset, its fields or its departments */
+                readonly text?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数据资源目录检索 / Search the catalogue of datasets */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By name */
+                        readonly datasets: readonly {
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /** @description Title in English */
+                            readonly titleEn: string;
+                            /** @description Version of its schema */
+                            readonly version: number;
+                            /** @description 牵头数源部门: it answers applications */
+                            readonly lead: {
+                                /** @description Folder name of the department */
+                                readonly department: string;
+                                /** @description Department in Chinese */
+                                readonly name: string;
+                                /** @description Department in English */
+                                readonly nameEn: string;
+                            };
+                            /** @description Departments whose live feeds fill it */
+                            readonly providers: readonly {
+                                /** @description Folder name of the department */
+                                readonly department: string;
+                                /** @description Department in Chinese */
+                                readonly name: string;
+                                /** @description Department in English */
+                                readonly nameEn: string;
+                            }[];
+                            /**
+                             * Sharing
+                             * @description Whether and how it is shared
+                             */
+                            readonly sharing: {
+                                /**
+                                 * @description 共享类型, the strictest of the live feeds: unconditional 无条件, conditional 有条件, not-shared 不予共享
+                                 * @enum {unknown}
+                                 */
+                                readonly type: "unconditional" | "conditional" | "not-shared";
+                                /** @description Whether a catalogue entry says so; without one it counts as conditional */
+                                readonly isDeclared: boolean;
+                                /** @description 共享条件 */
+                                readonly conditions: readonly string[];
+                                /** @description Law, administrative regulation or decision behind not-shared 不予共享依据 */
+                                readonly basis: string | null;
+                                /** @description 共享方式 */
+                                readonly methods: readonly string[];
+                                /** @description 更新周期, the slowest of the feeds */
+                                readonly updateCycle: string | null;
+                            };
+                            /**
+                             * Quality
+                             * @description From 0 to 1, 1 is best; null where nothing was counted
+                             */
+                            readonly quality: {
+                                /** @description Rows that live feeds received within 30 days */
+                                readonly received: number;
+                                /** @description 完整性: share of rows that lack no required field */
+                                readonly completeness: number | null;
+                                /** @description 准确性: share of rows whose numbers, check digits and dates can be true */
+                                readonly accuracy: number | null;
+                                /** @description 一致性: share of rows whose fields do not contradict each other */
+                                readonly consistency: number | null;
+                                /** @description 唯一性: share of rows that repeat no record */
+                                readonly uniqueness: number | null;
+                                /** @description 时效性: share of active feeds that succeeded within their update cycle */
+                                readonly timeliness: number | null;
+                                /** @description 规范性: share of rows that keep to type, form and code table */
+                                readonly validity: number | null;
+                            };
+                            /** @description How many fields a record has */
+                            readonly fields: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showDataset: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数据资源详情 / Fields, classes, levels, code lists, sharing and quality of a dataset */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Title in Chinese */
+                        readonly title: string;
+                        /** @description Title in English */
+                        readonly titleEn: string;
+                        /** @description Version of its schema */
+                        readonly version: number;
+                        /** @description 牵头数源部门: it answers applications */
+                        readonly lead: {
+                            /** @description Folder name of the department */
+                            readonly department: string;
+                            /** @description Department in Chinese */
+                            readonly name: string;
+                            /** @description Department in English */
+                            readonly nameEn: string;
+                        };
+                        /** @description Departments whose live feeds fill it */
+                        readonly providers: readonly {
+                            /** @description Folder name of the department */
+                            readonly department: string;
+                            /** @description Department in Chinese */
+                            readonly name: string;
+                            /** @description Department in English */
+                            readonly nameEn: string;
+                        }[];
+                        /**
+                         * Sharing
+                         * @description Whether and how it is shared
+                         */
+                        readonly sharing: {
+                            /**
+                             * @description 共享类型, the strictest of the live feeds: unconditional 无条件, conditional 有条件, not-shared 不予共享
+                             * @enum {unknown}
+                             */
+                            readonly type: "unconditional" | "conditional" | "not-shared";
+                            /** @description Whether a catalogue entry says so; without one it counts as conditional */
+                            readonly isDeclared: boolean;
+                            /** @description 共享条件 */
+                            readonly conditions: readonly string[];
+                            /** @description Law, administrative regulation or decision behind not-shared 不予共享依据 */
+                            readonly basis: string | null;
+                            /** @description 共享方式 */
+                            readonly methods: readonly string[];
+                            /** @description 更新周期, the slowest of the feeds */
+                            readonly updateCycle: string | null;
+                        };
+                        /**
+                         * Quality
+                         * @description From 0 to 1, 1 is best; null where nothing was counted
+                         */
+                        readonly quality: {
+                            /** @description Rows that live feeds received within 30 days */
+                            readonly received: number;
+                            /** @description 完整性: share of rows that lack no required field */
+                            readonly completeness: number | null;
+                            /** @description 准确性: share of rows whose numbers, check digits and dates can be true */
+                            readonly accuracy: number | null;
+                            /** @description 一致性: share of rows whose fields do not contradict each other */
+                            readonly consistency: number | null;
+                            /** @description 唯一性: share of rows that repeat no record */
+                            readonly uniqueness: number | null;
+                            /** @description 时效性: share of active feeds that succeeded within their update cycle */
+                            readonly timeliness: number | null;
+                            /** @description 规范性: share of rows that keep to type, form and code table */
+                            readonly validity: number | null;
+                        };
+                        /** @description In the order of the schema */
+                        readonly fields: readonly {
+                            /** @description Name of the field */
+                            readonly name: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /** @description Title in English */
+                            readonly titleEn: string;
+                            /** @description string, number, integer or boolean */
+                            readonly type: string;
+                            /** @description Form of the text */
+                            readonly format: string | null;
+                            /** @description Whether every record has it */
+                            readonly required: boolean;
+                            /** @description none, ordinary, identifier, quasi or sensitive */
+                            readonly class: string;
+                            /** @description L1 to L4 */
+                            readonly level: string;
+                            /** @description Mask of its masked form */
+                            readonly mask: string;
+                            /**
+                             * @description How it leaves unless an agreement says otherwise
+                             * @enum {string}
+                             */
+                            readonly defaultForm: "mask" | "omit";
+                            /** @description The values it can have */
+                            readonly values: readonly string[] | null;
+                            /** @description Code list of its values */
+                            readonly codes: {
+                                /** @description Name of the code list */
+                                readonly name: string;
+                                /** @description Title in Chinese */
+                                readonly title: string;
+                                /** @description Title in English */
+                                readonly titleEn: string;
+                                /** @description Edition of the standard */
+                                readonly edition: string;
+                                /** @description Where it was taken from */
+                                readonly source: string;
+                                /** @description Label by code */
+                                readonly labels: {
+                                    readonly [key: string]: string;
+                                };
+                            } | null;
+                        }[];
                     };
                 };
             };
