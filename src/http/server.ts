@@ -3,6 +3,7 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
+import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
@@ -68,6 +69,25 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
+/** What accounts, and for the catalogue consumers too, use to manage what is shared. */
+const managementRoutes = [
+  accountRoute,
+  feedsRoutes,
+  feedVersionsRoutes,
+  feedsLifeRoutes,
+  catalogueRoutes,
+  datasetsRoutes,
+  applicationsRoutes,
+  schemaRoutes,
+  groundRoutes,
+  personsRoutes,
+  runRoutes,
+  progressRoute,
+  rejectionRoutes,
+  correctionRoutes,
+  alertRoutes,
+] as const
+
 /**
  * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
  * off because Fastify's default drops what it does not know in silence.
@@ -95,24 +115,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
-  for (const routes of [
-    accountRoute,
-    feedsRoutes,
-    feedVersionsRoutes,
-    feedsLifeRoutes,
-    catalogueRoutes,
-    datasetsRoutes,
-    schemaRoutes,
-    groundRoutes,
-    personsRoutes,
-    runRoutes,
-    progressRoute,
-    rejectionRoutes,
-    correctionRoutes,
-    alertRoutes,
-  ]) {
-    await server.register(routes, context)
-  }
+  for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server

@@ -365,6 +365,65 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/applications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用申请列表 / Applications of the own consumer, for the own department, or all */
+        readonly get: operations["listApplications"];
+        readonly put?: never;
+        /**
+         * 编写使用申请 / Write an application for the use of a dataset, as a draft
+         * @description For the engineers of a consumer. An approved one becomes the agreement between the consumer and the dataset, or its next version.
+         */
+        readonly post: operations["draftApplication"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/applications/{applicationId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用申请详情 / An application: what is asked for, who answered, and by when */
+        readonly get: operations["showApplication"];
+        /** 修改草稿或补正 / Write a draft anew, or complete what was asked for */
+        readonly put: operations["rewriteApplication"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/applications/{applicationId}/moves": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose
+         * @description draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security officer both answer, neither of them the applicant.
+         */
+        readonly post: operations["moveApplication"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/datasets/{dataset}/impact": {
         readonly parameters: {
             readonly query?: never;
@@ -895,7 +954,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "AGREEMENT_INVALID" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -2645,6 +2704,1008 @@ export interface operations {
                                 };
                             } | null;
                         }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listApplications: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where it stands */
+                readonly state?: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                /** @description From an earlier answer; none means from the newest */
+                readonly cursor?: number;
+                /** @description Applications in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用申请列表 / Applications of the own consumer, for the own department, or all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly applications: readonly {
+                            /** @description Number of the application */
+                            readonly applicationId: number;
+                            /** @description Consumer that applies */
+                            readonly consumer: string;
+                            /** @description Dataset that is applied for */
+                            readonly dataset: string;
+                            /** @description Department whose data owner answers */
+                            readonly department: string;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                            /** @description Code of the service item */
+                            readonly purpose: string;
+                            /** @description First day */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more */
+                            readonly validTo: string;
+                            /** @description When it was submitted last, RFC 3339 */
+                            readonly submittedAt: string | null;
+                            /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                            readonly dueAt: string | null;
+                            /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                            readonly isDueAssumed: boolean;
+                            /** @description The agreement that it became, and its version */
+                            readonly agreement: string | null;
+                        }[];
+                        /** @description Give it back for older ones; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly draftApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Dataset that is applied for */
+                    readonly dataset: string;
+                    /** @description Why the consumer may use the data 使用依据 */
+                    readonly basis: {
+                        /**
+                         * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                         * @enum {unknown}
+                         */
+                        readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                        /** @description Title 名称 */
+                        readonly title: string;
+                        /** @description Article 条款 */
+                        readonly article: string;
+                    };
+                    /** @description Code of a published service item 用途（服务事项编码） */
+                    readonly purpose: string;
+                    /** @description What the data is used for, in words 使用场景 */
+                    readonly scenario: string;
+                    /** @description First digits of the division, community or grid codes 使用范围 */
+                    readonly area: readonly string[];
+                    /**
+                     * @description 共享方式
+                     * @enum {unknown}
+                     */
+                    readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                    /**
+                     * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                     * @enum {unknown}
+                     */
+                    readonly method: "copy" | "query";
+                    /** @description First day, yyyy-MM-dd */
+                    readonly validFrom: string;
+                    /** @description The first day on which it holds no more, yyyy-MM-dd */
+                    readonly validTo: string;
+                    /**
+                     * @description A shipped profile that the forms begin with
+                     * @enum {unknown}
+                     */
+                    readonly profile?: "P0_RAW" | "P1_OPERATOR" | "P2_ANALYSIS" | "P3_PUBLIC_NOTICE" | "P4_MINOR";
+                    /** @description How each field leaves: omit 不提供, mask 去标识化, token 假名, generalise 泛化, clear 明文; omit where none is given */
+                    readonly forms?: {
+                        readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
+                    };
+                    /** @description Records in a day at most; null: any number */
+                    readonly recordsPerDay?: null | number;
+                    /**
+                     * @description Records in a page at most
+                     * @default 500
+                     */
+                    readonly pageSize?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 编写使用申请 / Write an application for the use of a dataset, as a draft */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用申请详情 / An application: what is asked for, who answered, and by when */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly rewriteApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why the consumer may use the data 使用依据 */
+                    readonly basis: {
+                        /**
+                         * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                         * @enum {unknown}
+                         */
+                        readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                        /** @description Title 名称 */
+                        readonly title: string;
+                        /** @description Article 条款 */
+                        readonly article: string;
+                    };
+                    /** @description Code of a published service item 用途（服务事项编码） */
+                    readonly purpose: string;
+                    /** @description What the data is used for, in words 使用场景 */
+                    readonly scenario: string;
+                    /** @description First digits of the division, community or grid codes 使用范围 */
+                    readonly area: readonly string[];
+                    /**
+                     * @description 共享方式
+                     * @enum {unknown}
+                     */
+                    readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                    /**
+                     * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                     * @enum {unknown}
+                     */
+                    readonly method: "copy" | "query";
+                    /** @description First day, yyyy-MM-dd */
+                    readonly validFrom: string;
+                    /** @description The first day on which it holds no more, yyyy-MM-dd */
+                    readonly validTo: string;
+                    /**
+                     * @description A shipped profile that the forms begin with
+                     * @enum {unknown}
+                     */
+                    readonly profile?: "P0_RAW" | "P1_OPERATOR" | "P2_ANALYSIS" | "P3_PUBLIC_NOTICE" | "P4_MINOR";
+                    /** @description How each field leaves: omit 不提供, mask 去标识化, token 假名, generalise 泛化, clear 明文; omit where none is given */
+                    readonly forms?: {
+                        readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
+                    };
+                    /** @description Records in a day at most; null: any number */
+                    readonly recordsPerDay?: null | number;
+                    /**
+                     * @description Records in a page at most
+                     * @default 500
+                     */
+                    readonly pageSize?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 修改草稿或补正 / Write a draft anew, or complete what was asked for */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly moveApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description What to do
+                     * @enum {unknown}
+                     */
+                    readonly action: "submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose";
+                    /** @description Why, or what is missing; wanted to ask, extend, approve, refuse and revoke */
+                    readonly reason?: string;
+                    /**
+                     * @description The security officer's second approval of L4 fields in clear
+                     * @default false
+                     */
+                    readonly allowsClear?: boolean;
+                    /** @description How the data was disposed of; wanted to dispose */
+                    readonly receipt?: {
+                        /**
+                         * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                         * @enum {unknown}
+                         */
+                        readonly way: "deleted" | "overwritten" | "destroyed";
+                        /** @description The day it was done, yyyy-MM-dd */
+                        readonly on: string;
+                        /** @description How many copies of the data there were */
+                        readonly copies: number;
+                        /** @description What was disposed of and who saw to it, without names of persons */
+                        readonly statement: string;
+                    };
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
                     };
                 };
             };
