@@ -168,6 +168,10 @@ const factsOf = ({ request, agreementId, agreementVersion }: Application) => ({
   ...(agreementId === null ? {} : { agreement: `${agreementId}@${agreementVersion}` }),
 })
 
+/** The receipt stands in the log as well, in closed words and counts, so that nobody writes it anew. */
+const receiptFacts = (receipt: DisposalReceipt | null) =>
+  receipt === null ? {} : { way: receipt.way, copies: receipt.copies, disposedOn: receipt.on }
+
 /**
  * Moves an application along its life, as the table of steps allows: needs, effects and audit entry in one transaction. That the
  * account may do this is asserted before. Throws APPLICATION_UNKNOWN, APPLICATION_STATE, SECOND_PERSON, AGREEMENT_INVALID,
@@ -196,7 +200,13 @@ export async function moveApplication(
       dataset: application.dataset,
       object: applicationName(applicationId),
       ...factsOf(after),
-      details: { action: move.action, from: application.state, to: after.state, isClearAllowed: after.isClearAllowed },
+      details: {
+        action: move.action,
+        from: application.state,
+        to: after.state,
+        isClearAllowed: after.isClearAllowed,
+        ...receiptFacts(after.disposal),
+      },
     })
     return after.state
   })

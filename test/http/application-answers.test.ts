@@ -65,6 +65,21 @@ describe('who answers', () => {
     expect((await show(applicationId)).state).toBe('submitted')
   })
 
+  test('its applicant does not, even when the account has become that of a data owner', async () => {
+    const applicationId = await submitted()
+    const become = (role: string, department: string | null, consumer: string | null) =>
+      stage.installation.asOwner(
+        `update gridbridge.account set role = $1, department = $2,
+                consumer_id = (select consumer_id from gridbridge.consumer where name = $3)
+          where name = 'grid-engineer'`,
+        [role, department, consumer],
+      )
+    await become('data-owner', 'public-security', null)
+    const answer = await stage.move(stage.applicant, applicationId, 'approve', { reason: '同意' })
+    await become('consumer-engineer', null, 'grid-platform')
+    expect(codeOf(answer)).toEqual([409, 'SECOND_PERSON'])
+  })
+
   test('another consumer is not told that there is one', async () => {
     const applicationId = await submitted()
     const path = `/api/v1/applications/${applicationId}`

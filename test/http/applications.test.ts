@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { addWorkingDays } from '../../src/feeds/working-days.ts'
 import { catalogueEntry, type Answer, type Office } from '../support/office.ts'
-import { forgetApplications, openApplicationStage, type ApplicationStage } from './application-stage.ts'
+import { FEED, forgetApplications, openApplicationStage, type ApplicationStage } from './application-stage.ts'
 
 let stage: ApplicationStage
 let office: Office
@@ -130,6 +130,21 @@ describe('a consumer applies and receives', () => {
       disposal: receipt,
       ended: { by: 'account:ga-owner', reason: '超范围使用' },
     })
+    const [entry] = await stage.installation.asOwner<{ body: Buffer }>(
+      `select body from audit.entry where event_type = 'application.moved' order by recorded_at desc limit 1`,
+    )
+    expect(JSON.parse(String(entry?.body)).details).toMatchObject({ action: 'dispose', way: 'deleted', copies: 2 })
+  })
+})
+
+describe('the engineer of a consumer', () => {
+  test('is told which consumer and what may be done, and reaches nothing of a department', async () => {
+    const { body } = await stage.applicant.get('/api/v1/account')
+    expect(body).toMatchObject({ role: 'consumer-engineer', department: null, consumer: 'grid-platform' })
+    expect(body.permissions).toMatchObject({ 'application.submit': 'own', 'catalogue.read': 'all' })
+    expect((await stage.applicant.get('/api/v1/datasets/resident')).status).toBe(200)
+    for (const path of ['/feeds', `/feeds/${FEED}`, '/alerts', '/runs', '/endpoints', '/persons/conflicts'])
+      expect(codeOf(await stage.applicant.get(`/api/v1${path}`))).toEqual([403, 'FORBIDDEN'])
   })
 })
 
