@@ -24,7 +24,7 @@ export interface ApplicationStage extends FeedStage {
 }
 
 export const FEED = 'LZ-GA-RK-600'
-export const SCREENS = {
+const SCREENS = {
   basis: { kind: 'local-regulation', title: '泸州市加强基层社会治理网格化服务管理条例', article: '第十四条' },
   purpose: 'LZ-QD-001',
   scenario: '网格员上门核实实有人口',
