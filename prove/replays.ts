@@ -41,9 +41,17 @@ type Replica = Awaited<ReturnType<typeof openReplica>>
 const CONSUMERS = ['platform-one', 'platform-two'] as const
 
 /** One server of several on one database, with its own connections, and a route that only says who asked. */
-async function openReplica({ databaseUrl, keys, datasets }: Installation) {
+async function openReplica({ databaseUrl, keys, datasets, jurisdiction }: Installation) {
   const database: Database = openDatabase({ url: databaseUrl, processName: 'replica', connections: 6 })
-  const context = { database, keys, datasets, tokenSeconds: 600, auditDeadlineMs: 10_000, publicUrl: null }
+  const context = {
+    database,
+    keys,
+    datasets,
+    jurisdiction,
+    tokenSeconds: 600,
+    auditDeadlineMs: 10_000,
+    publicUrl: null,
+  }
   const server = await buildServer({
     ...context,
     version: '0.0.0',

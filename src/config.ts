@@ -29,6 +29,8 @@ export interface Config {
   readonly rejectionDays: number
   /** How many previews one account may ask for in an hour: they show rows of the department in clear. */
   readonly previewsPerHour: number
+  /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
+  readonly jurisdiction: string
 }
 
 export interface TlsFiles {
@@ -105,5 +107,6 @@ export function loadConfig(environment: Environment): Config {
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
+    jurisdiction: environment['JURISDICTION'] || 'decree-809',
   })
 }

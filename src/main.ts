@@ -46,13 +46,14 @@ const readTls = ({ certificate, key, clientAuthority }: TlsFiles): ServerTls => 
 })
 
 async function startApi({ installation, log }: Parts): Promise<Stop> {
-  const { config, database, keys, datasets } = installation
+  const { config, database, keys, datasets, jurisdiction } = installation
   const server = await buildServer({
     version,
     database,
     keys,
     logger: log,
     datasets,
+    jurisdiction,
     egress: createEgressGuard(config.egressAllow),
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
@@ -107,9 +108,9 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const { config, database } = installation
+  const { config, database, datasets } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays }, (error) =>
+  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays, datasets }, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
   const stopAgreementWatch = startAgreementWatch(database, (error) =>

@@ -103,6 +103,13 @@ export const auditEvents = {
   },
   'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
   'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },
+  'application.drafted': {
+    personal: false,
+    en: 'A consumer wrote an application for the use of data',
+    zh: '使用方编写使用申请',
+  },
+  'application.moved': { personal: false, en: 'An application moved along its life', zh: '使用申请办理' },
+  'application.expired': { personal: false, en: 'The term of an application is over', zh: '使用申请到期' },
   'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },
   'agreement.suspended': {
     personal: false,

@@ -3,9 +3,11 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
+import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { datasetsRoutes } from './datasets-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
@@ -88,6 +90,26 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
+/** What accounts, and for the catalogue consumers too, use to manage what is shared. */
+const managementRoutes = [
+  accountRoute,
+  feedsRoutes,
+  feedVersionsRoutes,
+  feedsLifeRoutes,
+  catalogueRoutes,
+  datasetsRoutes,
+  applicationsRoutes,
+  schemaRoutes,
+  groundRoutes,
+  personsRoutes,
+  runRoutes,
+  progressRoute,
+  rejectionRoutes,
+  correctionRoutes,
+  alertRoutes,
+  consumerRoutes,
+] as const
+
 /** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
 const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
   fastify({
@@ -118,24 +140,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
-  for (const routes of [
-    accountRoute,
-    feedsRoutes,
-    feedVersionsRoutes,
-    feedsLifeRoutes,
-    catalogueRoutes,
-    schemaRoutes,
-    groundRoutes,
-    personsRoutes,
-    runRoutes,
-    progressRoute,
-    rejectionRoutes,
-    correctionRoutes,
-    alertRoutes,
-    consumerRoutes,
-  ]) {
-    await server.register(routes, context)
-  }
+  for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server

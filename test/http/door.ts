@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { buildServer, type ServerTls } from '../../src/http/server.ts'
+import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
 import type { TestInstallation } from '../support/installation.ts'
@@ -29,6 +30,7 @@ export function openDoor(
     publicUrl: options.publicUrl ?? null,
     tls: options.tls ?? null,
     datasets,
+    jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard(egressAllow),
     logger: openLog('silent', 'test'),
   })
