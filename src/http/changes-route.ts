@@ -27,7 +27,24 @@ const ChangePage = Type.Object(
     cursor: Type.String({ description: 'Opaque; give it back to go on from here' }),
     hasMore: Type.Boolean({ description: 'true: ask again at once; false: ask again later with the same cursor' }),
   },
-  { title: 'ChangePage' },
+  {
+    title: 'ChangePage',
+    examples: [
+      {
+        changes: [
+          {
+            operation: 'upsert',
+            id: 'LZ-MZ-WG-001/WG-0001',
+            version: 3,
+            record: { gridCode: '510502001001001', gridName: '大山坪一网格' },
+          },
+          { operation: 'delete', id: 'LZ-MZ-WG-001/WG-0002', version: 2, record: null },
+        ],
+        cursor: 'MS43MzEuMTI',
+        hasMore: false,
+      },
+    ],
+  },
 )
 
 const DEFAULT_LIMIT = 500

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorTable, toAppError, type ErrorCode } from '../errors.ts'
 
@@ -70,4 +71,17 @@ export async function answerProblem(
   const waitMs = retryAfterOf(coded)
   if (waitMs !== null) void reply.header('retry-after', Math.max(1, Math.ceil(waitMs / 1000)))
   return reply.status(coded.status).type('application/problem+json').send(problemOf(coded))
+}
+
+/** What is no HTTP request has a connection and no reply; it gets its problem all the same. */
+export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const body = JSON.stringify(problemOf(new AppError('REQUEST_INVALID')))
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

@@ -6,12 +6,14 @@ import { accountRoute } from './account-route.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { docsPage } from './docs-page.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { correctionRoutes } from './correction-routes.ts'
+import { takeJson } from './json-body.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
@@ -20,7 +22,7 @@ import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
-import { answerProblem } from './problems.ts'
+import { answerBrokenRequest, answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
 
 export interface ServerContext extends ManagementContext {
@@ -68,7 +70,8 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
 })
 
 /**
- * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
+ * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a
+ * page at /docs. `removeAdditional` is
  * off because Fastify's default drops what it does not know in silence.
  */
 export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
@@ -76,15 +79,19 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     loggerInstance: context.logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     // Fastify's own answer to an address that it cannot read repeats the address.
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
+  })
+  takeJson(server)
+  // No database keeps it and nothing is called so.
+  server.addHook('onRequest', async ({ url }) => {
+    if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')
   })
   await server.register(helmet)
   server.addSchema(problemSchema)
@@ -92,6 +99,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     refResolver: { buildLocalReference: nameSchema },
     openapi: describe(context.version),
   })
+  await server.register(docsPage)
   await server.register(tokenRoute, context)
   await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
   for (const routes of [

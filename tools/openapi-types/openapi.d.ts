@@ -817,11 +817,56 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/metrics": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 运行指标 / Metrics for Prometheus */
+        readonly get: operations["readMetrics"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/openapi.json": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 接口说明 / This description */
+        readonly get: operations["describeApi"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** Problem */
+        /**
+         * Problem
+         * @example {
+         *       "type": "urn:gridbridge:problem:AGREEMENT_MISSING",
+         *       "title": "No agreement grants this",
+         *       "titleZh": "没有相应的共享协议",
+         *       "status": 403,
+         *       "code": "AGREEMENT_MISSING",
+         *       "detail": "",
+         *       "retry": false
+         *     }
+         */
         readonly Problem: {
             /** @description urn:gridbridge:problem: and the code */
             readonly type: string;
@@ -4104,7 +4149,12 @@ export interface operations {
             };
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        readonly requestBody: {
+            readonly content: {
+                readonly "text/csv": unknown;
+                readonly "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+            };
+        };
         readonly responses: {
             /** @description 重新报送修正文件 / Send an exported file back, corrected */
             readonly 200: {
@@ -4477,7 +4527,14 @@ export interface operations {
             };
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": unknown;
+                readonly "application/x-ndjson": unknown;
+                readonly "text/csv": unknown;
+                readonly "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+            };
+        };
         readonly responses: {
             /** @description 回执 / The receipt */
             readonly 200: {
@@ -4615,7 +4672,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 正常 / Well */
+            /** @description 进程存活 / The process answers */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4625,6 +4682,24 @@ export interface operations {
                         /** @enum {string} */
                         readonly state: "ok";
                     };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4638,7 +4713,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 正常 / Well */
+            /** @description 可以服务 / The process and its database answer */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4648,6 +4723,82 @@ export interface operations {
                         /** @enum {string} */
                         readonly state: "ok";
                     };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readMetrics: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 运行指标 / Metrics for Prometheus */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/plain": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly describeApi: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 接口说明 / This description */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
                 };
             };
             /** @description 请求被拒绝 / The request was refused */
