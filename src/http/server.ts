@@ -69,6 +69,23 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
+/** What accounts register, review and watch by. */
+const managementRoutes = [
+  accountRoute,
+  feedsRoutes,
+  feedVersionsRoutes,
+  feedsLifeRoutes,
+  catalogueRoutes,
+  schemaRoutes,
+  groundRoutes,
+  personsRoutes,
+  runRoutes,
+  progressRoute,
+  rejectionRoutes,
+  correctionRoutes,
+  alertRoutes,
+] as const
+
 /**
  * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a
  * page at /docs. `removeAdditional` is
@@ -102,23 +119,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   await server.register(docsPage)
   await server.register(tokenRoute, context)
   await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
-  for (const routes of [
-    accountRoute,
-    feedsRoutes,
-    feedVersionsRoutes,
-    feedsLifeRoutes,
-    catalogueRoutes,
-    schemaRoutes,
-    groundRoutes,
-    personsRoutes,
-    runRoutes,
-    progressRoute,
-    rejectionRoutes,
-    correctionRoutes,
-    alertRoutes,
-  ]) {
-    await server.register(routes, context)
-  }
+  for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server
