@@ -9,26 +9,28 @@ export interface Copy {
   cursor: string
 }
 
-/** Asks again where the service wants to be asked later: over the limit, or while it cannot answer. */
-async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+/** Asks, and asks again where the service wants to be asked later. Null: the cursor leads nowhere any more. */
+async function ask<Answer>(call: () => Promise<Answer>): Promise<Answer | null> {
   for (;;) {
     try {
-      return await ask()
+      return await call()
     } catch (error) {
+      if (error instanceof ApiError && error.code === 'CURSOR_EXPIRED') return null
       if (!(error instanceof ApiError && error.retry && [429, 503].includes(error.status))) throw error
       await wait(error.retryAfterMs ?? 5000)
     }
   }
 }
 
-/** Brings the copy up to date: everything the first time, afterwards what has changed. */
+/** Brings the copy up to date: everything at first and when the cursor ran out, afterwards what has changed. */
 export async function syncDataset(api: ApiClient, dataset: Dataset, copy: Copy): Promise<void> {
   for (let hasMore = true; hasMore;) {
     const params = { path: { dataset }, query: { cursor: copy.cursor, limit: 1000 } }
-    const page = await patiently(() => api.get('/api/v1/datasets/{dataset}/changes', { params }))
-    for (const change of page.changes)
+    const page = await ask(() => api.get('/api/v1/datasets/{dataset}/changes', { params }))
+    if (page === null) copy.changes.clear()
+    for (const change of page?.changes ?? [])
       if (change.version > (copy.changes.get(change.id)?.version ?? 0)) copy.changes.set(change.id, change)
-    copy.cursor = page.cursor
-    hasMore = page.hasMore
+    copy.cursor = page?.cursor ?? ''
+    hasMore = page?.hasMore ?? true
   }
 }

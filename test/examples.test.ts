@@ -72,6 +72,16 @@ test('what no waiting helps is thrown, and the copy goes on from where it was', 
   expect(aliveIn(copy)).toEqual(await readStore())
 })
 
+test('a cursor of another version of the agreement begins again, and what is no longer granted is gone', async () => {
+  const copy: Copy = { changes: new Map(), cursor: '' }
+  await syncDataset(api, 'resident', copy)
+  await installation.asOwner(`update gridbridge.agreement set version = version + 1, forms = '{"gridCode":"mask"}'`)
+  await syncDataset(api, 'resident', copy)
+  expect(aliveIn(copy)).toEqual(await readStore())
+  const fields = [...copy.changes.values()].flatMap(({ record }) => Object.keys(record ?? {}))
+  expect(new Set(fields)).toEqual(new Set(['gridCode']))
+})
+
 test('an example is short', () => {
   const text = readFileSync(new URL('../examples/pull-client.ts', import.meta.url), 'utf8')
   expect(text.trimEnd().split('\n').length).toBeLessThan(40)

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorTable, toAppError, type ErrorCode } from '../errors.ts'
+import { holdsPersonalNumber } from '../feeds/formats.ts'
 
 /** RFC 9457 problem details. `code` is from the one error table; `titleZh` says the same in Chinese. */
 export interface Problem {
@@ -39,6 +40,9 @@ function codedError(error: FastifyError): AppError {
   return code === undefined ? toAppError(error) : new AppError(code)
 }
 
+/** What was given is repeated to whoever gave it, but for the number of a person. */
+const withoutPerson = (detail: string): string => (holdsPersonalNumber(detail) ? '' : detail)
+
 export function problemOf(error: AppError): Problem {
   const entry = errorTable[error.code]
   return {
@@ -47,7 +51,7 @@ export function problemOf(error: AppError): Problem {
     titleZh: entry.zh,
     status: entry.status,
     code: error.code,
-    detail: error.detail,
+    detail: withoutPerson(error.detail),
     retry: entry.retry,
   }
 }

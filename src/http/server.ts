@@ -87,9 +87,8 @@ const managementRoutes = [
 ] as const
 
 /**
- * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a
- * page at /docs. `removeAdditional` is
- * off because Fastify's default drops what it does not know in silence.
+ * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a page at /docs.
+ * `removeAdditional` is off because Fastify's default drops what it does not know in silence.
  */
 export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
   const server: FastifyInstance = fastify({
@@ -118,7 +117,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(docsPage)
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
+  await server.register(changesRoute, context)
   for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
