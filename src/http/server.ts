@@ -23,7 +23,9 @@ import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerBrokenRequest, answerProblem } from './problems.ts'
+import { sharingListRoute } from './sharing-list-route.ts'
 import { tokenRoute } from './token-route.ts'
+import { usageRoutes } from './usage-routes.ts'
 
 export interface ServerContext extends ManagementContext {
   readonly version: string
@@ -84,6 +86,8 @@ const managementRoutes = [
   rejectionRoutes,
   correctionRoutes,
   alertRoutes,
+  usageRoutes,
+  sharingListRoute,
 ] as const
 
 /**

@@ -55,14 +55,16 @@ async function send(
 ): Promise<Told & { readonly faults: readonly string[] }> {
   const { what, ...made } = request
   const authorization = token === null ? {} : { authorization: token }
-  const startedAt = performance.now()
+  const begun = { us: process.threadCpuUsage().user, at: performance.now() }
   const response = await server.inject({ ...made, headers: { ...made.headers, ...authorization } })
-  const milliseconds = performance.now() - startedAt
+  const worked = (process.threadCpuUsage().user - begun.us) / 1000
+  const waited = performance.now() - begun.at
   const status = response.statusCode
   const isAnswer = status >= 200 && status < 300
   const told = isAnswer ? null : readProblem(response.body)
   const faults = [
-    milliseconds > 1000 && `took ${Math.round(milliseconds)} ms`,
+    // Of this thread's own work a second at most; the machine may be busy with other tests.
+    (worked > 1000 || waited > 5000) && `took ${Math.round(waited)} ms`,
     !isAnswer && !String(response.headers['content-type']).startsWith('application/problem+json') && 'is no problem',
     !isAnswer && errorTable[told as ErrorCode]?.status !== status && `has the code ${told}`,
     // A department's system that is away is no fault of the request.
@@ -93,7 +95,8 @@ describe('every operation of /openapi.json answers whatever it is sent, without 
   test.each(operations)('%s', { timeout: 60_000 }, async (_name, method, address, operation) => {
     const { shaped, spoilt } = makeRequests(method, address, operation, known)
     const isOpen = operation.security.length === 0
-    const usual = await Promise.all([null, ...tokens].map(async (token) => ({ token, ...(await send(shaped, token)) })))
+    const usual: (Told & { readonly token: string | null; readonly faults: readonly string[] })[] = []
+    for (const token of [null, ...tokens]) usual.push({ token, ...(await send(shaped, token)) })
     expect(usual.flatMap(({ faults }) => faults)).toEqual([])
     expect(usual[0]?.status).toBe(isOpen ? 200 : 401)
     const admitted =

@@ -14,7 +14,9 @@ type PathOf<M extends Method> = ClientPathsWithMethod<Client<paths>, M>
 type InitOf<M extends Method, Path extends PathOf<M>> = MaybeOptionalInit<paths[Path], M>
 
 type Success = 200 | 201 | 202 | 204
-type ContentOf<Response> = Response extends { readonly content: infer Content } ? Content[keyof Content] : undefined
+/** JSON where there is a choice. */
+type BodyOf<Content> = 'application/json' extends keyof Content ? Content['application/json'] : Content[keyof Content]
+type ContentOf<Response> = Response extends { readonly content: infer Content } ? BodyOf<Content> : undefined
 type AnswerOf<M extends Method, Path extends PathOf<M>> = paths[Path][M] extends { readonly responses: infer Responses }
   ? { [Status in keyof Responses & Success]: ContentOf<Responses[Status]> }[keyof Responses & Success]
   : never
