@@ -21,7 +21,7 @@ beforeAll(async () => {
   await registerConsumer(installation, 'grid-platform')
   server = await openDoor(installation)
   server.addHook('onRequest', async ({ url }, reply) => {
-    const status = url.includes('/changes') ? refusals.shift() : undefined
+    const status = /\/(changes|snapshot)/.test(url) ? refusals.shift() : undefined
     if (status !== undefined) await reply.code(status).header('retry-after', '1').send()
   })
   const baseUrl = await server.listen({ port: 0, host: '127.0.0.1' })
@@ -31,6 +31,8 @@ afterAll(async () => {
   await server.close()
   await installation.close()
 })
+
+const emptyCopy = (): Copy => ({ changes: new Map(), cursor: '', isWhole: false })
 
 /** What is alive in the copy, and what is alive in the store, by id with its version. */
 const aliveIn = ({ changes }: Copy) =>
@@ -46,7 +48,7 @@ const readStore = async (): Promise<readonly string[]> => {
 }
 
 test('the pull client keeps a copy equal to the store, through changes, deletions and an overloaded service', async () => {
-  const copy: Copy = { changes: new Map(), cursor: '' }
+  const copy = emptyCopy()
   await storeRows(installation, feed, residentRows(1, 1200))
   await syncDataset(api, 'resident', copy)
   expect(aliveIn(copy)).toHaveLength(1200)
@@ -64,7 +66,7 @@ test('the pull client keeps a copy equal to the store, through changes, deletion
 })
 
 test('what no waiting helps is thrown, and the copy goes on from where it was', async () => {
-  const copy: Copy = { changes: new Map(), cursor: '' }
+  const copy = emptyCopy()
   refusals = [500]
   await expect(syncDataset(api, 'resident', copy)).rejects.toMatchObject({ name: 'ApiError', status: 500 })
   await expect(syncDataset(api, 'housing', copy)).rejects.toMatchObject({ code: 'AGREEMENT_MISSING' })
@@ -73,7 +75,7 @@ test('what no waiting helps is thrown, and the copy goes on from where it was', 
 })
 
 test('a cursor of another version of the agreement begins again, and what is no longer granted is gone', async () => {
-  const copy: Copy = { changes: new Map(), cursor: '' }
+  const copy = emptyCopy()
   await syncDataset(api, 'resident', copy)
   await installation.asOwner(`update gridbridge.agreement set version = version + 1, forms = '{"gridCode":"mask"}'`)
   await syncDataset(api, 'resident', copy)

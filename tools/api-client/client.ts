@@ -29,8 +29,10 @@ type Call<M extends Method> = <Path extends PathOf<M>>(
 
 export type ApiClient = { readonly [M in Method]: Call<M> }
 
+/** A page of changes. Only the last one of a snapshot has a `feedCursor`. */
+export type Page = AnswerOf<'get', '/api/v1/datasets/{dataset}/snapshot'>
 /** One change of a dataset. */
-export type Change = AnswerOf<'get', '/api/v1/datasets/{dataset}/changes'>['changes'][number]
+export type Change = Page['changes'][number]
 /** Name of a dataset. */
 export type Dataset = paths['/api/v1/datasets/{dataset}/changes']['get']['parameters']['path']['dataset']
 
