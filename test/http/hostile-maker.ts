@@ -212,10 +212,18 @@ function* mutateAddress(parts: Parts): Generator<readonly [what: string, parts: 
     .split('&')
     .flatMap((pair) => pair.split('=', 1))
     .filter((name) => name !== '')
-  for (const name of [...names, 'nobodyKnows', '__proto__[admin]', 'constructor.prototype']) {
+  for (const name of names) {
     for (const value of strange) yield [`query ${name}=${value.slice(0, 40)}`, { ...parts, query: `${name}=${value}` }]
     yield [`query ${name} twice`, { ...parts, query: `${name}=1&${name}=2&${name}[]=3` }]
   }
+  for (const query of [
+    'nobodyKnows=1',
+    '__proto__[admin]=1',
+    'constructor.prototype=1',
+    '&&=&?',
+    `${NUMBER}=${NUMBER}`,
+  ])
+    yield [`query ${query}`, { ...parts, query }]
 }
 
 function* mutateParts(parts: Parts): Generator<readonly [what: string, parts: Parts]> {

