@@ -118,7 +118,14 @@ describe('the rules of the layout bite', () => {
   const tree = mkdtempSync(path.join(tmpdir(), 'gridbridge-layout-'))
 
   beforeAll(() => {
-    for (const copied of ['src', 'demo', 'schemas', 'package.json', 'tools/openapi-types/openapi.d.ts'])
+    for (const copied of [
+      'src',
+      'demo',
+      'schemas',
+      'package.json',
+      'tools/openapi-types/openapi.d.ts',
+      'tools/api-client',
+    ])
       cpSync(path.join(root, copied), path.join(tree, copied), { recursive: true })
     symlinkSync(path.join(root, 'node_modules'), path.join(tree, 'node_modules'))
     for (const [, file, source] of [...planted, ...unpunished]) {

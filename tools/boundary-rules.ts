@@ -118,7 +118,7 @@ export const boundaryRules: readonly IForbiddenRuleType[] = [
       'The product imports nothing that is not shipped; only the cli opens the demo, and only when it is asked for.',
     severity: 'error',
     from: { path: '^src/' },
-    to: { path: '^(demo|test|bench|prove|tools|connectors)/', pathNot: ['^demo/main\\.ts$'] },
+    to: { path: '^(demo|test|bench|prove|tools|examples|connectors)/', pathNot: ['^demo/main\\.ts$'] },
   },
   {
     name: 'only-cli-opens-demo',

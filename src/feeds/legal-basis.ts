@@ -83,7 +83,9 @@ export const FORBIDDEN_MATTERS = /行政许可|行政处罚|行政强制/
 const LUZHOU_ARTICLE = '22'
 
 /** Whether records of the dataset say anything about a person. */
-const isPersonal = (dataset: Dataset): boolean => dataset.properties.some((property) => property.class !== 'none')
+/** Whether records of the dataset say anything about a person. */
+export const isPersonal = (dataset: Dataset): boolean =>
+  dataset.properties.some((property) => property.class !== 'none')
 
 type Rule<Subject> = readonly [pointer: string, wanted: string, holds: (subject: Subject, input: GateInput) => boolean]
 

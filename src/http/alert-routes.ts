@@ -46,7 +46,11 @@ const AlertsQuery = Type.Object({
     Type.Boolean({ default: true, description: 'Only those that are neither acknowledged nor cleared' }),
   ),
   cursor: Type.Optional(
-    Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'From an earlier answer; none means from the newest',
+    }),
   ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Alerts in one page at most' }),

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { openSecrets } from '../ingest/feed-source.ts'
-import { asPushFeed, assertTakesBatches, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
+import { asPushFeed, assertTakesBatches, batchTypes, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
 import { verifyRequest } from '../security/request-signature.ts'
 import { findFeed } from '../store/feeds.ts'
 import { takeNonce } from '../store/nonces.ts'
@@ -57,6 +57,10 @@ const posting = {
   security: [{ signature: [] }],
   params: Type.Object({ code: FeedCode }),
   headers: Headers,
+  body: {
+    description: 'Rows, as the manifest of the feed says',
+    content: Object.fromEntries(batchTypes.map((type) => [type, { schema: Type.Unknown() }])),
+  },
   response: answers,
 }
 

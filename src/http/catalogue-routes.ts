@@ -6,6 +6,7 @@ import { registeredDepartments } from '../feeds/departments.ts'
 import { dropRefusal, listCoverage, refuseSharing, type Coverage } from '../store/coverage.ts'
 import { listCatalogue } from '../store/feed-versions.ts'
 import { actorOf, admit } from './accounts.ts'
+import { DEPARTMENT } from './feed-schemas.ts'
 import { asPlugin, assertImpersonal, describeRoute, type Route } from './management.ts'
 
 const Catalogue = Type.Object(
@@ -46,8 +47,8 @@ const CoverageView = Type.Object(
 )
 
 const DatasetOfDepartment = Type.Object({
-  department: Type.String({ maxLength: 60, description: 'Folder name of the department' }),
-  dataset: Type.String({ maxLength: 40, description: 'Dataset' }),
+  department: Type.String({ pattern: DEPARTMENT, maxLength: 60, description: 'Folder name of the department' }),
+  dataset: Type.String({ pattern: '^[a-z]+(-[a-z]+)*$', maxLength: 40, description: 'Dataset' }),
 })
 
 const Refusal = Type.Object(

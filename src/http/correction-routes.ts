@@ -11,7 +11,7 @@ import { auditBeforeAnswer } from '../store/audit-log.ts'
 import type { Feed } from '../store/feeds.ts'
 import { listOpenRejections } from '../store/rejections.ts'
 import { actorOf } from './accounts.ts'
-import { admitToFeed, assertPlainBody, describeRoute, type ManagementContext } from './management.ts'
+import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 import { ReasonView, viewReason } from './rejection-routes.ts'
 import { FeedCode } from './feed-schemas.ts'
@@ -34,14 +34,22 @@ const ExportQuery = Type.Object({
     Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' }),
   ),
   cursor: Type.Optional(
-    Type.Integer({ minimum: 0, description: 'From the header x-next-cursor of the file before; none means the first' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'From the header x-next-cursor of the file before; none means the first',
+    }),
   ),
 })
 
 const Corrections = Type.Object({
   rows: Type.Array(
     Type.Object({
-      rejectionId: Type.Integer({ minimum: 1, description: 'Number of the rejection that it corrects' }),
+      rejectionId: Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Number of the rejection that it corrects',
+      }),
       row: Type.Unknown({ description: 'The whole row as the source should have sent it' }),
     }),
     { minItems: 1, maxItems: MOST_EXPORTED, description: 'Corrected rows' },
@@ -162,7 +170,7 @@ const correctedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (
   }
   server.post(
     '/api/v1/feeds/:code/rejections/resubmissions',
-    { schema: resubmitSchema, bodyLimit: BODY_BYTES, preValidation: async ({ body }) => assertPlainBody(body) },
+    { schema: resubmitSchema, bodyLimit: BODY_BYTES },
     async ({ headers, params, body }) => {
       const { account, feed } = await admitToFeed(context, headers.authorization, 'rejection.fix', params.code)
       return viewResult(await resubmit(contextOf(context, account, feed), body.rows))
@@ -186,6 +194,10 @@ const correctedFileRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (
       'The body is the file, as text/csv or as a workbook. Columns may be left out, but not #rejection; a cell that is as it was exported changes nothing.',
     ),
     params: FeedCode,
+    body: {
+      description: 'The corrected file',
+      content: Object.fromEntries(Object.keys(bodyKinds).map((type) => [type, { schema: Type.Unknown() }])),
+    },
   }
   server.post(
     '/api/v1/feeds/:code/rejections/resubmissions/file',

@@ -7,10 +7,11 @@ import { addQualityCounts, scoreQuality, type QualityCounts } from '../feeds/qua
 import { filledFrom, sharingOf } from '../feeds/sharing-type.ts'
 import { listCatalogue } from '../store/feed-versions.ts'
 import { readQualityCounts } from '../store/quality-counts.ts'
-import { admit } from './accounts.ts'
-import { recogniseClient, type ClientContext } from './clients.ts'
+import { assertPermitted } from './accounts.ts'
+import { recogniseClient } from './clients.ts'
 import { DatasetList, DatasetSearch, DatasetView } from './dataset-schemas.ts'
 import { asPlugin, describeRoute, type ManagementContext, type Route } from './management.ts'
+import { findAccount } from './viewer.ts'
 
 type CatalogueFeed = Awaited<ReturnType<typeof listCatalogue>>[number]
 
@@ -22,13 +23,10 @@ interface Knowledge {
 }
 
 /** Lets an account whose role may, and every consumer. Throws TOKEN_INVALID, FORBIDDEN. */
-async function admitReader(context: ClientContext, request: FastifyRequest): Promise<void> {
-  try {
-    await admit(context, request.headers.authorization, 'catalogue.read')
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'TOKEN_INVALID') throw error
-    await recogniseClient(context, request)
-  }
+async function admitReader(context: ManagementContext, request: FastifyRequest): Promise<void> {
+  const account = await findAccount(context, request)
+  if (account === null) await recogniseClient(context, request)
+  else await assertPermitted(context, account, 'catalogue.read', null)
 }
 
 async function readKnowledge({ database, datasets }: ManagementContext): Promise<Knowledge> {

@@ -96,8 +96,12 @@ export const DraftBody = Type.Object(
   { ...closed, title: 'FeedDraft' },
 )
 
+/** Codes and names are looked at before they are looked up: what fits neither is not repeated in a refusal either. */
+export const FEED_CODE = '^[A-Z0-9]+(-[A-Z0-9]+){1,5}$'
+export const DEPARTMENT = '^[a-z]+(-[a-z]+)*$'
+
 export const FeedCode = Type.Object({
-  code: Type.String({ pattern: '^[A-Z0-9]+(-[A-Z0-9]+){1,5}$', maxLength: 40, description: 'Code of the feed' }),
+  code: Type.String({ pattern: FEED_CODE, maxLength: 40, description: 'Code of the feed' }),
 })
 
 const State = literals(feedStates, 'Where it stands')

@@ -59,41 +59,15 @@ export type ManagementServer = Parameters<FastifyPluginAsyncTypebox<ManagementCo
 /** One route, added to the server that it is given. */
 export type Route = (server: ManagementServer, context: ManagementContext) => void
 
-/** Routes as a plugin; every body is looked at before its schema is. */
+/** Routes as a plugin. */
 export const asPlugin =
   (routes: readonly Route[]): FastifyPluginAsyncTypebox<ManagementContext> =>
   async (server, context) => {
-    server.addHook('preValidation', async (request) => assertPlainBody(request.body))
     for (const route of routes) route(server, context)
   }
-
-/** A manifest is four levels deep; the deepest of its parts ends at eight. */
-const MOST_LEVELS = 16
-
-/**
- * Refuses a body that is deeper than anything this API takes, or that holds text which no database can keep, before anybody
- * walks through it. Throws REQUEST_INVALID.
- */
-export function assertPlainBody(body: unknown): void {
-  let level: readonly unknown[] = [body]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MOST_LEVELS) throw new AppError('REQUEST_INVALID', `body: deeper than ${MOST_LEVELS} levels`)
-    level = level.flatMap((value) =>
-      typeof value === 'object' && value !== null ? Object.entries(value).flat() : checked(value),
-    )
-  }
-}
 
 /** Refuses words of people that hold a number of a person: what is said of a feed is read by everybody. Throws REQUEST_INVALID. */
 export function assertImpersonal(place: string, words: string | null): void {
   if (words !== null && holdsPersonalNumber(words))
     throw new AppError('REQUEST_INVALID', `body/${place}: holds the number of a person; leave it out`)
-}
-
-const NUL = String.fromCharCode(0)
-
-function checked(value: unknown): readonly unknown[] {
-  if (typeof value === 'string' && (!value.isWellFormed() || value.includes(NUL)))
-    throw new AppError('REQUEST_INVALID', 'body: a text holds NUL or half a character')
-  return []
 }

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import { Type, type TSchema } from 'typebox'
 import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
 import { listFreshness } from '../store/freshness.ts'
 import { countRecords } from '../store/records.ts'
@@ -12,7 +12,21 @@ interface OperationsContext {
 }
 
 const Health = Type.Object({ state: Type.Literal('ok') }, { title: 'Health' })
-const healthy = { description: '正常 / Well', content: { 'application/json': { schema: Health } } } as const
+const Description = Type.Unknown({ description: 'OpenAPI 3.1' })
+
+/** The description of a route that asks for no credentials and tells nothing of the data. */
+const describeOperation = <Answer extends TSchema>(
+  operationId: string,
+  summary: string,
+  mediaType: string,
+  answer: Answer,
+) => ({
+  operationId,
+  tags: ['operations'],
+  summary,
+  security: [],
+  response: { 200: { description: summary, content: { [mediaType]: { schema: answer } } }, ...problemAnswers },
+})
 
 /** Counts only: a metric's labels are datasets and states, never a person, a record or a feed's rows. */
 function createMetrics(database: Database): Registry {
@@ -52,25 +66,34 @@ function createMetrics(database: Database): Registry {
 /** /healthz: the process answers. /readyz: and so does the database. /metrics: Prometheus. /openapi.json: this API. */
 export const operationsRoutes: FastifyPluginAsyncTypebox<OperationsContext> = async (server, { database }) => {
   const metrics = createMetrics(database)
-  const health = {
-    operationId: 'health',
-    tags: ['operations'],
-    summary: '进程存活 / The process answers',
-    response: { 200: healthy },
-  }
-  const readiness = {
-    operationId: 'readiness',
-    tags: ['operations'],
-    summary: '可以服务 / The process and its database answer',
-    response: { 200: healthy, ...problemAnswers },
-  }
-  server.get('/healthz', { schema: health }, async () => ({ state: 'ok' as const }))
-  server.get('/readyz', { schema: readiness }, async () => {
-    await database.query('select 1')
-    return { state: 'ok' as const }
-  })
-  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.metrics()),
+  server.get(
+    '/healthz',
+    { schema: describeOperation('health', '进程存活 / The process answers', 'application/json', Health) },
+    async () => ({ state: 'ok' as const }),
   )
-  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger())
+  server.get(
+    '/readyz',
+    {
+      schema: describeOperation(
+        'readiness',
+        '可以服务 / The process and its database answer',
+        'application/json',
+        Health,
+      ),
+    },
+    async () => {
+      await database.query('select 1')
+      return { state: 'ok' as const }
+    },
+  )
+  server.get(
+    '/metrics',
+    { schema: describeOperation('readMetrics', '运行指标 / Metrics for Prometheus', 'text/plain', Type.String()) },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()),
+  )
+  server.get(
+    '/openapi.json',
+    { schema: describeOperation('describeApi', '接口说明 / This description', 'application/json', Description) },
+    async () => server.swagger(),
+  )
 }

@@ -10,6 +10,7 @@ import { findFeed } from '../store/feeds.ts'
 import { insertLinkDecision, linkReasons, type LinkReason, type LinkVerdict } from '../store/person-links.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import type { ClientContext } from './clients.ts'
+import { DEPARTMENT, FEED_CODE } from './feed-schemas.ts'
 import { problemAnswers } from './problem-schema.ts'
 
 interface PersonsContext extends ClientContext {
@@ -57,6 +58,7 @@ const DEFAULT_LIMIT = 100
 const ConflictQuery = Type.Object({
   department: Type.Optional(
     Type.String({
+      pattern: DEPARTMENT,
       maxLength: 60,
       description: 'Only conflicts it is a party to; an account of a department sees its own',
     }),
@@ -73,7 +75,7 @@ const reasons = Object.entries(linkReasons)
 
 const LinkBody = Type.Object(
   {
-    feed: Type.String({ minLength: 1, maxLength: 60, description: 'Feed of the record' }),
+    feed: Type.String({ pattern: FEED_CODE, maxLength: 40, description: 'Feed of the record' }),
     recordId: Type.String({ minLength: 1, maxLength: 128, description: 'Record id at the source' }),
     decision: Type.String({
       enum: ['part', 'join'],

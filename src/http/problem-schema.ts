@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
-import { errorTable } from '../errors.ts'
+import { AppError, errorTable } from '../errors.ts'
+import { problemOf } from './problems.ts'
 
 /** RFC 9457 problem details, described once and referred to by every route. */
 export const problemSchema = Type.Object(
@@ -12,7 +13,7 @@ export const problemSchema = Type.Object(
     detail: Type.String({ description: 'What was given, what was wanted, what to do; never a value of a record' }),
     retry: Type.Boolean({ description: 'Whether the same request may work later' }),
   },
-  { $id: 'Problem', title: 'Problem' },
+  { $id: 'Problem', title: 'Problem', examples: [problemOf(new AppError('AGREEMENT_MISSING'))] },
 )
 
 const content = { 'application/problem+json': { schema: Type.Ref('Problem') } } as const

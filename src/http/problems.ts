@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorTable, toAppError, type ErrorCode } from '../errors.ts'
+import { holdsPersonalNumber } from '../feeds/formats.ts'
 
 /** RFC 9457 problem details. `code` is from the one error table; `titleZh` says the same in Chinese. */
 export interface Problem {
@@ -38,6 +40,9 @@ function codedError(error: FastifyError): AppError {
   return code === undefined ? toAppError(error) : new AppError(code)
 }
 
+/** What was given is repeated to whoever gave it, but for the number of a person. */
+const withoutPerson = (detail: string): string => (holdsPersonalNumber(detail) ? '' : detail)
+
 export function problemOf(error: AppError): Problem {
   const entry = errorTable[error.code]
   return {
@@ -46,7 +51,7 @@ export function problemOf(error: AppError): Problem {
     titleZh: entry.zh,
     status: entry.status,
     code: error.code,
-    detail: error.detail,
+    detail: withoutPerson(error.detail),
     retry: entry.retry,
   }
 }
@@ -70,4 +75,17 @@ export async function answerProblem(
   const waitMs = retryAfterOf(coded)
   if (waitMs !== null) void reply.header('retry-after', Math.max(1, Math.ceil(waitMs / 1000)))
   return reply.status(coded.status).type('application/problem+json').send(problemOf(coded))
+}
+
+/** What is no HTTP request has a connection and no reply; it gets its problem all the same. */
+export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const body = JSON.stringify(problemOf(new AppError('REQUEST_INVALID')))
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

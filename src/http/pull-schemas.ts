@@ -17,13 +17,18 @@ const Change = Type.Object(
   { title: 'Change' },
 )
 
+const changedAt = '2026-11-24T18:03:21.114Z'
+const record = { gridCode: '510502001001001', gridName: '大山坪一网格' }
+const upsert = { operation: 'upsert', id: 'LZ-MZ-WG-001/WG-0001', version: 3, changedAt, record }
+const tombstone = { operation: 'delete', id: 'LZ-MZ-WG-001/WG-0002', version: 2, changedAt, record: null }
+
 export const ChangePage = Type.Object(
   {
     changes: Type.Array(Change, { description: 'In commit order; only the newest version of a record is there' }),
     cursor: Type.String({ description: 'Opaque; give it back to go on from here' }),
     hasMore: Type.Boolean({ description: 'true: ask again at once; false: ask again later with the same cursor' }),
   },
-  { title: 'ChangePage' },
+  { title: 'ChangePage', examples: [{ changes: [upsert, tombstone], cursor: 'Mi4xLjczMS4xMg', hasMore: false }] },
 )
 
 export const SnapshotPage = Type.Object(
@@ -35,7 +40,10 @@ export const SnapshotPage = Type.Object(
       Type.String({ description: 'On the last page: the cursor with which the change feed takes over' }),
     ),
   },
-  { title: 'SnapshotPage' },
+  {
+    title: 'SnapshotPage',
+    examples: [{ changes: [upsert], cursor: 'Mi4xLjczMS4xMg', hasMore: false, feedCursor: 'Mi4xLjczMS4w' }],
+  },
 )
 
 /** Records of a page where the caller does not say, and the agreement does not say less. */

@@ -76,7 +76,11 @@ const RowsQuery = Type.Object({
     Type.String({ pattern: '^DQ-[0-9]{3}$', maxLength: 6, description: 'Only rows that broke this rule' }),
   ),
   cursor: Type.Optional(
-    Type.Integer({ minimum: 0, description: 'From an earlier answer; none means from the oldest' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'From an earlier answer; none means from the oldest',
+    }),
   ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Rows in one page at most' }),

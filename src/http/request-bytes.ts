@@ -1,17 +1,12 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 
 /** The bodies of signed requests as they came; they go with their requests. */
 const bodies = new WeakMap<object, Buffer>()
 
-/** JSON is parsed as Fastify parses it, and the bytes of a signed request are kept: a body written anew has another signature. */
-export function keepSignedBodies(server: FastifyInstance): void {
-  const parse = server.getDefaultJsonParser('error', 'error')
-  server.removeContentTypeParser('application/json')
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (request.headers['x-signature'] !== undefined) bodies.set(request, body as Buffer)
-    void parse(request, body.toString('utf8'), done)
-  })
+/** Keeps the bytes of a signed request beside what they were parsed to: a body written anew has another signature. */
+export function keepSignedBytes(request: FastifyRequest, body: Buffer): void {
+  if (request.headers['x-signature'] !== undefined) bodies.set(request, body)
 }
 
 /**

@@ -7,7 +7,7 @@ import { readReconciliation } from '../store/reconciliation.ts'
 import { findRun, listRuns, readDrift, type Run } from '../store/runs.ts'
 import { requestRunBy, steerRun } from '../store/steer-run.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
-import { FeedCode } from './feed-schemas.ts'
+import { FEED_CODE, FeedCode } from './feed-schemas.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { CertificateView, DriftView, RunNumber, RunView, viewCertificate, viewDrift, viewRun } from './run-schemas.ts'
 
@@ -27,9 +27,15 @@ export async function admitToRun(
 const DEFAULT_LIMIT = 50
 
 const RunsQuery = Type.Object({
-  feed: Type.Optional(Type.String({ maxLength: 40, description: 'Code of a feed; none means all that may be seen' })),
+  feed: Type.Optional(
+    Type.String({ pattern: FEED_CODE, maxLength: 40, description: 'Code of a feed; none means all that may be seen' }),
+  ),
   cursor: Type.Optional(
-    Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'From an earlier answer; none means from the newest',
+    }),
   ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: DEFAULT_LIMIT, description: 'Runs in one page at most' }),

@@ -8,6 +8,7 @@ import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
+import { docsPage } from './docs-page.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
@@ -15,6 +16,7 @@ import { groundRoutes } from './ground-routes.ts'
 import { consumerRoutes } from './consumer-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { correctionRoutes } from './correction-routes.ts'
+import { takeJson } from './json-body.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
@@ -23,9 +25,10 @@ import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
-import { answerProblem } from './problems.ts'
-import { keepSignedBodies } from './request-bytes.ts'
+import { answerBrokenRequest, answerProblem } from './problems.ts'
+import { sharingListRoute } from './sharing-list-route.ts'
 import { tokenRoute } from './token-route.ts'
+import { usageRoutes } from './usage-routes.ts'
 
 /** What the server ends TLS with itself, in PEM. */
 export interface ServerTls {
@@ -108,6 +111,8 @@ const managementRoutes = [
   correctionRoutes,
   alertRoutes,
   consumerRoutes,
+  usageRoutes,
+  sharingListRoute,
 ] as const
 
 /** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
@@ -117,20 +122,23 @@ const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): Fas
     loggerInstance: logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     // Fastify's own answer to an address that it cannot read repeats the address.
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
 
 /** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. */
 export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
   const server = openServer(context)
-  keepSignedBodies(server)
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
+  })
+  takeJson(server)
+  // No database keeps it and nothing is called so.
+  server.addHook('onRequest', async ({ url }) => {
+    if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')
   })
   await server.register(helmet)
   server.addSchema(problemSchema)
@@ -138,6 +146,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     refResolver: { buildLocalReference: nameSchema },
     openapi: describe(context.version),
   })
+  await server.register(docsPage)
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
   for (const routes of managementRoutes) await server.register(routes, context)

@@ -12,7 +12,10 @@ const Token = Type.Object(
     token_type: Type.Literal('Bearer'),
     expires_in: Type.Integer({ description: 'Seconds' }),
   },
-  { title: 'Token' },
+  {
+    title: 'Token',
+    examples: [{ access_token: 'bm90LWEtdG9rZW4tYnV0LWFuLWV4YW1wbGUtb2Ytb25l', token_type: 'Bearer', expires_in: 600 }],
+  },
 )
 
 const TokenForm = Type.Object({

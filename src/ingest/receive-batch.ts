@@ -105,11 +105,14 @@ const readers: Readonly<Record<string, ReadRows>> = {
   'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': readFile('xlsx'),
 }
 
+/** What a body may say that it is; which of the files a feed takes is in its manifest. */
+export const batchTypes: readonly string[] = Object.keys(readers)
+
 /** Errors of parsers may quote the body, so none of their words is passed on. */
 async function readRows({ contentType, body }: PostedBatch, source: PushSourceManifest): Promise<readonly unknown[]> {
   const type = contentType.split(';')[0]?.trim().toLowerCase() ?? ''
   const read = Object.hasOwn(readers, type) ? readers[type] : undefined
-  if (read === undefined) throw refuse(`content-type: wanted one of ${Object.keys(readers).join(', ')}`)
+  if (read === undefined) throw refuse(`content-type: wanted one of ${batchTypes.join(', ')}`)
   try {
     return await read(body, source)
   } catch (error) {

@@ -71,6 +71,8 @@ const permissions = {
   // It tells of the feeds of all departments.
   'schema.read': everywhere,
   'catalogue.read': published,
+  // What leaves, counted: a department sees what is made of its own feeds.
+  'usage.read': { ...everybody, 'consumer-engineer': 'own' },
   'coverage.read': published,
   'coverage.refuse': { 'department-reviewer': 'own' },
   'endpoint.read': everybody,

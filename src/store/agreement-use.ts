@@ -33,25 +33,31 @@ async function assertWithinDay(
     })
 }
 
-/** Counts what leaves under an agreement, in the transaction of its audit entry. Throws QUOTA_SPENT; nothing leaves then. */
+/**
+ * Counts what leaves under an agreement, in the transaction of its audit entry; an answer without a record is a use too. Throws
+ * QUOTA_SPENT; nothing leaves then.
+ */
 export async function countUse(query: Query, agreement: Agreement, shares: readonly FeedShare[]): Promise<void> {
-  if (shares.length === 0) return
   await assertWithinDay(
     query,
     agreement,
     shares.reduce((sum, { records }) => sum + records, 0),
   )
   await query(
-    `insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
-       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
-         from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
-       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
-         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp()`,
+    `with used as (
+       insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
+         select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
+           from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
+         on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
+           persons = kept.persons + excluded.persons, last_used_at = clock_timestamp())
+     insert into agreement_answer as kept (agreement_id, day, version, answers) values ($1, ${TODAY}, $5, 1)
+       on conflict (agreement_id, day, version) do update set answers = kept.answers + 1, last_used_at = clock_timestamp()`,
     [
       agreement.agreementId,
       shares.map(({ feed }) => feed),
       shares.map(({ records }) => records),
       shares.map(({ persons }) => persons),
+      agreement.version,
     ],
   )
 }

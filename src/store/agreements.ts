@@ -43,12 +43,13 @@ export interface NewAgreement {
   readonly grantedBy: string
 }
 
-/** Why an agreement that has not ended lets nothing leave; null: it is in force. */
-const BARRIER = `case when consumer.stopped_at is not null then 'CONSUMER_STOPPED'
+/** For the same statements: why an agreement that has not ended lets nothing leave; null: it is in force. */
+export const BARRIER = `case when consumer.stopped_at is not null then 'CONSUMER_STOPPED'
        when suspended_at is not null then 'AGREEMENT_SUSPENDED'
        when not exists (select from service_item where service_item.code = purpose and ${VALID_ITEM}) then 'PURPOSE_WITHDRAWN' end`
 
-const IN_TERM = 'clock_timestamp() >= valid_from and clock_timestamp() < valid_to'
+/** For the same statements: its time has come and is not over. */
+export const IN_TERM = 'clock_timestamp() >= valid_from and clock_timestamp() < valid_to'
 
 /** For statements that look at agreements joined with their consumer: it is in force. */
 export const IN_FORCE = `(${IN_TERM} and (${BARRIER}) is null)`

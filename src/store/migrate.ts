@@ -22,6 +22,7 @@ import * as previewUse from './migrations/0014-preview-use.ts'
 import * as sharing from './migrations/0015-sharing.ts'
 import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
+import * as usage from './migrations/0022-usage.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -41,6 +42,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0015-sharing': sharing,
   '0016-clients': clients,
   '0017-applications': applications,
+  '0022-usage': usage,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

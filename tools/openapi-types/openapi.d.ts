@@ -944,6 +944,57 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/usage": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用统计 / What left under each agreement: own for a consumer, of its feeds for a department */
+        readonly get: operations["showUsage"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/usage/ledger": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 共享台账 / Who received how much of which feed, day by day */
+        readonly get: operations["showLedger"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/usage/sharing-list": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 共享清单 / What is shared with whom: basis, purpose, fields and forms, area, term */
+        readonly get: operations["showSharingList"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -1015,11 +1066,56 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/metrics": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 运行指标 / Metrics for Prometheus */
+        readonly get: operations["readMetrics"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/openapi.json": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 接口说明 / This description */
+        readonly get: operations["describeApi"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** Problem */
+        /**
+         * Problem
+         * @example {
+         *       "type": "urn:gridbridge:problem:AGREEMENT_MISSING",
+         *       "title": "No agreement grants this",
+         *       "titleZh": "没有相应的共享协议",
+         *       "status": 403,
+         *       "code": "AGREEMENT_MISSING",
+         *       "detail": "",
+         *       "retry": false
+         *     }
+         */
         readonly Problem: {
             /** @description urn:gridbridge:problem: and the code */
             readonly type: string;
@@ -5712,7 +5808,12 @@ export interface operations {
             };
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        readonly requestBody: {
+            readonly content: {
+                readonly "text/csv": unknown;
+                readonly "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+            };
+        };
         readonly responses: {
             /** @description 重新报送修正文件 / Send an exported file back, corrected */
             readonly 200: {
@@ -6366,6 +6467,292 @@ export interface operations {
             };
         };
     };
+    readonly showUsage: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description First day, yyyy-MM-dd; none means 29 days before the last one */
+                readonly from?: string;
+                /** @description Last day, yyyy-MM-dd; none means today */
+                readonly to?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用统计 / What left under each agreement: own for a consumer, of its feeds for a department */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description By consumer and dataset, those that were not used too */
+                        readonly agreements: readonly {
+                            /** @description Number and version of the agreement */
+                            readonly agreement: string;
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Dataset */
+                            readonly dataset: string;
+                            /** @description Items of the service list under which something left */
+                            readonly purposes: readonly string[];
+                            /** @description Answers and deliveries, those without a record too */
+                            readonly answers: number;
+                            /** @description Records and tombstones of the feeds that may be seen */
+                            readonly records: number;
+                            /** @description Of these the records that name a person */
+                            readonly persons: number;
+                            /** @description Last answer or delivery; null where there was none */
+                            readonly lastUsedAt: string | null;
+                            /** @description Feeds whose records left, by code */
+                            readonly feeds: readonly {
+                                /** @description Code of the feed; GB-PERSON-001 for merged persons */
+                                readonly feed: string;
+                                /** @description Department that owns the feed; null for merged persons, which are of several */
+                                readonly department: string | null;
+                                /** @description Answers and deliveries that held something of it */
+                                readonly answers: number;
+                                /** @description Records and tombstones; what comes twice counts twice */
+                                readonly records: number;
+                                /** @description Of these the records that name a person */
+                                readonly persons: number;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showLedger: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description First day, yyyy-MM-dd; none means 29 days before the last one */
+                readonly from?: string;
+                /** @description Last day, yyyy-MM-dd; none means today */
+                readonly to?: string;
+                /** @description From an earlier answer */
+                readonly cursor?: string;
+                /** @description Entries in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 共享台账 / Who received how much of which feed, day by day */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description By day, agreement and feed */
+                        readonly entries: readonly {
+                            /** @description China Standard Time */
+                            readonly day: string;
+                            /** @description Who received */
+                            readonly consumer: string;
+                            /** @description Number of the agreement */
+                            readonly agreementId: number;
+                            /** @description Dataset */
+                            readonly dataset: string;
+                            /** @description Items of the service list under which something left */
+                            readonly purposes: readonly string[];
+                            /** @description Code of the feed; GB-PERSON-001 for merged persons */
+                            readonly feed: string;
+                            /** @description Department that owns the feed; null for merged persons, which are of several */
+                            readonly department: string | null;
+                            /** @description Answers and deliveries that held something of it */
+                            readonly answers: number;
+                            /** @description Records and tombstones; what comes twice counts twice */
+                            readonly records: number;
+                            /** @description Of these the records that name a person */
+                            readonly persons: number;
+                        }[];
+                        /** @description Give it back to go on; null: these were the last */
+                        readonly cursor: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showSharingList: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description CSV in UTF-8 with a byte order mark, for people */
+                readonly format?: "json" | "csv";
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 共享清单 / What is shared with whom: basis, purpose, fields and forms, area, term */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Format: date-time
+                         * @description When the list was made
+                         */
+                        readonly madeAt: string;
+                        /** @description By consumer and dataset */
+                        readonly entries: readonly {
+                            /** @description Number and version of the agreement */
+                            readonly agreement: string;
+                            /** @description Who receives */
+                            readonly consumer: string;
+                            /** @description Dataset */
+                            readonly dataset: string;
+                            /** @description 数据资源名称 */
+                            readonly title: string;
+                            /** @description Title of the dataset in English */
+                            readonly titleEn: string;
+                            /** @description Whether its records say anything about a person */
+                            readonly personal: boolean;
+                            /** @description Feeds that fill it, each with the basis on which it is given */
+                            readonly feeds: readonly {
+                                /** @description Code of the feed */
+                                readonly feed: string;
+                                /** @description Folder name of the department */
+                                readonly department: string;
+                                /** @description 数源部门 */
+                                readonly departmentName: string;
+                                /** @description The department's own law or administrative regulation; null where an operator registered the feed */
+                                readonly law: string | null;
+                                /** @description Article of it */
+                                readonly article: string | null;
+                                /** @description Article of the Luzhou regulation that has departments share */
+                                readonly luzhouArticle: string | null;
+                            }[];
+                            /** @description Item of the service list that it is for */
+                            readonly purpose: string;
+                            /** @description 事项名称; null where none is published under the code */
+                            readonly purposeName: string | null;
+                            /** @description 批准文号 */
+                            readonly approvalNo: string | null;
+                            /** @description Fields that leave, in the order of the dataset; no other does */
+                            readonly fields: readonly {
+                                /** @description Property of the dataset */
+                                readonly name: string;
+                                /** @description 字段名称 */
+                                readonly title: string;
+                                /** @description L1 to L4 */
+                                readonly level: string;
+                                /**
+                                 * @description How it leaves
+                                 * @enum {string}
+                                 */
+                                readonly form: "mask" | "token" | "generalise" | "clear";
+                            }[];
+                            /** @description Area code prefixes; 5105 is the whole city */
+                            readonly area: readonly string[];
+                            /**
+                             * @description copy: changes; query: single records only
+                             * @enum {string}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description Limit; null where there is none */
+                            readonly recordsPerDay: number | null;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly validFrom: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly validTo: string;
+                            /**
+                             * @description IN_FORCE, or why nothing leaves
+                             * @enum {string}
+                             */
+                            readonly state: "IN_FORCE" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "ENDED";
+                            /** @description Who granted it */
+                            readonly grantedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly grantedAt: string;
+                        }[];
+                    };
+                    readonly "text/csv; charset=utf-8": unknown;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly postBatch: {
         readonly parameters: {
             readonly query?: never;
@@ -6387,7 +6774,14 @@ export interface operations {
             };
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": unknown;
+                readonly "application/x-ndjson": unknown;
+                readonly "text/csv": unknown;
+                readonly "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
+            };
+        };
         readonly responses: {
             /** @description 回执 / The receipt */
             readonly 200: {
@@ -6525,7 +6919,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 正常 / Well */
+            /** @description 进程存活 / The process answers */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -6535,6 +6929,24 @@ export interface operations {
                         /** @enum {string} */
                         readonly state: "ok";
                     };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6548,7 +6960,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 正常 / Well */
+            /** @description 可以服务 / The process and its database answer */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -6558,6 +6970,82 @@ export interface operations {
                         /** @enum {string} */
                         readonly state: "ok";
                     };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readMetrics: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 运行指标 / Metrics for Prometheus */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/plain": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly describeApi: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 接口说明 / This description */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
                 };
             };
             /** @description 请求被拒绝 / The request was refused */

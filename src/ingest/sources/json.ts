@@ -13,7 +13,7 @@ const longInteger = /[[:,]\s*-?\d{16}/
  * so the row that holds it is rejected and its neighbours are not. Throws SyntaxError, whose message may quote the text: never pass it on.
  */
 export function parseJson(text: string): unknown {
-  const { shallow, members, isWide } = pruneDeep(text)
+  const { shallow, members, isWide } = surveyJson(text)
   if (isWide) return parseExact(emptyFaulty(shallow))
   const value = parseExact(shallow)
   // JSON.parse keeps the last of two values in silence, so there are fewer members than the text has.
@@ -29,7 +29,8 @@ function keepLongInteger(_name: string, value: unknown, context?: { readonly sou
   return isExact || !/^-?\d+$/.test(context?.source ?? '') ? value : context?.source
 }
 
-function countMembers(value: unknown): number {
+/** Members of all the objects in a value; fewer than its text had where a name stood twice. Goes as deep as the value. */
+export function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
   let members = Array.isArray(value) ? 0 : inner.length
@@ -37,13 +38,22 @@ function countMembers(value: unknown): number {
   return members
 }
 
-/**
- * The text as it is unless something lies too deep, how many members its objects have, and whether one of them has too
- * many. Brackets, colons and quotes are all that decides.
- */
-function pruneDeep(text: string): { readonly shallow: string; readonly members: number; readonly isWide: boolean } {
+export interface JsonSurvey {
+  /** The text as it is unless something lies deeper than 32 levels, which is cut out. */
+  readonly shallow: string
+  /** How deep its brackets go. */
+  readonly levels: number
+  /** How many members its objects have. */
+  readonly members: number
+  /** Whether one object has more than 10,000 members. */
+  readonly isWide: boolean
+}
+
+/** What a text of JSON holds, told before anybody parses it. Brackets, colons and quotes are all that decides. */
+export function surveyJson(text: string): JsonSurvey {
   const pieces: string[] = []
   let depth = 0
+  let levels = 0
   let members = 0
   let isWide = false
   let keptFrom = 0
@@ -57,6 +67,7 @@ function pruneDeep(text: string): { readonly shallow: string; readonly members: 
       isWide ||= (ownMembers[depth] ?? 0) > MOST_MEMBERS
     } else if (sign === OPEN_BRACE || sign === OPEN_BRACKET) {
       depth++
+      levels = Math.max(levels, depth)
       ownMembers[depth] = 0
       if (depth === MAX_DEPTH + 1) pieces.push(text.slice(keptFrom, at), '[]')
     } else if (sign === CLOSE_BRACE || sign === CLOSE_BRACKET) {
@@ -64,8 +75,8 @@ function pruneDeep(text: string): { readonly shallow: string; readonly members: 
       if (depth === MAX_DEPTH) keptFrom = at + 1
     }
   }
-  if (pieces.length === 0) return { shallow: text, members, isWide }
-  return { shallow: depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom), members, isWide }
+  const pruned = (): string => (depth > MAX_DEPTH ? '' : pieces.join('') + text.slice(keptFrom))
+  return { shallow: pieces.length === 0 ? text : pruned(), levels, members, isWide }
 }
 
 const nameEnd = /\s*:/y
