@@ -25,6 +25,14 @@ export interface Config {
   readonly rejectionDays: number
   /** How many previews one account may ask for in an hour: they show rows of the department in clear. */
   readonly previewsPerHour: number
+  readonly exportRules: {
+    /** Exports with more persons wait for two people to agree. */
+    readonly persons: number
+    /** Hours that the files of an export are kept. */
+    readonly hours: number
+    /** How many people at least have to look alike where identifiers are left out. */
+    readonly k: number
+  }
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -84,5 +92,10 @@ export function loadConfig(environment: Environment): Config {
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
+    exportRules: Object.freeze({
+      persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
+      hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),
+      k: wholeNumber(environment, 'EXPORT_K', 5, 5, 1000),
+    }),
   })
 }

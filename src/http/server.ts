@@ -6,6 +6,7 @@ import { accountRoute } from './account-route.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { exportsRoutes } from './exports-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
@@ -94,6 +95,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
+  await server.register(exportsRoutes, context)
   for (const routes of [
     accountRoute,
     feedsRoutes,

@@ -55,9 +55,19 @@ const permissions = {
   'endpoint.approve': { 'security-officer': 'all' },
   'service-item.read': published,
   'service-item.publish': { 'platform-engineer': 'all' },
+  'export.read': everywhere,
+  'export.approve-data': { 'platform-engineer': 'all' },
+  'export.approve-security': { 'security-officer': 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions
+
+/** Who has to agree before many persons leave in one export: two accounts, one for each duty. */
+export const exportDuties = {
+  data: 'export.approve-data',
+  security: 'export.approve-security',
+} as const satisfies Readonly<Record<string, Action>>
+export type ExportDuty = keyof typeof exportDuties
 
 /** What an account is judged by. `department` is null for the roles of the whole city. */
 interface Actor {

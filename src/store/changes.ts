@@ -95,6 +95,37 @@ export async function readChangesBetween(
 }
 
 /**
+ * Living records inside the selection's area from one place to another, in commit order, at most `limit`: what a copy as of `upTo` holds.
+ * What has moved on since lies behind `upTo`, and comes by the feed.
+ */
+export async function readLiving(
+  query: Query,
+  selection: Selection,
+  { after, upTo }: { readonly after: ChangePlace; readonly upTo: ChangePlace },
+  limit: number,
+): Promise<readonly Change[]> {
+  return query<Change>(
+    `${CHANGES} and masked is not null and ${IS_INSIDE}
+        and (change_tx, change_seq) > ($5::xid8, $6) and (change_tx, change_seq) <= ($7::xid8, $8)
+      order by change_tx, change_seq limit $9`,
+    [...selected(selection), after.tx, after.seq, upTo.tx, upTo.seq, limit],
+  )
+}
+
+/** How many living records lie inside the selection's area, and of how many persons they tell. */
+export async function countLiving(
+  query: Query,
+  { datasetId, area }: Selection,
+): Promise<{ readonly records: number; readonly persons: number }> {
+  const [row] = await query<{ records: number; persons: number }>(
+    `select count(*) as records, count(distinct subject) as persons
+       from record where dataset_id = $1 and masked is not null and ${IS_INSIDE}`,
+    [datasetId, area === null ? null : area.map((prefix) => `${prefix}%`)],
+  )
+  return row ?? { records: 0, persons: 0 }
+}
+
+/**
  * The place below which nothing can appear any more: every change before it was committed. Reading on from here misses nothing,
  * also where changes before it were of no concern.
  */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
+import { exportDuties, isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
 
 const editor = { role: 'department-editor', department: 'civil-affairs' } as const
 const reviewer = { role: 'department-reviewer', department: 'civil-affairs' } as const
@@ -25,6 +25,7 @@ describe('duties that no role holds together', () => {
     ['feed.review', 'feed.approve'],
     ['rejection.read', 'feed.approve'],
     ['endpoint.approve', 'feed.edit'],
+    [exportDuties.data, exportDuties.security],
   ])('%s and %s', (one, other) => {
     const both = roles.filter((role) => one in permissionsOf(role) && other in permissionsOf(role))
     expect(both).toEqual([])
