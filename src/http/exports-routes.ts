@@ -154,9 +154,10 @@ const partRoute: Route = (server, context) => {
     // A refusal tells the length, as RFC 9110 §14.4 wants it.
     void reply.header('content-range', `bytes */${bytes}`)
     const range = rangeOf(request.headers, tag, bytes)
+    void reply.removeHeader('content-range')
     const body = await found.open(range ?? { from: 0, to: bytes - 1 })
-    if (range === null) void reply.removeHeader('content-range')
-    else void reply.status(206).header('content-range', `bytes ${range.from}-${range.to}/${bytes}`)
+    if (range !== null) void reply.status(206).header('content-range', `bytes ${range.from}-${range.to}/${bytes}`)
+    void reply.header('accept-ranges', 'bytes').header('etag', tag).header('cache-control', 'no-store')
     return reply.type(FILE_TYPE).send(body)
   })
 }

@@ -15,7 +15,7 @@ const digits = (value: number, length: number): string => String(value).padStart
 export function numberOf(index: number): string {
   const [year, month, day] = [index % 5, (Math.floor(index / 5) % 12) + 1, (Math.floor(index / 60) % 27) + 2]
   const born = `190${year}${digits(month, 2)}${digits(day, 2)}`
-  return withCitizenCheck(`510502${born}${digits(Math.floor(index / 1620) % 1000, 3)}`)
+  return withCitizenCheck(`510502${born}${digits(Math.floor(index / 1620) * 2 + (index % 2), 3)}`)
 }
 
 /** Source rows of residents, each another person, `R-<first>` to `R-<last>`; `change` replaces members by index. */
