@@ -1,4 +1,5 @@
 import { proveCursors } from './cursors.ts'
+import { proveExport } from './export.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveTaint } from './taint.ts'
@@ -9,6 +10,7 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
+  export: () => proveExport({ records: 200_000, kills: 2, seed: Date.now() % 100_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),

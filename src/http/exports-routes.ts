@@ -1,5 +1,5 @@
 import { Type, type TSchema } from 'typebox'
-import { toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import { describeExport, findExportPart } from '../sharing/export-download.ts'
 import { forgetExport, requestExport } from '../sharing/export-request.ts'
 import { findAgreement } from '../store/agreements.ts'
@@ -120,6 +120,9 @@ const manifestRoute: Route = (server, context) => {
   })
 }
 
+/** Each holds a file of some megabytes until it is sent. */
+const MOST_DOWNLOADS = 20
+
 /** What the request asks for of a file that is `bytes` long; null: all of it. A range of another file counts for nothing. */
 function rangeOf(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
@@ -145,7 +148,15 @@ const partRoute: Route = (server, context) => {
       ...problemAnswers,
     },
   }
-  server.get('/api/v1/exports/:exportId/parts/:number', { schema }, async (request, reply) => {
+  let open = 0
+  const onRequest = async (): Promise<void> => {
+    open += 1
+    if (open > MOST_DOWNLOADS) throw new AppError('BUSY', `${MOST_DOWNLOADS} files are being sent; ask again later`)
+  }
+  const onResponse = async (): Promise<void> => {
+    open -= 1
+  }
+  server.get('/api/v1/exports/:exportId/parts/:number', { schema, onRequest, onResponse }, async (request, reply) => {
     const client = await recogniseClient(context, request.headers.authorization)
     const { exportId, number } = request.params
     const found = await findExportPart(context, exportId, number, client.consumerId).catch(denyTo(context, client))

@@ -9,11 +9,10 @@ import { boundOfPart } from './export-part.ts'
 import { findAgreementOfExport } from './export.ts'
 import { encodeCursor, type SharingContext } from './pull.ts'
 
-/** Why the files of an export cannot be had, by its state; of one that has ended with a reason, the reason. */
+/** Why the files of an export cannot be had: they are gone, or they never were. */
 const barriers: Partial<Readonly<Record<ExportState, ErrorCode>>> = {
   expired: 'EXPORT_EXPIRED',
   cancelled: 'EXPORT_EXPIRED',
-  refused: 'EXPORT_REFUSED',
 }
 
 interface Opened {

@@ -47,8 +47,8 @@ export interface ReadingPlan {
   readonly keys: KeyRing
   /** The day of an age; the same for all of the export. */
   readonly today: Date
-  /** The fields that a class is made of; null where the export is not judged by classes. */
-  readonly classFields: readonly string[] | null
+  /** The fields that a class is made of; none where the export is not judged by classes. */
+  readonly classFields: readonly string[]
   readonly upTo: ChangePlace
   /** Records of one file at most. */
   readonly partRecords: number
@@ -72,7 +72,7 @@ function toLines(changes: readonly Change[], plan: ReadingPlan): readonly Line[]
     const source = sources.get(shared.id)
     if (source === undefined || record === null) return []
     const { feed, subject } = source
-    const values = JSON.stringify((plan.classFields ?? []).map((name) => record[name] ?? null))
+    const values = JSON.stringify(plan.classFields.map((name) => record[name] ?? null))
     return [{ text: JSON.stringify(shared), feed, namesPerson: subject !== null, subject, values }]
   })
 }

@@ -15,6 +15,7 @@ import {
   finishExport,
   fixPlace,
   keepCount,
+  keepExport,
   keepVerdict,
   postponeExport,
   releaseExport,
@@ -22,7 +23,7 @@ import {
   type ExportWork,
 } from '../store/export-work.ts'
 import { makeDraft, openDraft } from './export-draft.ts'
-import { makePart, readLines, sharesOfLines, type FileLine, type Reading, type ReadingPlan } from './export-part.ts'
+import { makePart, readLines, sharesOfLines, type FileLine, type Reading } from './export-part.ts'
 import { assertMayCopy, datasetOfAgreement, type SharingContext } from './pull.ts'
 import { selectionOf } from './share.ts'
 
@@ -76,49 +77,49 @@ const countSelection: Step = async (context, work, agreement) => {
   return mayGoOn
 }
 
-/** How the export is read; null: its place is not fixed yet. */
-function planOf(context: ExportContext, work: ExportWork, agreement: Agreement): ReadingPlan | null {
-  const { place, transactionTime } = work
-  if (place === null || transactionTime === null) return null
-  const dataset = datasetOfAgreement(context, agreement)
-  const classFields = classFieldsOf(dataset, agreement.forms)
-  const { keys, partRecords } = context
-  return { agreement, dataset, keys, today: transactionTime, classFields, upTo: place, partRecords }
-}
-
-const readNext: Step = async (context, work, agreement) => {
+/** Fixes what holds for all of the export, before anything of it is read. */
+const begin: Step = async (context, work, agreement) => {
   const { query } = context.database
-  const plan = planOf(context, work, agreement)
-  if (plan === null) {
-    await fixPlace(query, work, await readHorizon(query))
-    return true
-  }
-  const isJudged = plan.classFields !== null
-  const reading = await readLines(query, plan, work.cursor)
-  if (reading.read === 0) return (isJudged ? judge : finish)(context, work, agreement)
-  await (isJudged ? saveDraft : savePart)(context, work, agreement, reading)
+  const classFields = classFieldsOf(datasetOfAgreement(context, agreement), agreement.forms)
+  await fixPlace(query, work, await readHorizon(query), classFields === null ? null : context.exportRules.k)
   return true
 }
 
-type SaveReading = (context: ExportContext, work: ExportWork, agreement: Agreement, reading: Reading) => Promise<void>
+const readNext: Step = async (context, work, agreement) => {
+  const { place, transactionTime, k } = work
+  if (place === null || transactionTime === null) return begin(context, work, agreement)
+  const { database, keys, partRecords } = context
+  const dataset = datasetOfAgreement(context, agreement)
+  const classFields = classFieldsOf(dataset, agreement.forms) ?? []
+  const plan = { agreement, dataset, keys, today: transactionTime, classFields, upTo: place, partRecords }
+  const reading = await readLines(database.query, plan, work.cursor)
+  if (reading.read === 0) return k === null ? finish(context, work, agreement) : judge(context, work, agreement)
+  if (k === null) await savePart(context, work, agreement, reading)
+  else await saveDraft(context, work, reading, k)
+  return true
+}
 
-const savePart: SaveReading = async (context, work, agreement, { lines, cursor, read, broken }) => {
+async function savePart(
+  context: ExportContext,
+  work: ExportWork,
+  agreement: Agreement,
+  { lines, cursor, read, broken }: Reading,
+): Promise<void> {
   const advance = { cursor, read, broken, named: 0, drafts: 0 }
   await publish(context, work, agreement, lines, ({ query }) => advanceRead(query, work, advance))
 }
 
-const saveDraft: SaveReading = async (
-  { database, keys, exportRules },
-  work,
-  _agreement,
-  { lines, cursor, read, broken },
-) => {
-  const number = work.drafts + 1
-  const { draft, members } = await makeDraft(keys, work.exportId, number, lines)
+async function saveDraft(
+  { database, keys }: ExportContext,
+  work: ExportWork,
+  { lines, cursor, read, broken }: Reading,
+  k: number,
+): Promise<void> {
+  const { draft, members } = await makeDraft(keys, work.exportId, work.drafts + 1, lines)
   await database.transaction(async ({ query }) => {
     await advanceRead(query, work, { cursor, read, broken, named: members.count, drafts: 1 })
     await insertDraft(query, work.exportId, draft)
-    await addToClasses(query, work.exportId, members, exportRules.k)
+    await addToClasses(query, work.exportId, members, k)
   })
 }
 
@@ -147,18 +148,18 @@ async function publish(
 const MOST_WITHHELD = 0.5
 
 /** Decides by the classes of everything that was read: go on with those that are large enough, or refuse. */
-const judge: Step = async ({ database, exportRules: { k } }, work, agreement) => {
-  const measured = await measureClasses(database.query, work.exportId, k)
-  const refused = measured.withheld > work.named * MOST_WITHHELD
-  const { withheld, smallestClass } = measured
+const judge: Step = async ({ database }, work, agreement) => {
+  const k = work.k ?? 0
+  const { withheld, smallestClass } = await measureClasses(database.query, work.exportId, k)
+  const isRefused = withheld > work.named * MOST_WITHHELD
   await database.transaction(async ({ query, audit }) => {
-    await keepVerdict(query, work, { k, withheld, smallestClass })
-    if (!refused) return
+    await keepVerdict(query, work, { withheld, smallestClass })
+    if (!isRefused) return
     await endExport(query, work, 'refused', 'EXPORT_REIDENTIFIES')
     const details = { reason: 'EXPORT_REIDENTIFIES', k, withheld, smallestClass }
     await audit({ ...factOf(work, agreement), type: 'export.refused', outcome: 'denied', count: work.named, details })
   })
-  return !refused
+  return !isRefused
 }
 
 const publishNext: Step = async (context, work, agreement) => {
@@ -166,7 +167,7 @@ const publishNext: Step = async (context, work, agreement) => {
   const draft = await findDraft(database.query, work.exportId)
   if (draft === null) return finish(context, work, agreement)
   const lines = await openDraft(keys, work.exportId, draft)
-  const small = await findSmallClasses(database.query, work.exportId, draft.classes, work.k ?? context.exportRules.k)
+  const small = await findSmallClasses(database.query, work.exportId, draft.classes, work.k ?? 0)
   const kept = lines.filter((line) => line.class === null || !small.has(line.class))
   await publish(context, work, agreement, kept, ({ query }) => deleteDraft(query, work.exportId, draft.number))
   return true
@@ -222,14 +223,23 @@ async function settle(context: ExportContext, lease: ExportLease, error: AppErro
   return delayMs
 }
 
+/** A third of the lease, so that two heartbeats may be lost. */
+const HEARTBEAT_MS = 5000
+
 async function takeSteps(context: ExportContext, lease: ExportLease): Promise<number | null> {
-  while (Date.now() < context.sliceEndsAt) {
-    const work = await findWork(context.database.query, lease)
-    const agreement = await findAgreementOfExport(context, work)
-    if (!(await steps[work.stage](context, work, agreement))) return null
+  const { query } = context.database
+  const heartbeat = setInterval(() => void keepExport(query, lease).catch(() => undefined), HEARTBEAT_MS)
+  try {
+    while (Date.now() < context.sliceEndsAt) {
+      const work = await findWork(query, lease)
+      const agreement = await findAgreementOfExport(context, work)
+      if (!(await steps[work.stage](context, work, agreement))) return null
+    }
+    await releaseExport(query, lease)
+    return 0
+  } finally {
+    clearInterval(heartbeat)
   }
-  await releaseExport(context.database.query, lease)
-  return 0
 }
 
 /** How a slice of an export ended, and after how many milliseconds the export is due again; null: not by itself. */

@@ -20,8 +20,8 @@ export interface ExportWork extends Export, ExportLease {
   readonly failures: number
 }
 
-/** Counting a large selection is one statement, of 30 s at most; the lease outlives it. */
-const LEASE = `interval '60 seconds'`
+/** Long enough that a busy event loop keeps it, short enough that a dead worker's export goes on within half a minute. */
+const LEASE = `interval '15 seconds'`
 
 /** Takes the export when nobody holds it and it is due, by the database clock. null: somebody else has it, or it is not to be worked on. */
 export async function claimExport(query: Query, exportId: number): Promise<ExportLease | null> {
@@ -65,6 +65,10 @@ async function update(
 /** What a step that succeeded leaves behind: more time, and no trace of what failed before. */
 const WENT_ON = `lease_until = clock_timestamp() + ${LEASE}, not_before = null, failures = 0, reason = null`
 
+/** Extends the lease while a step takes its time. Throws LEASE_LOST. */
+export const keepExport = (query: Query, lease: ExportLease): Promise<void> =>
+  update(query, lease, `lease_until = clock_timestamp() + ${LEASE}`)
+
 /** Gives the export back before it is over, so that the next slice can begin at once. */
 export const releaseExport = (query: Query, lease: ExportLease): Promise<void> =>
   update(query, lease, 'lease_until = null')
@@ -82,12 +86,17 @@ export const keepCount = (
     mayGoOn ? 'running' : 'awaiting-approval',
   ])
 
-/** Fixes the place up to which the export is read, and the moment that it is a copy of. */
-export const fixPlace = (query: Query, lease: ExportLease, place: ChangePlace): Promise<void> =>
-  update(query, lease, `place_tx = $3::xid8, place_seq = $4, transaction_time = clock_timestamp(), ${WENT_ON}`, [
-    place.tx,
-    place.seq,
-  ])
+/**
+ * Fixes the place up to which the export is read, the moment that it is a copy of, and `k`, which holds for all of it; null: it is not
+ * judged by classes.
+ */
+export const fixPlace = (query: Query, lease: ExportLease, place: ChangePlace, k: number | null): Promise<void> =>
+  update(
+    query,
+    lease,
+    `place_tx = $3::xid8, place_seq = $4, transaction_time = clock_timestamp(), k = $5, ${WENT_ON}`,
+    [place.tx, place.seq, k],
+  )
 
 /** How far one part or draft brings an export. */
 export interface Advance {
@@ -115,14 +124,12 @@ export const advanceParts = (
 
 /** What the classes come to. */
 export interface ClassVerdict {
-  readonly k: number
   readonly withheld: number
   readonly smallestClass: number | null
 }
 
 export const keepVerdict = (query: Query, lease: ExportLease, verdict: ClassVerdict): Promise<void> =>
-  update(query, lease, `stage = 'publish', k = $3, withheld = $4, smallest_class = $5, ${WENT_ON}`, [
-    verdict.k,
+  update(query, lease, `stage = 'publish', withheld = $3, smallest_class = $4, ${WENT_ON}`, [
     verdict.withheld,
     verdict.smallestClass,
   ])

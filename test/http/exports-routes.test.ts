@@ -254,19 +254,37 @@ test('without an agreement, or under one for single queries, there is no export,
   ])
 })
 
-test('no audit, no file: 503 while the audit log is locked, and not a byte', async () => {
-  const exportId = await askAndMake()
-  const locker = new Client({ connectionString: installation.ownerUrl })
-  await locker.connect()
-  await locker.query('begin; lock table audit.lane in access exclusive mode')
-  const during = await get(`exports/${exportId}/parts/1`)
-  await locker.end()
-  expect([during.statusCode, during.json<Shown>().code, during.headers['content-range']]).toEqual([
-    503,
-    'AUDIT_UNAVAILABLE',
-    undefined,
-  ])
-  expect((await get(`exports/${exportId}/parts/1`)).statusCode).toBe(200)
+describe('while the audit log is locked', () => {
+  async function whileLocked<Result>(work: () => Promise<Result>): Promise<Result> {
+    const locker = new Client({ connectionString: installation.ownerUrl })
+    await locker.connect()
+    try {
+      await locker.query('begin; lock table audit.lane in access exclusive mode')
+      return await work()
+    } finally {
+      await locker.end()
+    }
+  }
+
+  test('no audit, no file: 503 and not a byte', async () => {
+    const exportId = await askAndMake()
+    const during = await whileLocked(() => get(`exports/${exportId}/parts/1`))
+    expect([during.statusCode, during.json<Shown>().code, during.headers['content-range']]).toEqual([
+      503,
+      'AUDIT_UNAVAILABLE',
+      undefined,
+    ])
+    expect((await get(`exports/${exportId}/parts/1`)).statusCode).toBe(200)
+  })
+
+  test('no more than twenty files are held at once, and all can be had afterwards', async () => {
+    const exportId = await askAndMake()
+    const ask = () => Promise.all(Array.from({ length: 25 }, () => briefOf(get(`exports/${exportId}/parts/1`))))
+    const codes = Object.groupBy(await whileLocked(ask), ([, code]) => code)
+    expect(codes['BUSY']).toHaveLength(5)
+    const again = Array.from({ length: 20 }, async () => (await get(`exports/${exportId}/parts/1`)).statusCode)
+    expect(new Set(await Promise.all(again))).toEqual(new Set([200]))
+  })
 })
 
 test.each([
