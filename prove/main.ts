@@ -1,4 +1,5 @@
 import { proveCursors } from './cursors.ts'
+import { proveExport } from './export.ts'
 import { proveFeed } from './feed.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
@@ -13,6 +14,7 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
+  export: () => proveExport({ records: 200_000, kills: 2, seed: Date.now() % 100_000 }),
   feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>

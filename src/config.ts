@@ -31,6 +31,14 @@ export interface Config {
   readonly previewsPerHour: number
   /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
   readonly jurisdiction: string
+  readonly exportRules: {
+    /** Exports with more persons wait for two people to agree. */
+    readonly persons: number
+    /** Hours that the files of an export are kept. */
+    readonly hours: number
+    /** How many people at least have to look alike where identifiers are left out. */
+    readonly k: number
+  }
 }
 
 export interface TlsFiles {
@@ -108,5 +116,10 @@ export function loadConfig(environment: Environment): Config {
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
+    exportRules: Object.freeze({
+      persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
+      hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),
+      k: wholeNumber(environment, 'EXPORT_K', 5, 5, 1000),
+    }),
   })
 }

@@ -6,6 +6,7 @@ import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
+import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
@@ -83,6 +84,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     egress,
     queues,
     auditDeadlineMs: config.auditDeadlineMs,
+    exportRules: config.exportRules,
     report: (event) => log.info(event, event.event),
   })
   const workers = queues.openWorkers(handlers)
@@ -116,7 +118,11 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopAgreementWatch = startAgreementWatch(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'agreements'),
   )
+  const stopExportRemoval = startExportRemoval(database, (error) =>
+    log.warn({ code: toAppError(error).code }, 'exports'),
+  )
   return Promise.resolve(async () => {
+    await stopExportRemoval()
     await stopAgreementWatch()
     await stopHousekeeping()
     await timetable.stop()

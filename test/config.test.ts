@@ -40,6 +40,9 @@ test('a variable that is set and empty counts as not set', () => {
     'TOKEN_SECONDS',
     'REJECTION_DAYS',
     'PREVIEWS_PER_HOUR',
+    'EXPORT_PERSONS',
+    'EXPORT_HOURS',
+    'EXPORT_K',
   ]
   expect(loadConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(loadConfig({}))
 })
@@ -82,6 +85,10 @@ describe('a wrong setting is refused by name', () => {
     ['AUDIT_DEADLINE_MS', '60000'],
     ['TOKEN_SECONDS', '3600'],
     ['PREVIEWS_PER_HOUR', '0'],
+    ['EXPORT_PERSONS', '-1'],
+    ['EXPORT_HOURS', '0'],
+    ['EXPORT_HOURS', '169'],
+    ['EXPORT_K', '4'],
     ['GRIDBRIDGE_SUITE', 'aes'],
     ['LOG_LEVEL', 'loud'],
     ['DATABASE_URL', 'mysql://user:hidden-word@host/base'],

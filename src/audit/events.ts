@@ -128,6 +128,21 @@ export const auditEvents = {
   'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
   'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
   'delivery.failed': { personal: false, en: 'A delivery was not acknowledged', zh: '推送未获确认' },
+  'export.requested': { personal: false, en: 'A consumer asked for an export', zh: '使用方申请批量导出' },
+  'export.approved': { personal: false, en: 'A person agreed to an export', zh: '审批同意批量导出' },
+  'export.refused': { personal: false, en: 'An export was refused', zh: '批量导出不予提供' },
+  'export.part-made': {
+    personal: true,
+    en: 'A file of an export was made and rests sealed',
+    zh: '生成批量导出文件（加密保存）',
+  },
+  'export.ready': { personal: false, en: 'Every file of an export was made', zh: '批量导出文件已备齐' },
+  'export.downloaded': {
+    personal: true,
+    en: 'A file of an export is about to be answered to its consumer',
+    zh: '使用方下载批量导出文件',
+  },
+  'export.ended': { personal: false, en: 'An export came to its end and its files go', zh: '批量导出终止并清除文件' },
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

@@ -77,4 +77,52 @@ export const sharingErrors = {
     zh: '游标已失效，请重新获取快照',
   },
   CURSOR_INVALID: { status: 400, retry: false, en: 'The cursor is not one this service gave', zh: '游标无效' },
+  EXPORT_UNKNOWN: {
+    status: 404,
+    retry: false,
+    en: 'There is no such export or file of one',
+    zh: '没有此批量导出或其文件',
+  },
+  EXPORT_EXISTS: {
+    status: 409,
+    retry: false,
+    en: 'An export of this dataset is being made or kept already',
+    zh: '该数据资源的批量导出正在生成或尚未清除',
+  },
+  EXPORT_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The export is not in a state for this',
+    zh: '批量导出当前状态不允许此操作',
+  },
+  EXPORT_OUTDATED: {
+    status: 409,
+    retry: false,
+    en: 'The agreement changed since the export was asked for',
+    zh: '申请导出后共享协议已变更',
+  },
+  EXPORT_EXPIRED: {
+    status: 410,
+    retry: false,
+    en: 'The files of the export are gone',
+    zh: '批量导出文件已清除',
+  },
+  EXPORT_REFUSED: {
+    status: 403,
+    retry: false,
+    en: 'A person who has to agree to the export refused it',
+    zh: '批量导出未获审批同意',
+  },
+  EXPORT_REIDENTIFIES: {
+    status: 403,
+    retry: false,
+    en: 'Too many records of the export could be traced back to a person',
+    zh: '批量导出中可重新识别到个人的记录过多',
+  },
+  RANGE_UNSATISFIABLE: {
+    status: 416,
+    retry: false,
+    en: 'The file does not reach so far',
+    zh: '请求的范围超出文件长度',
+  },
 } as const satisfies Record<string, ErrorEntry>

@@ -9,6 +9,7 @@ import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
 import { docsPage } from './docs-page.ts'
+import { exportsRoutes } from './exports-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
@@ -149,6 +150,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   await server.register(docsPage)
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
+  await server.register(exportsRoutes, context)
   for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)

@@ -11,12 +11,20 @@ export interface DeliverJob {
   readonly subscriptionId: number
 }
 
+export interface ExportJob {
+  readonly exportId: number
+}
+
 export interface JobQueues {
   readonly backend: 'postgresql' | 'redis'
   /** Enqueues a slice of a run. The lease epoch is in the job id, so the same slice is queued once. */
   readonly enqueueRun: (run: { readonly runId: number; readonly epoch: number }, delayMs?: number) => Promise<void>
   readonly enqueueDelivery: (
     subscription: { readonly subscriptionId: number; readonly epoch: number },
+    delayMs?: number,
+  ) => Promise<void>
+  readonly enqueueExport: (
+    slice: { readonly exportId: number; readonly epoch: number },
     delayMs?: number,
   ) => Promise<void>
   readonly openWorkers: (handlers: JobHandlers) => JobWorkers
@@ -26,6 +34,7 @@ export interface JobQueues {
 export interface JobHandlers {
   readonly ingest: (job: IngestJob) => Promise<void>
   readonly deliver: (job: DeliverJob) => Promise<void>
+  readonly export: (job: ExportJob) => Promise<void>
 }
 
 export interface JobWorkers {
@@ -47,6 +56,8 @@ const workerOptions = {
 
 const INGEST_AT_ONCE = 2
 const DELIVER_AT_ONCE = 6
+/** A part takes some 60 MB while it is made, and nobody waits for it in front of a screen. */
+const EXPORT_AT_ONCE = 1
 
 const jobOptions = (jobId: string, delayMs: number) =>
   ({ jobId, delay: Math.round(delayMs), removeOnComplete: true, removeOnFail: true, attempts: 1 }) as const
@@ -126,14 +137,15 @@ export async function assertRedisKeepsJobs(url: string): Promise<void> {
 }
 
 /**
- * The two queues, on Redis when a URL is given and else on PostgreSQL. Losing either loses nothing: the reconciler enqueues
+ * The queues, on Redis when a URL is given and else on PostgreSQL. Losing them loses nothing: the reconciler enqueues
  * again whatever the ledger says is due. `onError` hears of connection faults; without a listener one would end the process.
  */
 export function openQueues(databaseUrl: string, redisUrl: string | null, onError: (error: Error) => void): JobQueues {
   const classes = redisUrl === null ? postgresClasses(databaseUrl) : redisClasses(redisUrl)
   const ingest = classes.openQueue<IngestJob>('ingest')
   const deliver = classes.openQueue<DeliverJob>('deliver')
-  for (const queue of [ingest, deliver]) queue.on('error', onError)
+  const exports = classes.openQueue<ExportJob>('export')
+  for (const queue of [ingest, deliver, exports]) queue.on('error', onError)
   return {
     backend: classes.backend,
     enqueueRun: async ({ runId, epoch }, delayMs = 0) => {
@@ -142,16 +154,20 @@ export function openQueues(databaseUrl: string, redisUrl: string | null, onError
     enqueueDelivery: async ({ subscriptionId, epoch }, delayMs = 0) => {
       await deliver.add('deliver', { subscriptionId }, jobOptions(`subscription-${subscriptionId}-${epoch}`, delayMs))
     },
+    enqueueExport: async ({ exportId, epoch }, delayMs = 0) => {
+      await exports.add('export', { exportId }, jobOptions(`export-${exportId}-${epoch}`, delayMs))
+    },
     openWorkers: (handlers) => {
       const workers = [
         classes.openWorker<IngestJob>('ingest', handlers.ingest, INGEST_AT_ONCE),
         classes.openWorker<DeliverJob>('deliver', handlers.deliver, DELIVER_AT_ONCE),
+        classes.openWorker<ExportJob>('export', handlers.export, EXPORT_AT_ONCE),
       ]
       for (const worker of workers) worker.on('error', onError)
       return { close: async () => void (await Promise.all(workers.map((worker) => worker.close()))) }
     },
     close: async () => {
-      await Promise.allSettled([ingest.close(), deliver.close()])
+      await Promise.allSettled([ingest.close(), deliver.close(), exports.close()])
       await classes.close()
     },
   }

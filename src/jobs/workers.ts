@@ -9,6 +9,7 @@ import { runFeed } from '../ingest/run-feed.ts'
 import { limitCalls } from '../ingest/sources/limit-calls.ts'
 import type { EgressGuard } from '../security/egress.ts'
 import type { KeyRing } from '../security/key-ring.ts'
+import { workOnExport, type ExportRules } from '../sharing/export.ts'
 import { pushChanges } from '../sharing/push.ts'
 import { beginDueCompare } from '../store/compare.ts'
 import type { Database } from '../store/database.ts'
@@ -16,7 +17,7 @@ import { listSubscriptionsOfDataset } from '../store/deliveries.ts'
 import { findFeedOfRun, type Feed } from '../store/feeds.ts'
 import { claimRun, type RunLease } from '../store/runs.ts'
 import { countSourceCall } from '../store/source-health.ts'
-import type { DeliverJob, IngestJob, JobHandlers, JobQueues } from './queues.ts'
+import type { DeliverJob, ExportJob, IngestJob, JobHandlers, JobQueues } from './queues.ts'
 import { holdWhereForbidden, settleFailure } from './run-guards.ts'
 
 export interface WorkerContext {
@@ -26,18 +27,22 @@ export interface WorkerContext {
   readonly egress: EgressGuard
   readonly queues: JobQueues
   readonly auditDeadlineMs: number
+  readonly exportRules: ExportRules
   readonly report: (event: WorkerEvent) => void
 }
 
 /** What a worker tells the log: a code and ids, never a value. */
 export interface WorkerEvent {
-  readonly event: 'run.slice' | 'run.failed' | 'delivery.slice'
+  readonly event: 'run.slice' | 'run.failed' | 'delivery.slice' | 'export.slice'
   readonly object: string
   readonly outcome: string
 }
 
 /** Short enough that a restart loses little and others get their turn, long enough to be worth opening the source. */
 const SLICE_MS = 20_000
+
+/** Records of one file of an export: some hundred kilobytes to three megabytes of gzip. */
+const PART_RECORDS = 20_000
 
 async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
   const { database, datasets, keys } = context
@@ -98,6 +103,15 @@ async function deliver(context: WorkerContext, { subscriptionId }: DeliverJob): 
   context.report({ event: 'delivery.slice', object: `subscription/${subscriptionId}`, outcome })
 }
 
+async function makeExport(context: WorkerContext, { exportId }: ExportJob): Promise<void> {
+  const slice = await workOnExport(
+    { ...context, partRecords: PART_RECORDS, sliceEndsAt: Date.now() + SLICE_MS },
+    exportId,
+  )
+  context.report({ event: 'export.slice', object: `export/${exportId}`, outcome: slice.outcome })
+  if (slice.dueInMs !== null) await context.queues.enqueueExport({ exportId, epoch: slice.epoch }, slice.dueInMs)
+}
+
 /**
  * BullMQ stores an error's message and stack, so only the code of ours leaves a handler. Nothing is retried by BullMQ: the
  * ledger knows what is due and the reconciler brings it back.
@@ -118,5 +132,5 @@ function guard<Job>(
 }
 
 export function makeHandlers(context: WorkerContext): JobHandlers {
-  return { ingest: guard(context, ingest), deliver: guard(context, deliver) }
+  return { ingest: guard(context, ingest), deliver: guard(context, deliver), export: guard(context, makeExport) }
 }

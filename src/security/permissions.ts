@@ -101,9 +101,19 @@ const permissions = {
   'application.revoke': bySharer,
   'application.extend': { 'department-reviewer': 'own', 'security-officer': 'all' },
   'application.provision': { 'platform-engineer': 'all' },
+  'export.read': { ...everywhere, 'data-owner': 'all' },
+  'export.approve-data': { 'data-owner': 'own' },
+  'export.approve-security': { 'security-officer': 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions
+
+/** Who has to agree before many persons leave in one export: two accounts, one for each duty. */
+export const exportDuties = {
+  data: 'export.approve-data',
+  security: 'export.approve-security',
+} as const satisfies Readonly<Record<string, Action>>
+export type ExportDuty = keyof typeof exportDuties
 
 /** What an account is judged by. `department` and `consumer` are null unless the role is bound to one. */
 interface Actor {

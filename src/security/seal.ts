@@ -106,8 +106,21 @@ export function seal(key: SealKey, bound: string, clear: string): Buffer {
   return sealAll(key, [{ bound, clear }])[0] ?? Buffer.alloc(0)
 }
 
+/** Seals the bytes of a file as they are. */
+export function sealBytes(key: SealKey, bound: string, clear: Uint8Array): Buffer {
+  const start = randomBytes(COUNTER_BYTES)
+  const text = createCipheriv(key.suite.cipher, key.encryption, start).update(clear)
+  const place = { at: 0, length: clear.length }
+  return assemble(Buffer.allocUnsafe(sealedBytes(place)), key, { start, text }, place, bound)
+}
+
 /** Opens one sealed value. Throws SEAL_BROKEN when a bit of it, or what it is bound to, differs from when it was sealed. */
 export function open(keyById: (id: number) => SealKey, bound: string, sealed: Uint8Array): string {
+  return openBytes(keyById, bound, sealed).toString('utf8')
+}
+
+/** As `open`, for the bytes of a file. */
+export function openBytes(keyById: (id: number) => SealKey, bound: string, sealed: Uint8Array): Buffer {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
   if (bytes.length < HEADER_BYTES + TAG_BYTES || bytes[0] !== FORMAT) {
     throw new AppError('SEAL_BROKEN', `${bound.split('|')[0]}: not a sealed value of format ${FORMAT}`)
@@ -120,5 +133,5 @@ export function open(keyById: (id: number) => SealKey, bound: string, sealed: Ui
   }
   const counter = headerAndText.subarray(4, HEADER_BYTES)
   const decipher = createDecipheriv(key.suite.cipher, key.encryption, counter)
-  return decipher.update(headerAndText.subarray(HEADER_BYTES)).toString('utf8')
+  return decipher.update(headerAndText.subarray(HEADER_BYTES))
 }

@@ -2,6 +2,7 @@ import { wholeCityOf } from '../feeds/agreement-rules.ts'
 import type { Dataset, Property } from '../feeds/datasets.ts'
 import { generalisationOf, isPossible, needsClear, type FieldForm } from '../feeds/forms.ts'
 import { dayOf } from '../feeds/formats.ts'
+import { maskValue } from '../feeds/mask-rules.ts'
 import type { Fields, SharedRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open } from '../security/seal.ts'
@@ -13,6 +14,8 @@ export interface Sharing {
   readonly dataset: Dataset
   readonly keys: KeyRing
   readonly today: Date
+  /** What leaves is a file that is kept: certificate numbers show two digits less than on a screen. */
+  readonly isFile?: boolean
 }
 
 /** One record on its way out. `clear` opens its sealed fields once, when a form first asks. */
@@ -50,14 +53,28 @@ const coarser: Form = (outgoing, property) => {
   return generalisationOf(property)?.(value, dayOf(outgoing.sharing.today)) ?? undefined
 }
 
+const asMasked: Form = ({ masked }, { name }) => own(masked, name)
+
+/**
+ * Beside a band of five years a certificate number masked 6+4 leaves about 166 candidates: enough of a screen, too few for a file (domain
+ * §3.3). Numbers of other kinds are hidden whole.
+ */
+const asMaskedInFile: Form = (outgoing, property) => {
+  const value = asMasked(outgoing, property)
+  if (property.mask !== 'ID_6_4' || value === undefined) return value
+  return maskValue('ID_4_4', value, { token: () => '' }) ?? undefined
+}
+
 /** How each form is made. A form that is not here does not exist, and a field without a form does not leave. */
 const forms = {
   omit: () => undefined,
-  mask: ({ masked }, { name }) => own(masked, name),
+  mask: asMasked,
   token: tokenOf,
   generalise: coarser,
   clear: clearValue,
 } as const satisfies Record<FieldForm, Form>
+
+const formsInFile = { ...forms, mask: asMaskedInFile } as const satisfies Record<FieldForm, Form>
 
 /** A child's record takes the strictest: nothing of it leaves in clear, whatever was granted (PIPL Art. 31). */
 const strictest = (form: FieldForm): FieldForm => (form === 'clear' ? 'mask' : form)
@@ -70,11 +87,12 @@ interface Grant {
 }
 
 /** The grants of an agreement. Names come from the database, so what every object has by birth is no form and no field. */
-function grantsOf(agreement: Agreement, dataset: Dataset): readonly Grant[] {
+function grantsOf(agreement: Agreement, dataset: Dataset, isFile = false): readonly Grant[] {
+  const made = isFile ? formsInFile : forms
   return dataset.properties.flatMap((property) => {
     const form = Object.hasOwn(agreement.forms, property.name) ? agreement.forms[property.name] : undefined
     if (form === undefined || form === 'omit' || !Object.hasOwn(forms, form) || !isPossible(property, form)) return []
-    return [{ property, form: forms[form], minorForm: forms[strictest(form)] }]
+    return [{ property, form: made[form], minorForm: made[strictest(form)] }]
   })
 }
 
@@ -126,7 +144,7 @@ function shareFields(outgoing: Outgoing, grants: readonly Grant[]): Fields {
  */
 export function share(changes: readonly Change[], agreement: Agreement, sharing: Sharing): readonly SharedRecord[] {
   const { consumerId } = agreement
-  const grants = grantsOf(agreement, sharing.dataset)
+  const grants = grantsOf(agreement, sharing.dataset, sharing.isFile)
   return changes.flatMap((change) => {
     const place = placeOf(change, agreement, sharing.dataset)
     if (place === 'never') return []

@@ -35,7 +35,7 @@ export async function pullSnapshot(context: SharingContext, request: SnapshotReq
   const found = await readLiving(
     database.query,
     selectionOf(agreement, dataset),
-    { after: place.after, end },
+    { after: place.after, upTo: end },
     limit + 1,
   )
   const page = found.slice(0, limit)

@@ -23,6 +23,7 @@ import * as sharing from './migrations/0015-sharing.ts'
 import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
 import * as usage from './migrations/0022-usage.ts'
+import * as exports from './migrations/0021-exports.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -43,6 +44,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0016-clients': clients,
   '0017-applications': applications,
   '0022-usage': usage,
+  '0021-exports': exports,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../prove/free-port.ts'
 import { isRedisInstalled, startRedisServer, type RedisServer } from '../../prove/redis-server.ts'
+import { loadConfig } from '../../src/config.ts'
 import { assertRedisKeepsJobs, openQueues, type JobHandlers, type JobQueues } from '../../src/jobs/queues.ts'
 import { reconcile, startReconciler } from '../../src/jobs/reconciler.ts'
 import { makeHandlers, type WorkerEvent } from '../../src/jobs/workers.ts'
@@ -89,7 +90,16 @@ describe.each(backends)('the queues on $name', ({ name, url, read, wipe }) => {
     const { database, datasets, keys } = installation
     const report = (event: WorkerEvent): number => events.push(event)
     const egress = createEgressGuard([range])
-    return makeHandlers({ database, datasets, keys, egress, queues, auditDeadlineMs: 2000, report })
+    return makeHandlers({
+      database,
+      datasets,
+      keys,
+      egress,
+      queues,
+      auditDeadlineMs: 2000,
+      exportRules: loadConfig({}).exportRules,
+      report,
+    })
   }
 
   beforeAll(async () => {
@@ -198,6 +208,7 @@ describe('a run whose source fails', () => {
       egress: createEgressGuard(['loopback']),
       queues: queues as JobQueues,
       auditDeadlineMs: 2000,
+      exportRules: loadConfig({}).exportRules,
       report: () => undefined,
     })
     const { runId } = await requestRun(installation.database.query, feed.feedId)

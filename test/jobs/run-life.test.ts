@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import type { JobQueues } from '../../src/jobs/queues.ts'
 import { makeHandlers, type WorkerEvent } from '../../src/jobs/workers.ts'
@@ -45,6 +46,7 @@ function work(runId: number): Promise<void> {
     egress: createEgressGuard(['loopback']),
     queues: queues as JobQueues,
     auditDeadlineMs: 2000,
+    exportRules: loadConfig({}).exportRules,
     report: (event) => {
       events = [...events, event]
     },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
+import { exportDuties, isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
 
 const editor = { role: 'department-editor', department: 'civil-affairs', consumer: null } as const
 const reviewer = { role: 'department-reviewer', department: 'civil-affairs', consumer: null } as const
@@ -48,6 +48,7 @@ describe('duties that no role holds together', () => {
     ['endpoint.approve', 'feed.edit'],
     ['application.submit', 'application.approve'],
     ['application.provision', 'application.approve'],
+    [exportDuties.data, exportDuties.security],
   ])('%s and %s', (one, other) => {
     const both = roles.filter((role) => one in permissionsOf(role) && other in permissionsOf(role))
     expect(both).toEqual([])

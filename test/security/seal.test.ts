@@ -3,7 +3,7 @@ import CryptoJS from 'crypto-js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
-import { open, seal, sealAll, writeCounter, type SealKey } from '../../src/security/seal.ts'
+import { open, openBytes, seal, sealAll, sealBytes, writeCounter, type SealKey } from '../../src/security/seal.ts'
 import { prepareHmacKey, suites, type Suite } from '../../src/security/suites.ts'
 
 const HEADER = 20
@@ -43,6 +43,16 @@ describe.each([suites.standard, suites.gm])('a sealed value of suite $name', (su
 
   test('opens to what was sealed, whatever the text', () => {
     fc.assert(fc.property(text, text, (clear, about) => open(keyOf(key), about, seal(key, about, clear)) === clear))
+  })
+
+  test('opens to the bytes that were sealed, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), text, (clear, about) =>
+        openBytes(keyOf(key), about, sealBytes(key, about, clear)).equals(clear),
+      ),
+    )
+    const file = sealBytes(key, bound, randomBytes(100_000))
+    expect(codeOf(() => openBytes(keyOf(key), `${bound}8`, file))).toBe('SEAL_BROKEN')
   })
 
   test('does not open after any one bit was flipped', () => {

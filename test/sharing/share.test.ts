@@ -155,6 +155,24 @@ test('nothing of a child leaves in clear, whatever was granted', () => {
   expect(sharedOf(forms, { isMinor: true })?.record).toEqual({ name: '张**', phone: '199****0001', birthDate: '90+' })
 })
 
+test('in a file a citizen number shows 4+4 digits, another number nothing, and every other field what it always shows', () => {
+  const shownInFile = (masked: Change['masked'], form: string, of: Partial<Change> = {}) =>
+    share([{ ...change, masked, ...of }], agreementOn({ certNumber: form, phone: 'mask' }), {
+      ...sharing,
+      isFile: true,
+    })[0]?.record
+  const phone = '199****0001'
+  expect(shownInFile({ certNumber: '510502********0017', phone }, 'mask')).toEqual({
+    certNumber: '5105**********0017',
+    phone,
+  })
+  expect(shownInFile({ certNumber: 'E1*****78', phone }, 'mask')).toEqual({ certNumber: '****', phone })
+  expect(shownInFile({ phone }, 'mask')).toEqual({ phone })
+  expect(shownInFile({ phone }, 'clear')).toEqual({ certNumber: clear.certNumber, phone })
+  // A child's number never was in the masked view.
+  expect(shownInFile({ phone }, 'clear', { isMinor: true })).toEqual({ phone })
+})
+
 describe('area', () => {
   const inside = (of: Partial<Change>, area: readonly string[]) => sharedOf({ name: 'mask' }, of, { area })
 

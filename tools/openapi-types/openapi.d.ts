@@ -65,6 +65,135 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/datasets/{dataset}/exports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 申请批量导出 / Ask for all that the agreement grants, as files
+         * @description Made in the background; ask for it at the address in Location. More persons than the installation allows for at once wait for two people to agree.
+         */
+        readonly post: operations["requestExport"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/exports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 本使用方的批量导出 / The exports that this consumer asked for */
+        readonly get: operations["listExports"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/exports/{exportId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 批量导出进度 / Where an export stands */
+        readonly get: operations["readExport"];
+        readonly put?: never;
+        readonly post?: never;
+        /** 取消或清除批量导出 / End an export; its files go */
+        readonly delete: operations["forgetExport"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/exports/{exportId}/manifest": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 批量导出清单 / Every file with its counts and digest, and where to go on */
+        readonly get: operations["readExportManifest"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/exports/{exportId}/parts/{number}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 下载批量导出文件 / One file of an export: NDJSON, compressed by gzip
+         * @description Lines of JSON, each a change as in the change feed. A download that broke off goes on with Range and, as If-Range, the ETag of the answer before.
+         */
+        readonly get: operations["downloadExportPart"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/export-approvals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 待审批的批量导出 / Exports that wait for two people to agree */
+        readonly get: operations["listExportsForApproval"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/exports/{exportId}/approvals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 审批批量导出 / Agree to a large export, or refuse it with a reason
+         * @description It is read once both duties are done, each by an account of its own; a refusal ends it.
+         */
+        readonly post: operations["decideExport"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/account": {
         readonly parameters: {
             readonly query?: never;
@@ -1129,7 +1258,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -1323,6 +1452,678 @@ export interface operations {
                         readonly hasMore: boolean;
                         /** @description On the last page: the cursor with which the change feed takes over */
                         readonly feedCursor?: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestExport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 已受理 / Taken up */
+            readonly 202: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the export */
+                        readonly exportId: number;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Agreement and version that it is made under */
+                        readonly agreement: string;
+                        /**
+                         * @description requested, awaiting-approval (two people have to agree), running, ready; or it has ended: expired, cancelled, refused, failed
+                         * @enum {string}
+                         */
+                        readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                        /** @description Code of why it waits or has ended */
+                        readonly reason: null | string;
+                        /** @description What the person said who refused it */
+                        readonly remark: null | string;
+                        /** @description Records of the selection when it was counted: about how many there will be */
+                        readonly about: null | number;
+                        /** @description Records read so far */
+                        readonly read: number;
+                        /** @description Records in the files that are made */
+                        readonly records: number;
+                        /** @description Files that are made */
+                        readonly parts: number;
+                        /**
+                         * Format: date-time
+                         * @description When it was asked for
+                         */
+                        readonly requestedAt: string;
+                        /** @description The moment that it is a copy of */
+                        readonly transactionTime: null | string;
+                        /** @description When every file was there */
+                        readonly readyAt: null | string;
+                        /** @description When the files go */
+                        readonly expiresAt: null | string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description Where the manifest is; null until it is ready */
+                        readonly manifest: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listExports: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 本使用方的批量导出 / The exports that this consumer asked for */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly exports: readonly {
+                            /** @description Number of the export */
+                            readonly exportId: number;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Agreement and version that it is made under */
+                            readonly agreement: string;
+                            /**
+                             * @description requested, awaiting-approval (two people have to agree), running, ready; or it has ended: expired, cancelled, refused, failed
+                             * @enum {string}
+                             */
+                            readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                            /** @description Code of why it waits or has ended */
+                            readonly reason: null | string;
+                            /** @description What the person said who refused it */
+                            readonly remark: null | string;
+                            /** @description Records of the selection when it was counted: about how many there will be */
+                            readonly about: null | number;
+                            /** @description Records read so far */
+                            readonly read: number;
+                            /** @description Records in the files that are made */
+                            readonly records: number;
+                            /** @description Files that are made */
+                            readonly parts: number;
+                            /**
+                             * Format: date-time
+                             * @description When it was asked for
+                             */
+                            readonly requestedAt: string;
+                            /** @description The moment that it is a copy of */
+                            readonly transactionTime: null | string;
+                            /** @description When every file was there */
+                            readonly readyAt: null | string;
+                            /** @description When the files go */
+                            readonly expiresAt: null | string;
+                            /** @description When it ended */
+                            readonly endedAt: null | string;
+                            /** @description Where the manifest is; null until it is ready */
+                            readonly manifest: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readExport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the export */
+                readonly exportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批量导出进度 / Where an export stands */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the export */
+                        readonly exportId: number;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Agreement and version that it is made under */
+                        readonly agreement: string;
+                        /**
+                         * @description requested, awaiting-approval (two people have to agree), running, ready; or it has ended: expired, cancelled, refused, failed
+                         * @enum {string}
+                         */
+                        readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                        /** @description Code of why it waits or has ended */
+                        readonly reason: null | string;
+                        /** @description What the person said who refused it */
+                        readonly remark: null | string;
+                        /** @description Records of the selection when it was counted: about how many there will be */
+                        readonly about: null | number;
+                        /** @description Records read so far */
+                        readonly read: number;
+                        /** @description Records in the files that are made */
+                        readonly records: number;
+                        /** @description Files that are made */
+                        readonly parts: number;
+                        /**
+                         * Format: date-time
+                         * @description When it was asked for
+                         */
+                        readonly requestedAt: string;
+                        /** @description The moment that it is a copy of */
+                        readonly transactionTime: null | string;
+                        /** @description When every file was there */
+                        readonly readyAt: null | string;
+                        /** @description When the files go */
+                        readonly expiresAt: null | string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description Where the manifest is; null until it is ready */
+                        readonly manifest: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly forgetExport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the export */
+                readonly exportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 取消或清除批量导出 / End an export; its files go */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the export */
+                        readonly exportId: number;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Agreement and version that it is made under */
+                        readonly agreement: string;
+                        /**
+                         * @description requested, awaiting-approval (two people have to agree), running, ready; or it has ended: expired, cancelled, refused, failed
+                         * @enum {string}
+                         */
+                        readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                        /** @description Code of why it waits or has ended */
+                        readonly reason: null | string;
+                        /** @description What the person said who refused it */
+                        readonly remark: null | string;
+                        /** @description Records of the selection when it was counted: about how many there will be */
+                        readonly about: null | number;
+                        /** @description Records read so far */
+                        readonly read: number;
+                        /** @description Records in the files that are made */
+                        readonly records: number;
+                        /** @description Files that are made */
+                        readonly parts: number;
+                        /**
+                         * Format: date-time
+                         * @description When it was asked for
+                         */
+                        readonly requestedAt: string;
+                        /** @description The moment that it is a copy of */
+                        readonly transactionTime: null | string;
+                        /** @description When every file was there */
+                        readonly readyAt: null | string;
+                        /** @description When the files go */
+                        readonly expiresAt: null | string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description Where the manifest is; null until it is ready */
+                        readonly manifest: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readExportManifest: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the export */
+                readonly exportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批量导出清单 / Every file with its counts and digest, and where to go on */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the export */
+                        readonly exportId: number;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Agreement and version that it was made under */
+                        readonly agreement: string;
+                        /** @description The form in which each field left; certificate numbers under mask show 4+4 digits */
+                        readonly forms: {
+                            readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
+                        };
+                        /** @description Prefixes of area codes */
+                        readonly area: readonly string[];
+                        /** @description Item of the service list */
+                        readonly purpose: string;
+                        /**
+                         * Format: date-time
+                         * @description The moment that it is a copy of
+                         */
+                        readonly transactionTime: string;
+                        /**
+                         * Format: date-time
+                         * @description When the files go
+                         */
+                        readonly expiresAt: string;
+                        /** @description Every file; together they are the copy */
+                        readonly parts: readonly {
+                            /** @description From 1 */
+                            readonly number: number;
+                            /** @description Lines of the file */
+                            readonly records: number;
+                            /** @description Of the file as it is sent, compressed */
+                            readonly bytes: number;
+                            /** @description Of the file as it is sent, in hexadecimal */
+                            readonly sha256: string;
+                            /** @description Where the file is */
+                            readonly url: string;
+                        }[];
+                        /** @description Sums over the files */
+                        readonly totals: {
+                            /** @description Files */
+                            readonly parts: number;
+                            /** @description Records */
+                            readonly records: number;
+                            /** @description Compressed bytes */
+                            readonly bytes: number;
+                        };
+                        /** @description Cursor of the change feed: go on from here */
+                        readonly feedCursor: string;
+                        /** @description How many people at least look alike in every record that left; null where it shows identifiers */
+                        readonly k: null | number;
+                        /** @description Records left out because fewer people look alike */
+                        readonly withheld: number;
+                        /** @description People in the smallest class that was found, counted up to k */
+                        readonly smallestClass: null | number;
+                        /** @description What could not be exported */
+                        readonly errors: readonly {
+                            /** @description From the error table */
+                            readonly code: string;
+                            /** @description Records left out for it */
+                            readonly records: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly downloadExportPart: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the export */
+                readonly exportId: number;
+                /** @description Number of the file, from 1 */
+                readonly number: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 下载批量导出文件 / One file of an export: NDJSON, compressed by gzip */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/x-ndjson+gzip": unknown;
+                };
+            };
+            /** @description 文件的一段 / A part of the file */
+            readonly 206: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/x-ndjson+gzip": unknown;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listExportsForApproval: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 待审批的批量导出 / Exports that wait for two people to agree */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly exports: readonly {
+                            /** @description Number of the export */
+                            readonly exportId: number;
+                            /** @description Who asks */
+                            readonly consumer: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Agreement and version */
+                            readonly agreement: string;
+                            /** @description Item of the service list */
+                            readonly purpose: string;
+                            /** @description Prefixes of area codes */
+                            readonly area: readonly string[];
+                            /**
+                             * @description Where it stands
+                             * @enum {string}
+                             */
+                            readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                            /** @description Persons that it tells of */
+                            readonly persons: null | number;
+                            /** @description Records */
+                            readonly about: null | number;
+                            /**
+                             * Format: date-time
+                             * @description When it was asked for
+                             */
+                            readonly requestedAt: string;
+                            /** @description What was decided so far */
+                            readonly approvals: readonly {
+                                /**
+                                 * @description data: on behalf of the data (platform-engineer); security: security-officer
+                                 * @enum {string}
+                                 */
+                                readonly duty: "data" | "security";
+                                /**
+                                 * @description What is decided
+                                 * @enum {string}
+                                 */
+                                readonly decision: "approve" | "refuse";
+                                /** @description Why */
+                                readonly reason: null | string;
+                                /** @description Account */
+                                readonly by: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When
+                                 */
+                                readonly decidedAt: string;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decideExport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the export */
+                readonly exportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description data: on behalf of the data (platform-engineer); security: security-officer
+                     * @enum {string}
+                     */
+                    readonly duty: "data" | "security";
+                    /**
+                     * @description What is decided
+                     * @enum {string}
+                     */
+                    readonly decision: "approve" | "refuse";
+                    /** @description 原因 / Why; wanted with a refusal. Names nobody */
+                    readonly reason?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 审批批量导出 / Agree to a large export, or refuse it with a reason */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the export */
+                        readonly exportId: number;
+                        /** @description Who asks */
+                        readonly consumer: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Agreement and version */
+                        readonly agreement: string;
+                        /** @description Item of the service list */
+                        readonly purpose: string;
+                        /** @description Prefixes of area codes */
+                        readonly area: readonly string[];
+                        /**
+                         * @description Where it stands
+                         * @enum {string}
+                         */
+                        readonly state: "requested" | "awaiting-approval" | "running" | "ready" | "expired" | "cancelled" | "refused" | "failed";
+                        /** @description Persons that it tells of */
+                        readonly persons: null | number;
+                        /** @description Records */
+                        readonly about: null | number;
+                        /**
+                         * Format: date-time
+                         * @description When it was asked for
+                         */
+                        readonly requestedAt: string;
+                        /** @description What was decided so far */
+                        readonly approvals: readonly {
+                            /**
+                             * @description data: on behalf of the data (platform-engineer); security: security-officer
+                             * @enum {string}
+                             */
+                            readonly duty: "data" | "security";
+                            /**
+                             * @description What is decided
+                             * @enum {string}
+                             */
+                            readonly decision: "approve" | "refuse";
+                            /** @description Why */
+                            readonly reason: null | string;
+                            /** @description Account */
+                            readonly by: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly decidedAt: string;
+                        }[];
                     };
                 };
             };

@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { decodeCursor } from '../../src/sharing/cursors.ts'
+import { pullChanges } from '../../src/sharing/pull.ts'
+import { describeExport } from '../../src/sharing/export-download.ts'
+import { forgetExport } from '../../src/sharing/export-request.ts'
+import { findAgreement } from '../../src/store/agreements.ts'
+import type { Database } from '../../src/store/database.ts'
+import { findExport } from '../../src/store/exports.ts'
+import type { Feed } from '../../src/store/feeds.ts'
+import { codeOf } from '../support/coded-error.ts'
+import {
+  askForExport,
+  exportContext,
+  makeExport,
+  openParts,
+  strangerRows,
+  workToEnd,
+  type ExportedLine,
+} from '../support/exports.ts'
+import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+import { registerConsumer, registerFeed, settleChanges, storeRows, type RegisteredConsumer } from '../support/ledger.ts'
+
+let installation: TestInstallation
+let feed: Feed
+let consumer: RegisteredConsumer
+let tests = 0
+
+beforeAll(async () => {
+  installation = await openTestInstallation('export', 12)
+})
+afterAll(() => installation.close())
+beforeEach(async () => {
+  tests += 1
+  await installation.asOwner('truncate gridbridge.record')
+  feed = await registerFeed(installation, `LZ-GA-RK-${String(tests).padStart(3, '0')}`)
+  consumer = await registerConsumer(installation, `platform-${tests}`)
+})
+
+const idsOf = (parts: readonly (readonly ExportedLine[])[]): readonly string[] => parts.flat().map(({ id }) => id)
+const idOf = (index: number): string => `${feed.code}/R-${index}`
+const range = (first: number, last: number): readonly string[] =>
+  Array.from({ length: last - first + 1 }, (_, place) => idOf(first + place))
+const look = (exportId: number) => findExport(installation.database.query, exportId, null)
+
+test('an export is what the agreement grants, in files of a bounded size, in commit order', async () => {
+  await storeRows(installation, feed, [...strangerRows(1, 24), ...strangerRows(25, 25, () => ({ scbz: '1' }))])
+  const made = await makeExport(installation, consumer.consumerId)
+  expect(made).toMatchObject({
+    state: 'ready',
+    about: 24,
+    persons: 24,
+    read: 24,
+    records: 24,
+    parts: 3,
+    k: null,
+    withheld: 0,
+    broken: 0,
+  })
+  const parts = await openParts(installation, made.exportId)
+  expect(parts.map((part) => part.length)).toEqual([10, 10, 4])
+  expect(idsOf(parts)).toEqual(range(1, 24))
+  expect(parts[0]?.[0]).toEqual({
+    operation: 'upsert',
+    id: idOf(1),
+    version: 1,
+    changedAt: expect.any(String) as string,
+    record: { name: '张**', gridCode: '510502001001001' },
+  })
+})
+
+test('an empty selection is an export without files', async () => {
+  const made = await makeExport(installation, consumer.consumerId)
+  expect(made).toMatchObject({ state: 'ready', parts: 0, records: 0 })
+  const manifest = await describeExport(exportContext(installation), made.exportId, consumer.consumerId)
+  expect(manifest).toMatchObject({ parts: [], totals: { parts: 0, records: 0, bytes: 0 }, errors: [] })
+})
+
+test('what moves on while it is made is left out, and comes by the feed from the cursor of the manifest', async () => {
+  await storeRows(installation, feed, strangerRows(1, 30))
+  const { exportId } = await askForExport(installation, consumer.consumerId)
+  let steps = 0
+  const database: Database = {
+    ...installation.database,
+    transaction: async (work, deadlineMs) => {
+      const result = await installation.database.transaction(work, deadlineMs)
+      steps += 1
+      // After the first file: one that is behind changes, one that is ahead changes, one goes, one is new.
+      if (steps === 1)
+        await storeRows(installation, feed, [
+          ...strangerRows(3, 3, () => ({ lxfs: '19900000009' })),
+          ...strangerRows(15, 15, () => ({ lxfs: '19900000009' })),
+          ...strangerRows(25, 25, () => ({ scbz: '1' })),
+          ...strangerRows(31, 31),
+        ])
+      return result
+    },
+  }
+  await workToEnd(exportContext(installation, { database }), exportId)
+  const parts = await openParts(installation, exportId)
+  expect(idsOf(parts)).toEqual(range(1, 30).filter((id) => id !== idOf(15) && id !== idOf(25)))
+  const held = new Map(parts.flat().map(({ id, version }) => [id, version]))
+  const agreement = await findAgreement(installation.database.query, consumer.consumerId, 'resident')
+  const { feedCursor } = await describeExport(exportContext(installation), exportId, consumer.consumerId)
+  await settleChanges(installation)
+  const after = decodeCursor(agreement.version, feedCursor)
+  const page = await pullChanges(exportContext(installation), { agreement, after, limit: 1000 })
+  expect(page.changes.map(({ id, operation }) => [id, operation])).toEqual([
+    [idOf(3), 'upsert'],
+    [idOf(15), 'upsert'],
+    [idOf(31), 'upsert'],
+    [idOf(25), 'delete'],
+  ])
+  for (const { id, version, operation } of page.changes)
+    if (operation === 'upsert') held.set(id, version)
+    else held.delete(id)
+  const stored = await installation.asOwner<{ id: string; version: number }>(
+    `select source_record_id as id, version from gridbridge.record where masked is not null`,
+  )
+  expect(held).toEqual(new Map(stored.map(({ id, version }) => [`${feed.code}/${id}`, version])))
+})
+
+test('each file is one use with one audit entry that holds its digest, and nothing of it rests in clear', async () => {
+  await storeRows(installation, feed, strangerRows(1, 15))
+  const made = await makeExport(installation, consumer.consumerId)
+  const { parts } = await describeExport(exportContext(installation), made.exportId, consumer.consumerId)
+  const entries = await installation.asOwner(
+    `select event_type as type, count, said->>'object' as object, said->>'agreement' as agreement, said->>'outputDigest' as digest
+       from audit.entry cross join lateral (select convert_from(body, 'UTF8')::jsonb as said) as read
+      where said->>'object' like $1 order by recorded_at`,
+    [`export/${made.exportId}%`],
+  )
+  const object = `export/${made.exportId}`
+  const agreement = `${made.agreementId}@1`
+  expect(entries).toEqual([
+    { type: 'export.requested', count: null, object, agreement, digest: null },
+    ...parts.map(({ number, records, digest }) => ({
+      type: 'export.part-made',
+      count: records,
+      object: `${object}/part/${number}`,
+      agreement,
+      digest,
+    })),
+    { type: 'export.ready', count: 15, object, agreement, digest: null },
+  ])
+  const use = 'select answers, records, persons from gridbridge.agreement_use where agreement_id = $1'
+  expect(await installation.asOwner(use, [made.agreementId])).toEqual([{ answers: 2, records: 15, persons: 15 }])
+  const [row] = await installation.asOwner<{ sealed: Buffer }>('select sealed from gridbridge.export_part limit 1')
+  // Neither gzip nor NDJSON is anywhere in it.
+  expect(row?.sealed.includes(Buffer.from([0x1f, 0x8b, 0x08]))).toBe(false)
+  expect(row?.sealed.toString('latin1')).not.toContain('operation')
+})
+
+test('a masked certificate number shows 4+4 digits in a file, and hides what is no citizen number', async () => {
+  const { consumerId } = await registerConsumer(installation, `certificates-${tests}`, {
+    forms: { certNumber: 'mask', birthDate: 'mask' },
+  })
+  await storeRows(installation, feed, [
+    ...strangerRows(1, 1),
+    ...strangerRows(2, 2, () => ({ zjlx: '414', zjhm: 'E12345678', csrq: '19000312' })),
+  ])
+  const made = await makeExport(installation, consumerId)
+  const shown = (await openParts(installation, made.exportId)).flat().map(({ record }) => record['certNumber'])
+  expect(shown).toEqual([expect.stringMatching(/^5105\*{10}\d{3}[\dX]$/) as string, '****'])
+})
+
+test('a record whose seal is broken is left out and told of, and the others leave', async () => {
+  const { consumerId } = await registerConsumer(installation, `clear-${tests}`, { forms: { name: 'clear' } })
+  await storeRows(installation, feed, strangerRows(1, 12))
+  await installation.asOwner(
+    `update gridbridge.record set sealed = set_byte(sealed, 30, get_byte(sealed, 30) # 1) where source_record_id = 'R-5'`,
+  )
+  const made = await makeExport(installation, consumerId)
+  expect(made).toMatchObject({ state: 'ready', read: 12, records: 11, broken: 1 })
+  expect(idsOf(await openParts(installation, made.exportId))).toEqual(range(1, 12).filter((id) => id !== idOf(5)))
+  const manifest = await describeExport(exportContext(installation), made.exportId, consumerId)
+  expect(manifest.errors).toEqual([{ code: 'SEAL_BROKEN', records: 1 }])
+})
+
+test('the records that the agreement allows in a day hold for files too: the export goes on the next day', async () => {
+  const { consumerId } = await registerConsumer(installation, `limited-${tests}`, { recordsPerDay: 8 })
+  await storeRows(installation, feed, strangerRows(1, 20))
+  const { exportId } = await askForExport(installation, consumerId)
+  const context = exportContext(installation)
+  for (const [day, parts] of [8, 16].entries()) {
+    const slice = await workToEnd(context, exportId)
+    expect([slice.outcome, (await look(exportId)).records]).toEqual(['QUOTA_SPENT', parts])
+    expect(slice.dueInMs).toBeGreaterThan(0)
+    expect(slice.dueInMs).toBeLessThanOrEqual(86_400_050)
+    await installation.asOwner(
+      'update gridbridge.agreement_use set day = day - $1::int where agreement_id = (select agreement_id from gridbridge.export where export_id = $2)',
+      [day + 1, exportId],
+    )
+    await installation.asOwner('update gridbridge.export set not_before = null where export_id = $1', [exportId])
+  }
+  await workToEnd(context, exportId)
+  expect(await look(exportId)).toMatchObject({ state: 'ready', records: 20, parts: 3, reason: null })
+})
+
+test('one export of an agreement is made or kept at a time; when it is forgotten there may be another', async () => {
+  const made = await makeExport(installation, consumer.consumerId)
+  expect(await codeOf(() => askForExport(installation, consumer.consumerId))).toBe('EXPORT_EXISTS')
+  await forgetExport(exportContext(installation), made.exportId, consumer.consumerId)
+  expect((await askForExport(installation, consumer.consumerId)).state).toBe('requested')
+})
+
+test('an agreement under which nothing may be copied gives no export', async () => {
+  const { consumerId } = await registerConsumer(installation, `query-${tests}`, { method: 'query' })
+  expect(await codeOf(() => askForExport(installation, consumerId))).toBe('QUERY_ONLY')
+})
