@@ -147,9 +147,18 @@ export async function start(config: Config, wanted: readonly Role[]): Promise<St
     log.warn({ code: (error as { code?: string }).code ?? 'QUEUE' }, 'queue connection'),
   )
   const stops: Stop[] = [() => installation.close(), () => queues.close()]
-  for (const role of wanted) stops.push(await starters[role]({ installation, queues, log }))
-  return async () => {
+  const stopAll = async (): Promise<void> => {
     for (const stop of stops.toReversed()) await stop()
+  }
+  try {
+    for (const role of wanted) stops.push(await starters[role]({ installation, queues, log }))
+  } catch (error) {
+    // What was started already would keep the process alive after its refusal.
+    await stopAll()
+    throw error
+  }
+  return async () => {
+    await stopAll()
     log.info({ code: 'STOPPED' }, 'stopped')
   }
 }

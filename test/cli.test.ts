@@ -36,6 +36,13 @@ describe('what was used wrongly ends with 2 and one line that names it', () => {
   })
 })
 
+test('a start that is refused half way ends what was started: the process is over', async () => {
+  const tls = { TLS_CERT_FILE: path.join(directory, 'none.crt'), TLS_KEY_FILE: path.join(directory, 'none.key') }
+  const ended = await runCommand(['start'], { ...environmentOf(installation), PORT: '0', ...tls })
+  expect([ended.code, ended.output]).toEqual([2, ''])
+  expect(ended.errors).toMatch(/CONFIG_INVALID: .*TLS_CERT_FILE names a file that cannot be read/)
+})
+
 describe('a setting that is wrong ends with 2 and one line', () => {
   const otherKey = Buffer.alloc(32).toString('base64')
   test.each([
