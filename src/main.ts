@@ -92,7 +92,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays }, (error) =>
+  const stopHousekeeping = startHousekeeping(database, config, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
   const stopAgreementWatch = startAgreementWatch(database, (error) =>

@@ -1,3 +1,4 @@
+import compress, { type FastifyCompressOptions } from '@fastify/compress'
 import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
@@ -16,6 +17,8 @@ import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
+import { reconciliationRoute } from './reconciliation-route.ts'
+import { recordRoutes } from './record-routes.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
@@ -67,6 +70,34 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
+/** The routes that need nothing but their context, in the order of the description. */
+const contextRoutes = [
+  changesRoute,
+  recordRoutes,
+  reconciliationRoute,
+  accountRoute,
+  feedsRoutes,
+  feedVersionsRoutes,
+  feedsLifeRoutes,
+  catalogueRoutes,
+  schemaRoutes,
+  groundRoutes,
+  personsRoutes,
+  runRoutes,
+  progressRoute,
+  rejectionRoutes,
+  correctionRoutes,
+  alertRoutes,
+] as const
+
+/** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */
+const compression = {
+  threshold: 1024,
+  encodings: ['gzip', 'identity'],
+  customTypes: /^application\/(?:[\w.-]+\+)?json\b/,
+  globalDecompression: false,
+} satisfies FastifyCompressOptions
+
 /**
  * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
  * off because Fastify's default drops what it does not know in silence.
@@ -87,30 +118,14 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     throw new AppError('ROUTE_UNKNOWN')
   })
   await server.register(helmet)
+  await server.register(compress, compression)
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },
     openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, context)
-  for (const routes of [
-    accountRoute,
-    feedsRoutes,
-    feedVersionsRoutes,
-    feedsLifeRoutes,
-    catalogueRoutes,
-    schemaRoutes,
-    groundRoutes,
-    personsRoutes,
-    runRoutes,
-    progressRoute,
-    rejectionRoutes,
-    correctionRoutes,
-    alertRoutes,
-  ]) {
-    await server.register(routes, context)
-  }
+  for (const routes of contextRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server

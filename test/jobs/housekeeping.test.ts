@@ -22,7 +22,7 @@ beforeEach(async () => {
   feed = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
 })
 
-const rules = { rejectionDays: 90 }
+const rules = { rejectionDays: 90, tombstoneDays: 400 }
 const keep = (): Promise<void> => keepHouse(installation.database, rules)
 const open = () =>
   listAlerts(installation.database.query, { department: 'public-security', isOpen: true, before: null, limit: 50 })
