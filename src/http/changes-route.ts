@@ -57,8 +57,8 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
 
   server.get('/api/v1/datasets/:dataset/changes', { schema: changes }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
-    const { authorization, 'if-none-match': heldTags } = request.headers
-    const page = await asGranted(context, authorization, request.params.dataset, async (agreement) => {
+    const heldTags = request.headers['if-none-match']
+    const page = await asGranted(context, request, request.params.dataset, async (agreement) => {
       const after = decodeCursor(agreement.version, cursor)
       return pullChanges(context, { agreement, after, limit: Math.min(limit, agreement.pageSize), heldTags })
     })
@@ -67,8 +67,8 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
 
   server.get('/api/v1/datasets/:dataset/snapshot', { schema: snapshot }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
-    const { authorization, 'if-none-match': heldTags } = request.headers
-    const page = await asGranted(context, authorization, request.params.dataset, async (agreement) => {
+    const heldTags = request.headers['if-none-match']
+    const page = await asGranted(context, request, request.params.dataset, async (agreement) => {
       const place = decodeSnapshotCursor(agreement.version, cursor)
       return pullSnapshot(context, { agreement, place, limit: Math.min(limit, agreement.pageSize), heldTags })
     })

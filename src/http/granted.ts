@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toAppError } from '../errors.ts'
 import type { Answer } from '../sharing/pull.ts'
 import { findAgreement, type Agreement } from '../store/agreements.ts'
@@ -14,11 +14,11 @@ const DENIALS: ReadonlySet<number> = new Set([403, 410, 429])
  */
 export async function asGranted<Result>(
   context: ManagementContext,
-  authorization: string | undefined,
+  request: FastifyRequest,
   dataset: string,
   work: (agreement: Agreement) => Promise<Result>,
 ): Promise<Result> {
-  const client = await recogniseClient(context, authorization)
+  const client = await recogniseClient(context, request)
   try {
     return await work(await findAgreement(context.database.query, client.consumerId, dataset))
   } catch (error) {

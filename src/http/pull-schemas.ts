@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { MOST_PAGE } from '../feeds/agreement-rules.ts'
+import { consumerSecurity } from './clients.ts'
 import { problemAnswers } from './problem-schema.ts'
 
 export const Change = Type.Object(
@@ -82,7 +83,7 @@ export const describeSharing = (operationId: string, summary: string, descriptio
   tags: ['sharing'],
   summary,
   description,
-  security: [{ token: [] }],
+  security: consumerSecurity,
 })
 
 export const jsonAnswer = <Schema>(description: string, schema: Schema) => ({

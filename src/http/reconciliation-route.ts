@@ -54,8 +54,7 @@ export const reconciliationRoute: FastifyPluginAsyncTypebox<ManagementContext> =
   server.get('/api/v1/datasets/:dataset/reconciliation', { schema }, async (request, reply) => {
     const { division = null, day = null } = request.query
     const hash = (request.query.hash ?? 'sha256') as DigestName
-    const { authorization } = request.headers
-    const sets = await asGranted(context, authorization, request.params.dataset, (agreement) =>
+    const sets = await asGranted(context, request, request.params.dataset, (agreement) =>
       digestRecords(context, { agreement, division, day, hash }),
     )
     void reply.header('cache-control', 'no-store')

@@ -106,8 +106,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
     { schema: describeRecord(datasets) },
     async (request, reply) => {
       const { dataset, feed, recordId } = request.params
-      const { authorization, 'if-none-match': heldTags } = request.headers
-      const answer = await asGranted(context, authorization, dataset, (agreement) =>
+      const heldTags = request.headers['if-none-match']
+      const answer = await asGranted(context, request, dataset, (agreement) =>
         pullRecord(context, agreement, { feed, recordId }, heldTags),
       )
       return sendAnswer(reply, answer)
@@ -117,8 +117,7 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
   server.post('/api/v1/datasets/:dataset/queries', { schema: describeQueries(datasets) }, async (request, reply) => {
     assertPlainBody(request.body)
     const asked = readQuery(request.body)
-    const { authorization } = request.headers
-    const answer = await asGranted(context, authorization, request.params.dataset, (agreement) =>
+    const answer = await asGranted(context, request, request.params.dataset, (agreement) =>
       queryRecords(context, agreement, asked),
     )
     return sendAnswer(reply, answer)

@@ -44,7 +44,8 @@ const bury = (first: number, last = first): Promise<void> =>
 const ageBy = (days: number) =>
   installation.asOwner(`update gridbridge.record set changed_at = changed_at - make_interval(days => $1)`, [days])
 
-const keep = (): Promise<void> => keepHouse(installation.database, { rejectionDays: 90, tombstoneDays: 400 })
+const keep = (): Promise<void> =>
+  keepHouse(installation.database, { rejectionDays: 90, tombstoneDays: 400, datasets: installation.datasets })
 
 const countTombstones = async (): Promise<number> => {
   const rows = await installation.asOwner('select from gridbridge.record where masked is null')
