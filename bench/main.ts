@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { benchIngest } from './ingest.ts'
 import { benchMapping } from './mapping.ts'
+import { benchPull } from './pull.ts'
 import { benchResync } from './resync.ts'
 import { benchSftp } from './sftp.ts'
 import { benchSources } from './sources.ts'
@@ -14,6 +15,7 @@ const benches = {
   sftp: benchSftp,
   resync: benchResync,
   mapping: benchMapping,
+  pull: benchPull,
 } as const
 
 const { values, positionals } = parseArgs({

@@ -27,6 +27,8 @@ export interface Config {
   readonly tokenSeconds: number
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
+  /** Days after which a tombstone is removed; a cursor from before has to begin again with a snapshot. */
+  readonly tombstoneDays: number
   /** How many previews one account may ask for in an hour: they show rows of the department in clear. */
   readonly previewsPerHour: number
   /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
@@ -114,6 +116,7 @@ export function loadConfig(environment: Environment): Config {
     auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 2000, 50, 30_000),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
+    tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
     exportRules: Object.freeze({

@@ -112,7 +112,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database, datasets } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays, datasets }, (error) =>
+  const stopHousekeeping = startHousekeeping(database, { ...config, datasets }, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
   const stopAgreementWatch = startAgreementWatch(database, (error) =>

@@ -39,6 +39,7 @@ test('a variable that is set and empty counts as not set', () => {
     'AUDIT_DEADLINE_MS',
     'TOKEN_SECONDS',
     'REJECTION_DAYS',
+    'TOMBSTONE_DAYS',
     'PREVIEWS_PER_HOUR',
     'EXPORT_PERSONS',
     'EXPORT_HOURS',

@@ -23,7 +23,7 @@ interface Operation {
   readonly responses: Readonly<
     Record<
       string,
-      { readonly description: string; readonly content: Readonly<Record<string, { readonly schema: object }>> }
+      { readonly description: string; readonly content?: Readonly<Record<string, { readonly schema: object }>> }
     >
   >
 }

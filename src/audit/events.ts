@@ -125,6 +125,36 @@ export const auditEvents = {
     en: 'A page of a snapshot is about to be answered to a consumer',
     zh: '向使用方应答快照',
   },
+  'answer.unchanged': {
+    personal: false,
+    en: 'A consumer was told that it holds the answer already',
+    zh: '告知使用方所持应答未变',
+  },
+  'record.read': {
+    personal: true,
+    en: 'One record is about to be answered to a consumer, or that there is none',
+    zh: '向使用方应答单条记录或无此记录',
+  },
+  'record.queried': {
+    personal: true,
+    en: 'A consumer asked about one person or record with a reason, and is about to be answered',
+    zh: '使用方按事由逐条查询',
+  },
+  'reconciliation.read': {
+    personal: false,
+    en: 'Counts and set digests of a dataset are about to be answered to a consumer',
+    zh: '向使用方应答对账计数与摘要',
+  },
+  'tombstones.purged': {
+    personal: false,
+    en: 'Old tombstones were removed',
+    zh: '清除过期删除标记',
+  },
+  'subscription.restarted': {
+    personal: false,
+    en: 'A subscription begins anew because tombstones that it did not send are gone',
+    zh: '订阅因未推送的删除标记已清除而重新开始',
+  },
   'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
   'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
   'delivery.failed': { personal: false, en: 'A delivery was not acknowledged', zh: '推送未获确认' },

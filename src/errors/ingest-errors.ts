@@ -12,7 +12,7 @@ export const ingestErrors = {
   },
   FEED_UNKNOWN: { status: 404, retry: false, en: 'No feed has this code', zh: '没有此编号的数据接入' },
   FEED_EXISTS: { status: 409, retry: false, en: 'A feed with this code exists already', zh: '该编号的数据接入已存在' },
-  RECORD_UNKNOWN: { status: 404, retry: false, en: 'No such record of a person', zh: '没有此人员记录' },
+  RECORD_UNKNOWN: { status: 404, retry: false, en: 'There is no such record', zh: '没有此记录' },
   FEED_STATE: {
     status: 409,
     retry: false,

@@ -69,6 +69,12 @@ export const sharingErrors = {
     en: 'The records that the agreement allows in a day are used up',
     zh: '当日可获取记录数已用完',
   },
+  AREA_OUTSIDE: {
+    status: 403,
+    retry: false,
+    en: 'The area lies outside the agreement',
+    zh: '超出共享协议约定的区域',
+  },
   ITEM_UNKNOWN: { status: 404, retry: false, en: 'The service list has no such item', zh: '服务事项清单中无此事项' },
   CURSOR_EXPIRED: {
     status: 410,

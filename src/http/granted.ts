@@ -1,8 +1,12 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toAppError } from '../errors.ts'
+import type { Answer } from '../sharing/pull.ts'
 import { findAgreement, type Agreement } from '../store/agreements.ts'
 import { auditDenial, recogniseClient } from './clients.ts'
 import type { ManagementContext } from './management.ts'
+
+/** Refusals of a caller by its agreement; a request that does not fit its description is none, and a record that is not there has its own entry. */
+const DENIALS: ReadonlySet<number> = new Set([403, 410, 429])
 
 /**
  * What the caller's agreement lets it have of a dataset, made by `work`. A refusal is written down before it is answered.
@@ -19,7 +23,13 @@ export async function asGranted<Result>(
     return await work(await findAgreement(context.database.query, client.consumerId, dataset))
   } catch (error) {
     const { code, status } = toAppError(error)
-    if (status < 500) await auditDenial(context, `consumer:${client.name}`, code, dataset)
+    if (DENIALS.has(status)) await auditDenial(context, `consumer:${client.name}`, code, dataset)
     throw error
   }
+}
+
+/** Sends the bytes that were audited, and no others; nothing where the caller holds them already (304). */
+export function sendAnswer(reply: FastifyReply, { body, tag }: Answer): FastifyReply {
+  void reply.header('etag', tag).header('cache-control', 'no-store').header('vary', 'accept-encoding')
+  return body === null ? reply.status(304).send() : reply.type('application/json; charset=utf-8').send(body)
 }

@@ -12,6 +12,7 @@ export const problemSchema = Type.Object(
     code: Type.String({ enum: Object.keys(errorTable), description: 'From the error table, docs/errors.md' }),
     detail: Type.String({ description: 'What was given, what was wanted, what to do; never a value of a record' }),
     retry: Type.Boolean({ description: 'Whether the same request may work later' }),
+    snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where to begin again' })),
   },
   { $id: 'Problem', title: 'Problem', examples: [problemOf(new AppError('AGREEMENT_MISSING'))] },
 )

@@ -12,6 +12,8 @@ export interface Problem {
   readonly code: ErrorCode
   readonly detail: string
   readonly retry: boolean
+  /** Where to begin again, with CURSOR_EXPIRED. */
+  readonly snapshot?: string
 }
 
 /** Fastify's own refusals by status; what it says of the input is not repeated, because it may hold what was given. */
@@ -62,6 +64,12 @@ function retryAfterOf({ status, cause }: AppError): number | null {
   return status === 429 && typeof retryAfterMs === 'number' ? retryAfterMs : null
 }
 
+/** The snapshot with which a consumer begins again whose cursor no longer leads on. */
+function snapshotOf({ code }: AppError, request: FastifyRequest): string | null {
+  const { dataset } = (request.params ?? {}) as { readonly dataset?: unknown }
+  return code === 'CURSOR_EXPIRED' && typeof dataset === 'string' ? `/api/v1/datasets/${dataset}/snapshot` : null
+}
+
 /** The one error handler of the server. */
 export async function answerProblem(
   error: FastifyError,
@@ -74,7 +82,10 @@ export async function answerProblem(
   if (challenge !== undefined) void reply.header('www-authenticate', challenge)
   const waitMs = retryAfterOf(coded)
   if (waitMs !== null) void reply.header('retry-after', Math.max(1, Math.ceil(waitMs / 1000)))
-  return reply.status(coded.status).type('application/problem+json').send(problemOf(coded))
+  const snapshot = snapshotOf(coded, request)
+  if (snapshot !== null) void reply.header('link', `<${snapshot}>; rel="snapshot"`)
+  const problem = { ...problemOf(coded), ...(snapshot === null ? {} : { snapshot }) }
+  return reply.status(coded.status).type('application/problem+json').send(problem)
 }
 
 /** What is no HTTP request has a connection and no reply; it gets its problem all the same. */

@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
 import { MOST_PAGE } from '../feeds/agreement-rules.ts'
+import { consumerSecurity } from './clients.ts'
+import { problemAnswers } from './problem-schema.ts'
 
-const Change = Type.Object(
+export const Change = Type.Object(
   {
     operation: Type.String({ enum: ['upsert', 'delete'], description: 'delete is a tombstone: forget the record' }),
     id: Type.String({ description: 'Identity of the record: feed code and source record id' }),
@@ -46,23 +48,58 @@ export const SnapshotPage = Type.Object(
   },
 )
 
+/** A word that is not in the description is refused, not ignored. */
+export const CLOSED = { additionalProperties: false } as const
+
 /** Records of a page where the caller does not say, and the agreement does not say less. */
 export const DEFAULT_LIMIT = 500
 
-export const PageQuery = Type.Object({
-  cursor: Type.Optional(
-    Type.String({ maxLength: 200, description: 'From an earlier answer; none means from the beginning' }),
-  ),
-  limit: Type.Optional(
-    Type.Integer({
-      minimum: 1,
-      maximum: MOST_PAGE,
-      default: DEFAULT_LIMIT,
-      description: 'Changes in one page at most; an agreement may say less',
-    }),
-  ),
-})
+export const PageQuery = Type.Object(
+  {
+    cursor: Type.Optional(
+      Type.String({ maxLength: 200, description: 'From an earlier answer; none means from the beginning' }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MOST_PAGE,
+        default: DEFAULT_LIMIT,
+        description: 'Changes in one page at most; an agreement may say less',
+      }),
+    ),
+  },
+  CLOSED,
+)
 
 /** The datasets by name, as a path parameter. */
 export const datasetParams = (datasets: readonly string[]) =>
   Type.Object({ dataset: Type.String({ enum: [...datasets], description: 'Name of the dataset' }) })
+
+/** Where the caller names an answer that it holds. */
+export const HeldTags = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({
+      maxLength: 2000,
+      description: 'Entity tags of earlier answers; 304 where one of them is this answer',
+    }),
+  ),
+})
+
+/** The description of a route for consumers: its name, what it does in both languages, and more of it. */
+export const describeSharing = (operationId: string, summary: string, description: string) => ({
+  operationId,
+  tags: ['sharing'],
+  summary,
+  description,
+  security: consumerSecurity,
+})
+
+export const jsonAnswer = <Schema>(description: string, schema: Schema) => ({
+  200: { description, content: { 'application/json': { schema } } },
+})
+
+/** What every answer under an agreement can be, beside its own. */
+export const grantedAnswers = {
+  304: Type.Null({ description: '内容未变 / You hold this answer already' }),
+  ...problemAnswers,
+} as const

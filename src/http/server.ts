@@ -1,3 +1,4 @@
+import compress, { type FastifyCompressOptions } from '@fastify/compress'
 import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
@@ -22,6 +23,8 @@ import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
+import { reconciliationRoute } from './reconciliation-route.ts'
+import { recordRoutes } from './record-routes.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
@@ -94,8 +97,12 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
-/** What accounts, and for the catalogue consumers too, use to manage what is shared. */
-const managementRoutes = [
+/** What consumers pull, and what accounts, and for the catalogue consumers too, use to manage what is shared, in the order of the description. */
+const contextRoutes = [
+  changesRoute,
+  recordRoutes,
+  reconciliationRoute,
+  exportsRoutes,
   accountRoute,
   feedsRoutes,
   feedVersionsRoutes,
@@ -115,6 +122,14 @@ const managementRoutes = [
   usageRoutes,
   sharingListRoute,
 ] as const
+
+/** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */
+const compression = {
+  threshold: 1024,
+  encodings: ['gzip', 'identity'],
+  customTypes: /^application\/(?:[\w.-]+\+)?json\b/,
+  globalDecompression: false,
+} satisfies FastifyCompressOptions
 
 /** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
 const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
@@ -142,6 +157,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')
   })
   await server.register(helmet)
+  await server.register(compress, compression)
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },
@@ -149,9 +165,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(docsPage)
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, context)
-  await server.register(exportsRoutes, context)
-  for (const routes of managementRoutes) await server.register(routes, context)
+  for (const routes of contextRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server

@@ -1,5 +1,6 @@
 import { holdsDeniedText } from '../feeds/deny-list.ts'
-import { findFormat, isMobile, type Format } from '../feeds/formats.ts'
+import { folds, unify, type Fold } from '../feeds/folds.ts'
+import { findFormat, isMobile } from '../feeds/formats.ts'
 import type { Property } from '../feeds/datasets.ts'
 import type { Reason } from '../record.ts'
 import { scrubText } from './scrub.ts'
@@ -28,16 +29,12 @@ const UNCOMMON_IN_NAME = /[^\u0021-\u007e\u00b7\u3001-\u3011\u4e00-\u9fff\uff01-
 /** The same as the first, and what `folds` below changes. */
 const UNCOMMON_OR_QUOTE = /[^\u0021-\u0026\u0028-\u007e\u4e00-\u9fff]/
 const UNCOMMON_QUOTE_OR_LOWER = /[^\u0021-\u0026\u0028-\u0060\u007b-\u007e\u4e00-\u9fff]/
-const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2060\ufeff]/g
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 // oxlint-disable-next-line no-control-regex -- as above, but free text may hold tabs and line ends
 const CONTROL_IN_TEXT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/
 const UNDECODABLE = '\ufffd'
 const PRIVATE_USE = /[\ue000-\uf8ff]|[\u{f0000}-\u{10ffff}]/u
-const COUNTRY_MOBILE = /^(?:\+?86|0086)?(1[3-9]\d{9})$/
-
-type Fold = Format['normalise']
 
 /** True for texts that normalising leaves as they are, by one quick look: nine of ten values. */
 const isPlain: Readonly<Record<Fold, (value: string) => boolean>> = {
@@ -45,25 +42,6 @@ const isPlain: Readonly<Record<Fold, (value: string) => boolean>> = {
   exact: (value) => !UNCOMMON_OR_QUOTE.test(value),
   upper: (value) => !UNCOMMON_QUOTE_OR_LOWER.test(value),
   phone: isMobile,
-}
-
-const dropQuote = (value: string): string => (value.startsWith("'") ? value.slice(1) : value)
-
-function foldPhone(value: string): string {
-  return isMobile(value) ? value : (COUNTRY_MOBILE.exec(value.replaceAll('-', ''))?.[1] ?? dropQuote(value))
-}
-
-/** What is done to every value of a format. Names and other plain text are left alone. */
-const folds: Readonly<Record<Fold, (value: string) => string>> = {
-  none: (value) => value,
-  exact: dropQuote,
-  upper: (value) => dropQuote(value).toUpperCase(),
-  phone: foldPhone,
-}
-
-/** NFKC only for numbers and codes: in a name it would change rare characters and the middle dot. */
-function unify(raw: string, fold: Fold): string {
-  return fold === 'none' ? raw.trim() : raw.normalize('NFKC').replace(INVISIBLE, '')
 }
 
 /** The rule that the characters of an uncommon text break, or null. */

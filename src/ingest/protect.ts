@@ -1,10 +1,10 @@
+import { subjectName } from '../feeds/certificate.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { fieldsJson, joinValues } from '../feeds/flat-json.ts'
 import { isMinorRecord, maskText } from '../feeds/masks.ts'
 import type { Fields, ProtectedRecord, ProtectedRejection, Rejection, ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open, seal, sealAll } from '../security/seal.ts'
-import { numberSpaceOf } from './certificate.ts'
 import type { Cursor } from './sources/source.ts'
 
 /** What protecting needs besides the records: the dataset's rules, the feed the rows belong to, the keys, and the day. */
@@ -39,7 +39,7 @@ export function digestRecord(record: ValidRecord, protection: Protection): Diges
 function subjectToken(fields: Fields, { dataset, keys }: Protection): string | null {
   if (dataset.subject === null) return null
   const number = text(fields[dataset.subject.number])
-  return number === '' ? null : keys.token('subject', `CN:${numberSpaceOf(fields[dataset.subject.type])}:${number}`)
+  return number === '' ? null : keys.token('subject', subjectName({ type: fields[dataset.subject.type], number }))
 }
 
 /** Members of a household name the same house, so a page asks for the same display token again and again. */

@@ -1,20 +1,25 @@
 import type { Dataset } from '../feeds/datasets.ts'
 import { raiseAlert } from '../store/alerts.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Transaction } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
 import { forgetNonces } from '../store/nonces.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
+import { purgeTombstones, restartStrayed } from '../store/tombstones.ts'
 import { followApplications } from './application-clock.ts'
 import { repeat } from './repeat.ts'
 
 export interface HouseRules {
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
+  /** Days after which a tombstone is removed. */
+  readonly tombstoneDays: number
   readonly datasets: ReadonlyMap<string, Dataset>
 }
 
 const EVERY_MS = 60_000
+/** Tombstones of one transaction: some tens of milliseconds. */
+const PURGE_ROWS = 2000
 
 async function raiseStale(database: Database): Promise<void> {
   for (const feed of await listNewlyStale(database.query)) {
@@ -40,11 +45,31 @@ async function expire(database: Database, { rejectionDays }: HouseRules): Promis
   }
 }
 
+/** What a page of purged tombstones leads to: the counts and the subscriptions that would miss one are written down with it. */
+async function purgePage({ query, audit }: Transaction, days: number): Promise<number> {
+  const purged = await purgeTombstones(query, days, PURGE_ROWS)
+  if (purged.length === 0) return 0
+  const fact = { actor: 'system:scheduler', outcome: 'ok' } as const
+  for (const { dataset, tombstones } of purged)
+    await audit({ ...fact, type: 'tombstones.purged', dataset, count: tombstones, details: { days } })
+  for (const { consumer, dataset, subscriptionId } of await restartStrayed(query)) {
+    const object = `consumer/${consumer}`
+    await audit({ ...fact, type: 'subscription.restarted', dataset, object, details: { subscription: subscriptionId } })
+  }
+  return purged.reduce((sum, { tombstones }) => sum + tombstones, 0)
+}
+
+/** Removes old tombstones, some thousands in a transaction. */
+async function purge(database: Database, { tombstoneDays }: HouseRules): Promise<void> {
+  while ((await database.transaction((transaction) => purgePage(transaction, tombstoneDays))) > 0);
+}
+
 /** What nobody asks for and has to be done: late feeds and answers are told of, terms end, and what is too old is removed. Safe in any number of processes. */
 export async function keepHouse(database: Database, rules: HouseRules): Promise<void> {
   await raiseStale(database)
   await followApplications(database, rules.datasets)
   await expire(database, rules)
+  await purge(database, rules)
   await forgetSourceCalls(database.query)
   await forgetNonces(database.query)
 }

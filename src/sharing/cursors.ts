@@ -1,6 +1,15 @@
 import { AppError } from '../errors.ts'
 import { FIRST_PLACE, type ChangePlace } from '../store/changes.ts'
 
+/** Where a consumer stands in the change feed. */
+export interface FeedPlace extends ChangePlace {
+  /**
+   * The newest transaction of the dataset when it began from the beginning: what it holds was read since, so that tombstones up to there
+   * are none of its concern, though its place still lies among old records.
+   */
+  readonly since?: string | undefined
+}
+
 /** Where a snapshot stands: what lies behind `after` and before `end` is still to come; from `end` on the feed tells. */
 export interface SnapshotPlace {
   readonly after: ChangePlace
@@ -11,7 +20,7 @@ export interface SnapshotPlace {
 const encode = (text: string): string => Buffer.from(text).toString('base64url')
 
 /** The parts of a cursor of this kind. Throws CURSOR_INVALID. */
-function partsOf(kind: RegExp, cursor: string): readonly string[] {
+function partsOf(kind: RegExp, cursor: string): readonly (string | undefined)[] {
   const parts = kind.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
   if (parts === null) throw new AppError('CURSOR_INVALID', 'give back a cursor from an earlier answer, or none')
   return parts.slice(1)
@@ -21,23 +30,24 @@ function assertVersion(version: number, given: string | undefined): void {
   if (Number(given) !== version) throw new AppError('CURSOR_EXPIRED', 'the agreement changed since')
 }
 
-const FEED = /^2\.(\d{1,9})\.(\d{1,19})\.(\d{1,9})$/
+const FEED = /^2\.(\d{1,9})\.(\d{1,19})\.(\d{1,9})(?:@(\d{1,19}))?$/
 const SNAPSHOT = /^s1\.(\d{1,9})\.(\d{1,19})\.(\d{1,19})\.(\d{1,9})$/
 
 /**
  * A cursor says where in commit order, and under which version of the agreement: what was pulled under another one has other fields or
  * another area, and only a snapshot makes it whole.
  */
-export function encodeCursor(version: number, place: ChangePlace): string {
-  return encode(`2.${version}.${place.tx}.${place.seq}`)
+export function encodeCursor(version: number, { tx, seq, since }: FeedPlace): string {
+  const began = since === undefined || BigInt(since) <= BigInt(tx) ? '' : `@${since}`
+  return encode(`2.${version}.${tx}.${seq}${began}`)
 }
 
 /** Throws CURSOR_INVALID, CURSOR_EXPIRED. No cursor means: from the beginning. */
-export function decodeCursor(version: number, cursor: string | undefined): ChangePlace {
+export function decodeCursor(version: number, cursor: string | undefined): FeedPlace {
   if (cursor === undefined || cursor === '') return FIRST_PLACE
-  const [under, tx = '0', seq] = partsOf(FEED, cursor)
+  const [under, tx = '0', seq, since] = partsOf(FEED, cursor)
   assertVersion(version, under)
-  return { tx, seq: Number(seq) }
+  return { tx, seq: Number(seq), ...(since === undefined ? {} : { since }) }
 }
 
 /** The cursor of a snapshot carries its end, so that all of its pages tell of one set of records. */

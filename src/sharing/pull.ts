@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import type { SharedRecord } from '../record.ts'
@@ -6,16 +7,26 @@ import type { KeyRing } from '../security/key-ring.ts'
 import { countUse, type FeedShare } from '../store/agreement-use.ts'
 import { agreementName, type Agreement } from '../store/agreements.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { readChanges, readHorizon, type Change, type ChangePlace } from '../store/changes.ts'
-import type { Database } from '../store/database.ts'
-import { encodeCursor } from './cursors.ts'
+import { readChanges, readHorizon, type Change, type ChangePlace, type Selection } from '../store/changes.ts'
+import type { Database, Query } from '../store/database.ts'
+import { hasChangesBetween, isPlaceKept, readNewest } from '../store/tombstones.ts'
+import { encodeCursor, type FeedPlace } from './cursors.ts'
 import { selectionOf, share } from './share.ts'
+
+/** What leaves: the very bytes whose digest is in the audit entry. */
+export interface Answer {
+  /** JSON; null: the caller holds these bytes already. */
+  readonly body: string | null
+  /** Entity tag (RFC 9110 §8.8.3), weak because the bytes may be compressed on the way. */
+  readonly tag: string
+}
 
 export interface PulledPage {
   readonly changes: readonly SharedRecord[]
   /** Opaque; give it back to go on from here. */
   readonly cursor: string
   readonly hasMore: boolean
+  readonly answer: Answer
 }
 
 /** What answers are made with. */
@@ -28,8 +39,10 @@ export interface SharingContext {
 
 export interface PullRequest {
   readonly agreement: Agreement
-  readonly after: ChangePlace
+  readonly after: FeedPlace
   readonly limit: number
+  /** Entity tags that the caller holds, as If-None-Match lists them. */
+  readonly heldTags?: string | undefined
 }
 
 /** The dataset of an agreement. Throws AGREEMENT_MISSING where this version of the product no longer has it. */
@@ -56,54 +69,112 @@ export function assertMayCopy({ method, dataset }: Agreement): void {
   if (method === 'query') throw new AppError('QUERY_ONLY', dataset)
 }
 
+/** Throws CURSOR_EXPIRED where tombstones behind the place are gone, or where the database is one that never was so far. */
+async function assertPlaceKept(query: Query, { datasetId }: Agreement, place: FeedPlace): Promise<void> {
+  if (place.tx === '0') return
+  if (!(await isPlaceKept(query, datasetId, place)))
+    throw new AppError('CURSOR_EXPIRED', 'what was deleted since is no longer kept, or the database was restored')
+}
+
+interface FoundChanges {
+  readonly changes: readonly Change[]
+  /** Where reading goes on if nothing was found. */
+  readonly next: ChangePlace
+}
+
+/**
+ * The next changes. Where nothing of an area changed though something did elsewhere, reading goes on at the horizon, so that what
+ * lies elsewhere is not looked at again.
+ */
+async function findChanges(
+  query: Query,
+  selection: Selection,
+  after: ChangePlace,
+  most: number,
+): Promise<FoundChanges> {
+  const changes = await readChanges(query, selection, after, most)
+  if (changes.length > 0 || selection.area === null) return { changes, next: after }
+  const horizon = await readHorizon(query)
+  if (!(await hasChangesBetween(query, selection.datasetId, after, horizon))) return { changes, next: after }
+  // What was committed between the two looks lies before the horizon and must not be passed by.
+  return { changes: await readChanges(query, selection, after, most), next: horizon }
+}
+
 /**
  * The changes after a place, as the agreement grants them. The audit entry is committed before this returns; when it cannot
- * be within the deadline, nothing is answered: AUDIT_UNAVAILABLE (503). Throws QUERY_ONLY, QUOTA_SPENT.
+ * be within the deadline, nothing is answered: AUDIT_UNAVAILABLE (503). Throws CURSOR_EXPIRED, QUERY_ONLY, QUOTA_SPENT.
  */
 export async function pullChanges(context: SharingContext, request: PullRequest): Promise<PulledPage> {
   const { database, keys } = context
-  const { agreement, after, limit } = request
+  const { agreement, after, limit, heldTags } = request
   assertMayCopy(agreement)
   const dataset = datasetOfAgreement(context, agreement)
-  const selection = selectionOf(agreement, dataset)
-  const horizon = await readHorizon(database.query)
-  const changes = await readChanges(database.query, selection, after, limit + 1)
-  const page = changes.slice(0, limit)
-  const shared = share(page, agreement, { dataset, keys, today: new Date() })
-  const last = page.at(-1) ?? (selection.area === null ? after : later(after, horizon))
-  await auditShared(context, agreement, { type: 'changes.pulled', changes: page, shared })
-  return { changes: shared, cursor: encodeCursor(agreement.version, last), hasMore: changes.length > limit }
-}
-
-/** Where nothing of the area changed, reading goes on at the horizon, so that what lies elsewhere is not looked at again. */
-function later(place: ChangePlace, horizon: ChangePlace): ChangePlace {
-  return BigInt(horizon.tx) > BigInt(place.tx) ? horizon : place
+  const since = after.since ?? (after.tx === '0' ? await readNewest(database.query, agreement.datasetId) : undefined)
+  const found = await findChanges(database.query, selectionOf(agreement, dataset), after, limit + 1)
+  const changes = found.changes.slice(0, limit)
+  const shared = share(changes, agreement, { dataset, keys, today: new Date() })
+  const { tx, seq } = changes.at(-1) ?? found.next
+  const cursor = encodeCursor(agreement.version, { tx, seq, since })
+  const page = { changes: shared, cursor, hasMore: found.changes.length > limit }
+  const outgoing = {
+    type: 'changes.pulled',
+    place: after,
+    changes,
+    count: shared.length,
+    body: JSON.stringify(page),
+    heldTags,
+  } as const
+  return { ...page, answer: await answerShared(context, agreement, outgoing) }
 }
 
 /** What is about to leave. */
-export interface Outgoing {
-  readonly type: 'changes.pulled' | 'snapshot.pulled'
+export interface Outgoing extends Pick<AuditEvent, 'type' | 'object' | 'details'> {
   readonly changes: readonly Change[]
-  readonly shared: readonly SharedRecord[]
+  readonly count: number
+  readonly body: string
+  readonly heldTags?: string | undefined
+  /** What was read lies behind this place of the feed, or the feed has to lead on from it. */
+  readonly place?: FeedPlace
+  /** How much of each feed counts as used, where that is not what `changes` say. */
+  readonly shares?: readonly FeedShare[]
 }
 
-/** Commits use and audit entry before anything leaves. Throws AUDIT_UNAVAILABLE, QUOTA_SPENT. */
-export async function auditShared(
+const tagOf = (agreement: Agreement, digest: string): string =>
+  `W/"${hash('sha256', `${agreementName(agreement)}|${digest}`).slice(0, 32)}"`
+
+/** The weak comparison of RFC 9110 §13.1.2: `*` is any tag. */
+const holdsTag = (held: string, tag: string): boolean =>
+  held.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^(?!W\/)/, 'W/') === tag)
+
+/**
+ * Commits use and audit entry before anything leaves. Where the caller holds the same bytes already it is told so, which is written down
+ * as well and uses nothing up. Throws AUDIT_UNAVAILABLE, CURSOR_EXPIRED, QUOTA_SPENT.
+ */
+export async function answerShared(
   { database, auditDeadlineMs }: SharingContext,
   agreement: Agreement,
-  { type, changes, shared }: Outgoing,
-): Promise<void> {
+  outgoing: Outgoing,
+): Promise<Answer> {
+  const { type, changes, count, body, heldTags = '', shares = sharesOf(changes), place, object, details } = outgoing
+  const outputDigest = hash('sha256', body)
+  const tag = tagOf(agreement, outputDigest)
+  const isHeld = holdsTag(heldTags, tag)
   await auditBeforeAnswer(database, agreement.dataset, auditDeadlineMs, async ({ query, audit }) => {
-    await countUse(query, agreement, sharesOf(changes))
+    // Looked at after reading: tombstones that are not gone now were there to be read.
+    if (place !== undefined) await assertPlaceKept(query, agreement, place)
+    if (!isHeld) await countUse(query, agreement, shares)
     await audit({
-      type,
+      type: isHeld ? 'answer.unchanged' : type,
       actor: `consumer:${agreement.consumer}`,
       outcome: 'ok',
       dataset: agreement.dataset,
       agreement: agreementName(agreement),
       purpose: agreement.purpose,
-      count: shared.length,
-      outputDigest: hash('sha256', JSON.stringify(shared)),
+      count,
+      outputDigest,
+      ...(object === undefined ? {} : { object }),
+      ...(details === undefined ? {} : { details }),
     })
   })
+  return { body: isHeld ? null : body, tag }
 }

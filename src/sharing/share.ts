@@ -137,6 +137,10 @@ function shareFields(outgoing: Outgoing, grants: readonly Grant[]): Fields {
   return fields
 }
 
+/** Those of shared records that are there: what left the area is told by the feed alone. */
+export const livingOf = (shared: readonly SharedRecord[]): readonly SharedRecord[] =>
+  shared.filter(({ operation }) => operation === 'upsert')
+
 /**
  * What one consumer receives of these changes under its agreement: the only function that makes a SharedRecord, and so the
  * only way out, for push, pull and export. A record that left the agreement's area is a deletion there; one that never lay in it

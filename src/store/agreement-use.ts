@@ -13,7 +13,7 @@ export interface FeedShare {
 const TODAY = `(now() at time zone 'Asia/Shanghai')::date`
 const UNTIL_MIDNIGHT_MS = `extract(epoch from ((${TODAY} + 1)::timestamp at time zone 'Asia/Shanghai') - now())::float8 * 1000`
 
-/** Refuses what would pass the records of a day. The lock holds until the use is counted, in every replica. Throws QUOTA_SPENT. */
+/** Refuses what would pass the records of a day, where an answer counts as one at least. The lock holds until the use is counted, in every replica. Throws QUOTA_SPENT. */
 async function assertWithinDay(
   query: Query,
   { agreementId, recordsPerDay }: Agreement,
@@ -22,12 +22,12 @@ async function assertWithinDay(
   if (recordsPerDay === null) return
   await query('select pg_advisory_xact_lock(725004, $1)', [agreementId])
   const [row] = await query<{ used: number; retryAfterMs: number }>(
-    `select coalesce(sum(records), 0)::int8 as used, ${UNTIL_MIDNIGHT_MS} as "retryAfterMs"
+    `select coalesce(sum(greatest(records, answers)), 0)::int8 as used, ${UNTIL_MIDNIGHT_MS} as "retryAfterMs"
        from agreement_use where agreement_id = $1 and day = ${TODAY}`,
     [agreementId],
   )
   const { used, retryAfterMs } = row ?? { used: 0, retryAfterMs: 0 }
-  if (used + records > recordsPerDay)
+  if (used + Math.max(1, records) > recordsPerDay)
     throw new AppError('QUOTA_SPENT', `${used} of ${recordsPerDay} records of today are used; ask again tomorrow`, {
       cause: { retryAfterMs },
     })

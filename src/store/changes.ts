@@ -41,27 +41,44 @@ export const FIRST_PLACE: ChangePlace = { tx: '0', seq: 0 }
 /** Merged persons are records of feed 0, which is registered nowhere: it has no manifest, no schedule and no runs. */
 export const MERGED_FEED = { feedId: 0, code: 'GB-PERSON-001' } as const
 
-/** $2 prefixes, null for the whole city; a record that left the area still has to be told of. */
-const HAS_BEEN_INSIDE = `($2::text[] is null or area_code like any($2)
-  or exists (select from unnest(past_areas) as past where past like any($2)))`
-const IS_INSIDE = '($2::text[] is null or area_code like any($2))'
+/** Which changes of a selection are read: a condition with parameters from $4 on, and how it ends. */
+interface Wanted {
+  readonly condition: string
+  readonly values: readonly unknown[]
+  /** Only what is there and inside the area: no tombstones, nothing that left. */
+  readonly isLiving?: boolean
+  readonly ending?: string
+}
 
-/** $1 dataset, $2 area prefixes, $3 unwanted properties, $4 whether the sealed fields are wanted. */
-const CHANGES = `
-  select coalesce(feed.code, '${MERGED_FEED.code}') as feed, source_record_id as "recordId", version, changed_at as "changedAt",
-         case when ${IS_INSIDE} then masked - $3::text[] end as masked,
-         case when ${IS_INSIDE} and $4 then sealed end as sealed,
-         case when ${IS_INSIDE} then encode(subject, 'hex') end as subject,
-         area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", change_tx::text as tx, change_seq as seq
-    from record left join feed using (feed_id)
-   where record.dataset_id = $1 and ${HAS_BEEN_INSIDE}`
+/** The parts of a statement that depend on the area, whose prefixes are the last parameter; the whole city asks nothing of a row. */
+function areaParts(area: Selection['area'], place: number): { readonly inside: string; readonly everInside: string } {
+  if (area === null) return { inside: 'true', everInside: 'true' }
+  const prefixes = `$${place}::text[]`
+  const inside = `area_code like any(${prefixes})`
+  // A record that left the area still has to be told of.
+  const left = `exists (select from unnest(past_areas) as past where past like any(${prefixes}))`
+  return { inside, everInside: `(${inside} or ${left})` }
+}
 
-const selected = ({ datasetId, area, unwanted, wantsSealed }: Selection): readonly unknown[] => [
-  datasetId,
-  area === null ? null : area.map((prefix) => `${prefix}%`),
-  unwanted,
-  wantsSealed,
-]
+const prefixesOf = (area: Selection['area']): readonly unknown[] =>
+  area === null ? [] : [area.map((prefix) => `${prefix}%`)]
+
+/** $1 dataset, $2 unwanted properties, $3 whether the sealed fields are wanted. */
+function selectChanges(query: Query, selection: Selection, wanted: Wanted): Promise<readonly Change[]> {
+  const { datasetId, unwanted, wantsSealed, area } = selection
+  const { condition, values, isLiving = false, ending = 'order by change_tx, change_seq' } = wanted
+  const { inside, everInside } = areaParts(area, 4 + values.length)
+  const text = `
+    select coalesce(feed.code, '${MERGED_FEED.code}') as feed, source_record_id as "recordId", version, changed_at as "changedAt",
+           case when ${inside} then masked - $2::text[] end as masked,
+           case when ${inside} and $3 then sealed end as sealed,
+           case when ${inside} then encode(subject, 'hex') end as subject,
+           area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", change_tx::text as tx, change_seq as seq
+      from record left join feed using (feed_id)
+     where record.dataset_id = $1 and ${isLiving ? `masked is not null and ${inside}` : everInside} and ${condition}
+     ${ending}`
+  return query<Change>(text, [datasetId, unwanted, wantsSealed, ...values, ...prefixesOf(area)])
+}
 
 /**
  * Changes of a dataset after a place, in commit order, at most `limit`. Only transactions below the oldest one still running
@@ -73,11 +90,11 @@ export async function readChanges(
   after: ChangePlace,
   limit: number,
 ): Promise<readonly Change[]> {
-  return query<Change>(
-    `${CHANGES} and (change_tx, change_seq) > ($5::xid8, $6) and change_tx < pg_snapshot_xmin(pg_current_snapshot())
-      order by change_tx, change_seq limit $7`,
-    [...selected(selection), after.tx, after.seq, limit],
-  )
+  return selectChanges(query, selection, {
+    condition: '(change_tx, change_seq) > ($4::xid8, $5) and change_tx < pg_snapshot_xmin(pg_current_snapshot())',
+    values: [after.tx, after.seq, limit],
+    ending: 'order by change_tx, change_seq limit $6',
+  })
 }
 
 /** What is left of a range that was read before: records that changed since have moved to a later place. */
@@ -87,11 +104,45 @@ export async function readChangesBetween(
   after: ChangePlace,
   upTo: ChangePlace,
 ): Promise<readonly Change[]> {
-  return query<Change>(
-    `${CHANGES} and (change_tx, change_seq) > ($5::xid8, $6) and (change_tx, change_seq) <= ($7::xid8, $8)
-      order by change_tx, change_seq`,
-    [...selected(selection), after.tx, after.seq, upTo.tx, upTo.seq],
-  )
+  return selectChanges(query, selection, {
+    condition: '(change_tx, change_seq) > ($4::xid8, $5) and (change_tx, change_seq) <= ($6::xid8, $7)',
+    values: [after.tx, after.seq, upTo.tx, upTo.seq],
+  })
+}
+
+/** How a source's record is named: the code of its feed and its id there. */
+export interface RecordName {
+  readonly feed: string
+  readonly recordId: string
+}
+
+/** One living record inside the area; nothing where there is none, for whatever reason. */
+export async function readRecord(
+  query: Query,
+  selection: Selection,
+  { feed, recordId }: RecordName,
+): Promise<readonly Change[]> {
+  return selectChanges(query, selection, {
+    condition: `record.feed_id = coalesce((select feed_id from feed where code = $4), case when $4 = '${MERGED_FEED.code}' then 0 end)
+       and source_record_id = $5`,
+    values: [feed, recordId],
+    isLiving: true,
+  })
+}
+
+/** Living records inside the area that name one person, by its token of 32 hexadecimal digits: the newest first, at most `limit`. */
+export async function readRecordsOfPerson(
+  query: Query,
+  selection: Selection,
+  subject: string,
+  limit: number,
+): Promise<readonly Change[]> {
+  return selectChanges(query, selection, {
+    condition: `subject = decode($4, 'hex')`,
+    values: [subject, limit],
+    isLiving: true,
+    ending: 'order by change_tx desc, change_seq desc limit $5',
+  })
 }
 
 /**
@@ -104,12 +155,12 @@ export async function readLiving(
   { after, upTo }: { readonly after: ChangePlace; readonly upTo: ChangePlace },
   limit: number,
 ): Promise<readonly Change[]> {
-  return query<Change>(
-    `${CHANGES} and masked is not null and ${IS_INSIDE}
-        and (change_tx, change_seq) > ($5::xid8, $6) and (change_tx, change_seq) <= ($7::xid8, $8)
-      order by change_tx, change_seq limit $9`,
-    [...selected(selection), after.tx, after.seq, upTo.tx, upTo.seq, limit],
-  )
+  return selectChanges(query, selection, {
+    condition: '(change_tx, change_seq) > ($4::xid8, $5) and (change_tx, change_seq) <= ($6::xid8, $7)',
+    values: [after.tx, after.seq, upTo.tx, upTo.seq, limit],
+    isLiving: true,
+    ending: 'order by change_tx, change_seq limit $8',
+  })
 }
 
 /** How many living records lie inside the selection's area, and of how many persons they tell. */
@@ -117,10 +168,11 @@ export async function countLiving(
   query: Query,
   { datasetId, area }: Selection,
 ): Promise<{ readonly records: number; readonly persons: number }> {
+  const { inside } = areaParts(area, 2)
   const [row] = await query<{ records: number; persons: number }>(
     `select count(*) as records, count(distinct subject) as persons
-       from record where dataset_id = $1 and masked is not null and ${IS_INSIDE}`,
-    [datasetId, area === null ? null : area.map((prefix) => `${prefix}%`)],
+       from record where dataset_id = $1 and masked is not null and ${inside}`,
+    [datasetId, ...prefixesOf(area)],
   )
   return row ?? { records: 0, persons: 0 }
 }

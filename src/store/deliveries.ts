@@ -135,7 +135,8 @@ export async function postponeSubscription(
 export async function restartSubscription(query: Query, agreementId: number): Promise<void> {
   await query(
     `with restarted as (
-       update subscription set cursor_tx = '0', cursor_seq = 0, lease_epoch = lease_epoch + 1, lease_until = null
+       update subscription set cursor_tx = '0', cursor_seq = 0, started_tx = pg_snapshot_xmin(pg_current_snapshot()),
+              lease_epoch = lease_epoch + 1, lease_until = null
         where agreement_id = $1 returning subscription_id)
      update delivery set state = 'superseded' from restarted
       where delivery.subscription_id = restarted.subscription_id and state = 'open'`,

@@ -20,6 +20,7 @@ import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
 import * as sharing from './migrations/0015-sharing.ts'
+import * as pull from './migrations/0023-pull.ts'
 import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
 import * as usage from './migrations/0022-usage.ts'
@@ -41,6 +42,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
   '0015-sharing': sharing,
+  '0023-pull': pull,
   '0016-clients': clients,
   '0017-applications': applications,
   '0022-usage': usage,

@@ -67,6 +67,9 @@ export interface UpsertCounts {
 /** The areas that a record lay in before, each once: who receives one of them is told when it leaves. */
 const PAST_AREAS = `array(select distinct area from unnest(kept.past_areas || kept.area_code) as area where area is not null)`
 
+/** A record that comes again after its tombstone is gone begins behind every version that is gone. */
+const FIRST_VERSION = `coalesce((select version from tombstone_floor where tombstone_floor.dataset_id = $2), 0) + 1`
+
 /** $1 feed, $2 dataset, $3 ids, $4 area codes, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends, $10 times of the source in ms, $11 whether of children. */
 const UPSERT = `
   with page as (
@@ -75,7 +78,7 @@ const UPSERT = `
            with ordinality as given (id, area_code, masked, sealed_end, updated_ms, is_minor, place)),
   saved as (
     insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, area_code, is_minor, digest, subject, masked, sealed, source_updated_at)
-    select $1, id, $2, 1, pg_current_xact_id(), place, area_code, is_minor,
+    select $1, id, $2, ${FIRST_VERSION}, pg_current_xact_id(), place, area_code, is_minor,
            substring($6::bytea from (place - 1) * 16 + 1 for 16),
            nullif(substring($7::bytea from (place - 1) * 16 + 1 for 16), '\\x${NO_DIGEST}'),
            masked,
@@ -88,8 +91,8 @@ const UPSERT = `
           area_code = excluded.area_code, is_minor = excluded.is_minor, subject = excluded.subject, digest = excluded.digest,
           masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at, changed_at = now()
       where kept.digest is distinct from excluded.digest
-    returning version)
-  select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`
+    returning xmax = 0 as is_new)
+  select count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from saved`
 
 /**
  * Inserts new records and moves changed ones to the end of the change feed. A row whose digest is the same is left alone, so

@@ -17,7 +17,7 @@ beforeEach(() => forgetApplications(stage))
 const codeOf = ({ status, body }: Answer) => [status, body.code]
 const show = async (applicationId: number) => (await office.auditor.get(`/api/v1/applications/${applicationId}`)).body
 const keep = (): Promise<void> =>
-  keepHouse(stage.installation.database, { rejectionDays: 90, datasets: loadDatasets() })
+  keepHouse(stage.installation.database, { rejectionDays: 90, tombstoneDays: 400, datasets: loadDatasets() })
 const alerts = async (person: Person) => (await person.get('/api/v1/alerts')).body.alerts
 
 async function submitted(change?: object): Promise<number> {

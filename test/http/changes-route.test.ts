@@ -122,10 +122,13 @@ describe('a request that does not fit its description is refused without repeati
     'limit=',
     `cursor=${'A'.repeat(201)}`,
     'limit=510502190001010017',
+    'limt=5',
   ])('%s', async (query) => {
     const response = await get(`resident/changes?${query}`)
     expect([response.statusCode, response.json<Problem>().code]).toEqual([400, 'REQUEST_INVALID'])
-    expect(response.json<Problem>().detail).toMatch(/^querystring\/(limit|cursor) (minimum|maximum|type|maxLength)$/)
+    expect(response.json<Problem>().detail).toMatch(
+      /^querystring(?:\/(?:limit|cursor))? (?:minimum|maximum|type|maxLength|additionalProperties)$/,
+    )
     expect(response.body).not.toMatch(/abc|1001|AAA|5105/)
   })
 
@@ -141,6 +144,30 @@ describe('a request that does not fit its description is refused without repeati
   test('a cursor that this service never gave', async () => {
     const response = await get('resident/changes?cursor=AAAA')
     expect([response.statusCode, response.json<Problem>().code]).toEqual([400, 'CURSOR_INVALID'])
+  })
+})
+
+describe('a cursor that no longer leads on', () => {
+  test.each(['changes', 'snapshot'])('is refused with the way to a snapshot: %s', async (path) => {
+    const consumer = await registerConsumer(installation, `changed-${path}`)
+    const headers = { authorization: await bearerOf(server, consumer) }
+    const { cursor } = (await get(`resident/${path}?limit=2`, headers)).json<Page>()
+    expect((await get(`resident/${path}?limit=2&cursor=${cursor}`, headers)).statusCode).toBe(200)
+    await installation.asOwner('update gridbridge.agreement set version = version + 1 where consumer_id = $1', [
+      consumer.consumerId,
+    ])
+    const response = await get(`resident/${path}?limit=2&cursor=${cursor}`, headers)
+    expect([response.statusCode, response.json<Problem>().code]).toEqual([410, 'CURSOR_EXPIRED'])
+    expect(response.headers.link).toBe('</api/v1/datasets/resident/snapshot>; rel="snapshot"')
+    expect(response.json<{ snapshot: string }>().snapshot).toBe('/api/v1/datasets/resident/snapshot')
+    const begun = await get('resident/snapshot', headers)
+    const { feedCursor = '' } = begun.json<{ feedCursor?: string }>()
+    expect((await get(`resident/changes?cursor=${feedCursor}`, headers)).json<Page>().changes).toEqual([])
+    const [entry] = await installation.asOwner(
+      `select outcome from audit.entry where event_type = 'access.denied' and actor = $1`,
+      [`consumer:changed-${path}`],
+    )
+    expect(entry).toEqual({ outcome: 'denied' })
   })
 })
 

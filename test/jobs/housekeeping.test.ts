@@ -23,7 +23,7 @@ beforeEach(async () => {
   feed = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
 })
 
-const rules = { rejectionDays: 90, datasets: loadDatasets() }
+const rules = { rejectionDays: 90, tombstoneDays: 400, datasets: loadDatasets() }
 const keep = (): Promise<void> => keepHouse(installation.database, rules)
 const open = () =>
   listAlerts(installation.database.query, { department: 'public-security', isOpen: true, before: null, limit: 50 })

@@ -122,7 +122,8 @@ test('an old cursor brings what changed since, and only that', async () => {
 
 test('each page has its audit entry, with the digest of exactly what was given', async () => {
   await storeRows(installation, feed, residentRows(1, 3))
-  const { changes } = await pull(undefined)
+  const { answer, changes, cursor, hasMore } = await pull(undefined)
+  expect(JSON.parse(answer.body ?? '')).toEqual({ changes, cursor, hasMore })
   const entries = await installation.asOwner(
     `select actor, dataset, count, body->>'purpose' as purpose, body->>'agreement' as agreement, body->>'outputDigest' as digest
        from (select *, convert_from(entry.body, 'UTF8')::jsonb as body from audit.entry) as entry (entry_id, recorded_at, lane_id, lane_seq, event_type, actor, outcome, feed, dataset, count, raw, leaf, body)
@@ -136,7 +137,7 @@ test('each page has its audit entry, with the digest of exactly what was given',
       count: 3,
       purpose: 'LZ-QD-001',
       agreement: `${agreement.agreementId}@1`,
-      digest: hash('sha256', JSON.stringify(changes)),
+      digest: hash('sha256', answer.body ?? ''),
     },
   ])
 })

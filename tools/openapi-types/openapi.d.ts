@@ -65,6 +65,66 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/datasets/{dataset}/records/{feed}/{recordId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 读取一条记录 / One record
+         * @description What is unknown, deleted or outside the area is answered alike: RECORD_UNKNOWN.
+         */
+        readonly get: operations["pullRecord"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/datasets/{dataset}/queries": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 按事由逐条查询 / Ask about one person or record with a reason
+         * @description The only way to a register that may not be copied. Person, reason and case number go into the audit log before anything is answered.
+         */
+        readonly post: operations["queryRecords"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/datasets/{dataset}/reconciliation": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 对账：按区划和日期的记录数与集合摘要 / Counts and set digests by division and day, to compare a copy with
+         * @description Living records of the agreement's area as of one moment. docs/api-guide.md tells how to compute the same.
+         */
+        readonly get: operations["digestRecords"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/datasets/{dataset}/exports": {
         readonly parameters: {
             readonly query?: never;
@@ -1258,11 +1318,13 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
             readonly retry: boolean;
+            /** @description With CURSOR_EXPIRED: where to begin again */
+            readonly snapshot?: string;
         };
     };
     responses: never;
@@ -1337,7 +1399,10 @@ export interface operations {
                 /** @description Changes in one page at most; an agreement may say less */
                 readonly limit?: number;
             };
-            readonly header?: never;
+            readonly header?: {
+                /** @description Entity tags of earlier answers; 304 where one of them is this answer */
+                readonly "if-none-match"?: string;
+            };
             readonly path: {
                 /** @description Name of the dataset */
                 readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
@@ -1346,7 +1411,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 一页变更 / One page of changes */
+            /** @description 一页 / One page */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1381,6 +1446,13 @@ export interface operations {
                     };
                 };
             };
+            /** @description 内容未变 / You hold this answer already */
+            readonly 304: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description 请求被拒绝 / The request was refused */
             readonly "4XX": {
                 headers: {
@@ -1409,7 +1481,10 @@ export interface operations {
                 /** @description Changes in one page at most; an agreement may say less */
                 readonly limit?: number;
             };
-            readonly header?: never;
+            readonly header?: {
+                /** @description Entity tags of earlier answers; 304 where one of them is this answer */
+                readonly "if-none-match"?: string;
+            };
             readonly path: {
                 /** @description Name of the dataset */
                 readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
@@ -1418,7 +1493,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 一页快照 / One page */
+            /** @description 一页 / One page */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1452,6 +1527,236 @@ export interface operations {
                         readonly hasMore: boolean;
                         /** @description On the last page: the cursor with which the change feed takes over */
                         readonly feedCursor?: string;
+                    };
+                };
+            };
+            /** @description 内容未变 / You hold this answer already */
+            readonly 304: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly pullRecord: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description Entity tags of earlier answers; 304 where one of them is this answer */
+                readonly "if-none-match"?: string;
+            };
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+                /** @description The part of the id before the slash */
+                readonly feed: string;
+                /** @description The part of the id behind the slash */
+                readonly recordId: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 记录 / The record */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description delete is a tombstone: forget the record
+                         * @enum {string}
+                         */
+                        readonly operation: "upsert" | "delete";
+                        /** @description Identity of the record: feed code and source record id */
+                        readonly id: string;
+                        /** @description Apply a change only when its version is newer than the one you hold */
+                        readonly version: number;
+                        /**
+                         * Format: date-time
+                         * @description When this version came about here
+                         */
+                        readonly changedAt: string;
+                        /** @description The fields that the agreement grants, in their granted forms; null in a tombstone */
+                        readonly record: {
+                            readonly [key: string]: unknown;
+                        } | null;
+                    };
+                };
+            };
+            /** @description 内容未变 / You hold this answer already */
+            readonly 304: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly queryRecords: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        /** @description subject or id, one of the two */
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    readonly subject?: {
+                        /** @description Code of the certificate type; 111 is the identity card */
+                        readonly certType: string;
+                        /** @description As it is written; it is made uniform here */
+                        readonly certNumber: string;
+                    };
+                    /** @description Id of a record */
+                    readonly id?: string;
+                    /** @description Why, for the audit log; without numbers of persons */
+                    readonly reason: string;
+                    /** @description Number of the case or the work order that needs it */
+                    readonly caseNumber: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 查询结果 / What was found */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description At most 20, the newest first; none where nothing is there or granted */
+                        readonly records: readonly {
+                            /**
+                             * @description delete is a tombstone: forget the record
+                             * @enum {string}
+                             */
+                            readonly operation: "upsert" | "delete";
+                            /** @description Identity of the record: feed code and source record id */
+                            readonly id: string;
+                            /** @description Apply a change only when its version is newer than the one you hold */
+                            readonly version: number;
+                            /**
+                             * Format: date-time
+                             * @description When this version came about here
+                             */
+                            readonly changedAt: string;
+                            /** @description The fields that the agreement grants, in their granted forms; null in a tombstone */
+                            readonly record: {
+                                readonly [key: string]: unknown;
+                            } | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly digestRecords: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description This division alone */
+                readonly division?: string;
+                /** @description This day of last change alone, China Standard Time */
+                readonly day?: string;
+                /** @description Which hash */
+                readonly hash?: "sha256" | "sm3";
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 各组摘要 / The sets */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description Which hash the digests are
+                         * @enum {string}
+                         */
+                        readonly hash: "sha256" | "sm3";
+                        /** @description One for each division and day that has living records */
+                        readonly sets: readonly {
+                            /** @description First six digits of the area code; null where records have none */
+                            readonly division: string | null;
+                            /**
+                             * Format: date
+                             * @description Day of last change, China Standard Time
+                             */
+                            readonly day: string;
+                            /** @description Living records of the set */
+                            readonly count: number;
+                            /** @description Hash over the lines id TAB version LF in the order of their bytes */
+                            readonly digest: string;
+                        }[];
                     };
                 };
             };

@@ -1,0 +1,206 @@
+import path from 'node:path'
+import pg from 'pg'
+import { Pool } from 'undici'
+import { startPart } from '../demo/processes.ts'
+import { addConsumer } from '../src/commands.ts'
+import { loadConfig } from '../src/config.ts'
+import { publishItem } from '../src/item-commands.ts'
+import { median, round } from './figures.ts'
+import { openBenchStage, type BenchStage } from './stage.ts'
+
+const PAGE = 500
+/** Requests of one second, and for how many seconds, while answers are timed. */
+const ARRIVALS = 50
+const ARRIVAL_SECONDS = 20
+/** An answer that was refused counts as one that never came. */
+const REFUSED_MS = 60_000
+
+export interface PullResult {
+  /** Records per second of one consumer that pulls everything, median of the rounds: masked, audited, over HTTP. */
+  readonly rate: number
+  /** Records per second of the floor: the bare ordered select of the same pages by the same client library, nothing else. */
+  readonly floorRate: number
+  readonly ratio: number
+  /** Of answers that are asked for at 50 a second, from the moment at which each was due. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly refused: number
+  readonly pageBytes: number
+  readonly rounds: readonly { readonly rate: number; readonly floorRate: number }[]
+}
+
+/** The product as consumers see it, and one consumer of it. */
+interface Door {
+  readonly pool: Pool
+  readonly authorization: string
+  readonly close: () => Promise<void>
+}
+
+const ITEM = {
+  code: 'LZ-QD-001',
+  name: '实有人口信息采集核实',
+  county: '510502',
+  approvalNo: '测试批准',
+  validFrom: '2024-10-01',
+  validTo: null,
+} as const
+
+async function openDoor(stage: BenchStage): Promise<Door> {
+  const environment = { GRIDBRIDGE_DATA: stage.directory, PORT: '0', LOG_LEVEL: 'warn' }
+  const config = loadConfig(environment)
+  await publishItem(config, ITEM)
+  const terms = { datasets: ['resident'], purpose: ITEM.code, profile: 'P1_OPERATOR', webhook: null, days: 1 }
+  const { clientSecret } = await addConsumer(config, 'platform', terms)
+  const api = await startPart<{ listening: string }>({
+    name: 'api',
+    logs: path.join(stage.directory, 'logs'),
+    script: [...profiling, 'src/cli.ts', 'start', '--role', 'api'],
+    environment,
+  })
+  const pool = new Pool(api.facts.listening, { connections: 16 })
+  const { body } = await pool.request({
+    method: 'POST',
+    path: '/oauth/token',
+    headers: {
+      authorization: `Basic ${Buffer.from(`platform:${clientSecret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: 'grant_type=client_credentials',
+  })
+  const { access_token: token } = (await body.json()) as { readonly access_token: string }
+  const close = async (): Promise<void> => {
+    await pool.close()
+    await api.stop()
+  }
+  return { pool, authorization: `Bearer ${token}`, close }
+}
+
+/** Set to look at where the time goes: the profile lies in the working directory when the bench ends. */
+const profiling = process.env['BENCH_CPU_PROFILE'] === '1' ? ['--cpu-prof'] : []
+
+interface Page {
+  readonly text: string
+  readonly cursor: string
+  readonly hasMore: boolean
+}
+
+async function pullPage({ pool, authorization }: Door, cursor: string): Promise<Page> {
+  const { statusCode, body } = await pool.request({
+    method: 'GET',
+    path: `/api/v1/datasets/resident/changes?limit=${PAGE}&cursor=${cursor}`,
+    headers: { authorization },
+  })
+  const text = await body.text()
+  if (statusCode !== 200) throw new Error(`a page was answered ${statusCode}`)
+  // What a consumer does with a page is its own time, so only the end of it is read here.
+  const end = JSON.parse(`{${text.slice(text.lastIndexOf('"cursor"'))}`) as Pick<Page, 'cursor' | 'hasMore'>
+  return { text, ...end }
+}
+
+interface Measured {
+  readonly seconds: number
+  readonly cursors: readonly string[]
+  readonly pageBytes: number
+}
+
+async function pullAll(door: Door): Promise<Measured> {
+  const startedAt = performance.now()
+  const cursors = ['']
+  let bytes = 0
+  for (;;) {
+    const page = await pullPage(door, cursors.at(-1) ?? '')
+    bytes += page.text.length
+    if (!page.hasMore) break
+    cursors.push(page.cursor)
+  }
+  const seconds = (performance.now() - startedAt) / 1000
+  return { seconds, cursors, pageBytes: Math.round(bytes / cursors.length) }
+}
+
+interface Place {
+  readonly tx: string
+  readonly seq: number
+}
+
+/** The places after which the pages begin. */
+async function readPlaces(client: pg.Client): Promise<readonly Place[]> {
+  const { rows } = await client.query<Place>(
+    `select tx, seq from (
+       select change_tx::text as tx, change_seq as seq, row_number() over (order by change_tx, change_seq) as place
+         from gridbridge.record where dataset_id = (select dataset_id from gridbridge.dataset where name = 'resident')) as placed
+      where place % ${PAGE} = 0 order by place`,
+  )
+  return [{ tx: '0', seq: 0 }, ...rows]
+}
+
+async function readAll(client: pg.Client, places: readonly Place[], records: number): Promise<number> {
+  const { rows: found } = await client.query<{ id: number }>(
+    `select dataset_id as id from gridbridge.dataset where name = 'resident'`,
+  )
+  const startedAt = performance.now()
+  let seen = 0
+  for (const { tx, seq } of places) {
+    const { rows } = await client.query(
+      `select source_record_id, version, masked from gridbridge.record
+        where dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3) order by change_tx, change_seq limit ${PAGE}`,
+      [found[0]?.id, tx, seq],
+    )
+    seen += rows.length
+  }
+  if (seen !== records) throw new Error(`the floor read ${seen} of ${records} records`)
+  return (performance.now() - startedAt) / 1000
+}
+
+/** How long each answer took, in milliseconds, when they are asked for evenly whether or not the ones before have come. */
+async function timeArrivals(door: Door, cursors: readonly string[]): Promise<readonly number[]> {
+  const startedAt = performance.now()
+  const ask = async (place: number): Promise<number> => {
+    const dueAt = startedAt + (place * 1000) / ARRIVALS
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAt - performance.now())))
+    const isAnswered = await pullPage(door, cursors[(place * 7919) % cursors.length] ?? '').then(
+      () => true,
+      () => false,
+    )
+    return isAnswered ? performance.now() - dueAt : REFUSED_MS
+  }
+  return Promise.all(Array.from({ length: ARRIVALS * ARRIVAL_SECONDS }, (_, place) => ask(place)))
+}
+
+const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((one, other) => one - other)[Math.ceil(values.length * share) - 1] ?? 0
+
+/** Pull against its floor, alternating, in one run on one machine; then the time of an answer at a steady rate of requests. */
+export async function benchPull(records: number, rounds: number): Promise<PullResult> {
+  const stage = await openBenchStage(records)
+  const client = new pg.Client({ connectionString: stage.databaseUrl })
+  try {
+    await stage.empty()
+    await stage.load('product', stage.http)
+    await client.connect()
+    await client.query('vacuum analyze gridbridge.record')
+    const places = await readPlaces(client)
+    const door = await openDoor(stage)
+    const { cursors, pageBytes } = await pullAll(door)
+    const measured = []
+    for (let turn = 0; turn < rounds; turn++) {
+      const floorSeconds = await readAll(client, places, records)
+      const { seconds } = await pullAll(door)
+      measured.push({ rate: records / seconds, floorRate: records / floorSeconds })
+    }
+    const times = await timeArrivals(door, cursors)
+    await door.close()
+    return {
+      rate: Math.round(median(measured.map(({ rate }) => rate))),
+      floorRate: Math.round(median(measured.map(({ floorRate }) => floorRate))),
+      ratio: round(median(measured.map(({ rate, floorRate }) => rate / floorRate))),
+      p50Ms: round(percentile(times, 0.5)),
+      p99Ms: round(percentile(times, 0.99)),
+      refused: times.filter((time) => time === REFUSED_MS).length,
+      pageBytes,
+      rounds: measured.map(({ rate, floorRate }) => ({ rate: Math.round(rate), floorRate: Math.round(floorRate) })),
+    }
+  } finally {
+    await client.end()
+    await stage.close()
+  }
+}
