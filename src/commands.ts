@@ -14,7 +14,7 @@ import { datasetOf } from './ingest/preview.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
-import { createWebhookSecret } from './security/webhook-signature.ts'
+import { createWebhookKey } from './security/webhook-signature.ts'
 import { formsOfProfile } from './sharing/agreements.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertAgreement, insertConsumer } from './store/consumers.ts'
@@ -214,7 +214,7 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
     const clientSecret = randomBytes(32).toString('base64url')
-    const webhookSecret = options.webhook === null ? null : createWebhookSecret()
+    const webhookSecret = options.webhook === null ? null : createWebhookKey('hmac-sha256').secret
     const validTo = new Date(Date.now() + options.days * 86_400_000)
     await database.transaction(async ({ query, audit }) => {
       const consumerId = await insertConsumer(query, {

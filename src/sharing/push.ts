@@ -194,7 +194,7 @@ async function send(endpoint: Endpoint, message: WebhookMessage): Promise<number
   const response = await fetch(endpoint.url, {
     method: 'POST',
     body: message.body,
-    headers: { 'content-type': 'application/json', ...webhookHeaders(endpoint.secret, message) },
+    headers: { 'content-type': 'application/json', ...webhookHeaders([endpoint.secret], message) },
     redirect: 'manual',
     dispatcher: endpoint.agent,
     signal: AbortSignal.timeout(REQUEST_MS),

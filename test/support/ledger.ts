@@ -4,7 +4,7 @@ import { compileMapping } from '../../src/ingest/map.ts'
 import { digestRecord, protect, protectRejections } from '../../src/ingest/protect.ts'
 import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
-import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
+import { createWebhookKey } from '../../src/security/webhook-signature.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
 import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
@@ -117,7 +117,7 @@ export async function registerConsumer(
   name: string,
   { dataset = 'resident', forms = { name: 'mask', gridCode: 'mask' }, webhookUrl }: ConsumerOptions = {},
 ): Promise<RegisteredConsumer> {
-  const webhookSecret = createWebhookSecret()
+  const webhookSecret = createWebhookKey('hmac-sha256').secret
   const clientSecret = `secret-of-${name}`
   const consumerId = await insertConsumer(database.query, {
     name,
