@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { benchIngest } from './ingest.ts'
 import { benchMapping } from './mapping.ts'
+import { benchPush } from './push.ts'
 import { benchResync } from './resync.ts'
 import { benchSftp } from './sftp.ts'
 import { benchSources } from './sources.ts'
@@ -14,6 +15,7 @@ const benches = {
   sftp: benchSftp,
   resync: benchResync,
   mapping: benchMapping,
+  push: benchPush,
 } as const
 
 const { values, positionals } = parseArgs({

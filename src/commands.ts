@@ -14,7 +14,10 @@ import { datasetOf } from './ingest/preview.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
-import { createWebhookKey } from './security/webhook-signature.ts'
+import type { KeyRing } from './security/key-ring.ts'
+import { createWebhookKey, type WebhookKey } from './security/webhook-signature.ts'
+import { subscribe } from './sharing/subscribe.ts'
+import type { Transaction } from './store/database.ts'
 import { formsOfProfile } from './sharing/agreements.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertAgreement, insertConsumer } from './store/consumers.ts'
@@ -207,6 +210,19 @@ export function checkClientName(name: string): void {
     throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
 }
 
+/** One secret signs for all datasets of a consumer that was added at the command line; over HTTP each subscription has its own. */
+async function subscribeTo(
+  transaction: Transaction,
+  keys: KeyRing,
+  { consumerId, name, dataset }: { readonly consumerId: number; readonly name: string; readonly dataset: string },
+  endpoint: string | null,
+  key: WebhookKey | null,
+): Promise<void> {
+  if (endpoint === null || key === null) return
+  const made = { consumerId, consumer: name, dataset, endpoint, demandsReceipt: false, after: null }
+  await subscribe(transaction, keys, { ...made, secrets: [key], actor: operator() })
+}
+
 /** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
 export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
   checkClientName(name)
@@ -214,20 +230,19 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
     const clientSecret = randomBytes(32).toString('base64url')
-    const webhookSecret = options.webhook === null ? null : createWebhookKey('hmac-sha256').secret
+    const webhookKey = options.webhook === null ? null : createWebhookKey('hmac-sha256')
     const validTo = new Date(Date.now() + options.days * 86_400_000)
-    await database.transaction(async ({ query, audit }) => {
+    await database.transaction(async (transaction) => {
+      const { query, audit } = transaction
       const consumerId = await insertConsumer(query, {
         name,
         secretHash: keys.token('credential', clientSecret),
-        webhookUrl: options.webhook,
-        webhookSecret: webhookSecret === null ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
       for (const dataset of granted) {
         const forms = formsOfProfile(options.profile, dataset)
         const agreement = { consumerId, dataset: dataset.name, forms, purpose: options.purpose, validTo }
-        const id = await insertAgreement(query, agreement, options.webhook !== null)
+        const id = await insertAgreement(query, agreement)
         await audit({
           type: 'agreement.granted',
           actor: operator(),
@@ -237,9 +252,11 @@ export async function addConsumer(config: Config, name: string, options: AddCons
           purpose: options.purpose,
           object: `consumer/${name}`,
         })
+        await subscribeTo(transaction, keys, { consumerId, name, dataset: dataset.name }, options.webhook, webhookKey)
       }
     })
-    return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }
+    const names = granted.map((dataset) => dataset.name)
+    return { consumer: name, datasets: names, clientSecret, webhookSecret: webhookKey?.secret ?? null }
   })
 }
 

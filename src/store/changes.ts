@@ -20,7 +20,7 @@ export const FIRST_PLACE: ChangePlace = { tx: '0', seq: 0 }
 export const MERGED_FEED = { feedId: 0, code: 'GB-PERSON-001' } as const
 
 /** $1 dataset, ($2, $3) the place after which to read. */
-const CHANGES_AFTER = `
+export const CHANGES_AFTER = `
   select coalesce(feed.code, '${MERGED_FEED.code}') as feed, source_record_id as "recordId", version, masked, change_tx::text as tx, change_seq as seq
     from record left join feed using (feed_id)
    where record.dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3)`

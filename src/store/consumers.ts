@@ -21,23 +21,21 @@ export interface Consumer {
   readonly name: string
   /** Keyed hash of the client secret, in hexadecimal. */
   readonly secretHash: string
-  readonly webhookUrl: string | null
-  readonly webhookSecret: Buffer | null
+  /** Since when nothing is sent to it or answered to it; null: it is served. */
+  readonly stoppedAt: Date | null
 }
 
 export interface NewConsumer {
   readonly name: string
   readonly secretHash: string
-  readonly webhookUrl: string | null
-  readonly webhookSecret: Uint8Array | null
 }
 
 /** Throws CONSUMER_EXISTS when the name is taken; nothing is changed then. */
 export async function insertConsumer(query: Query, consumer: NewConsumer): Promise<number> {
   const [row] = await query<{ consumerId: number }>(
-    `insert into consumer (name, secret_hash, webhook_url, webhook_secret) values ($1, decode($2, 'hex'), $3, $4)
+    `insert into consumer (name, secret_hash) values ($1, decode($2, 'hex'))
        on conflict (name) do nothing returning consumer_id as "consumerId"`,
-    [consumer.name, consumer.secretHash, consumer.webhookUrl, consumer.webhookSecret],
+    [consumer.name, consumer.secretHash],
   )
   if (row === undefined) throw new AppError('CONSUMER_EXISTS', consumer.name)
   return row.consumerId
@@ -51,8 +49,8 @@ export interface NewAgreement {
   readonly validTo: Date
 }
 
-/** Grants an agreement; where the consumer takes pushes, its subscription begins at the first change. */
-export async function insertAgreement(query: Query, agreement: NewAgreement, subscribe: boolean): Promise<number> {
+/** Grants an agreement. */
+export async function insertAgreement(query: Query, agreement: NewAgreement): Promise<number> {
   const [row] = await query<{ agreementId: number }>(
     `insert into agreement (consumer_id, dataset_id, forms, purpose, valid_to)
        select $1, dataset_id, $3, $4, $5 from dataset where name = $2
@@ -60,14 +58,13 @@ export async function insertAgreement(query: Query, agreement: NewAgreement, sub
     [agreement.consumerId, agreement.dataset, JSON.stringify(agreement.forms), agreement.purpose, agreement.validTo],
   )
   if (row === undefined) throw new AppError('AGREEMENT_INVALID', `there is no dataset ${agreement.dataset}`)
-  if (subscribe) await query('insert into subscription (agreement_id) values ($1)', [row.agreementId])
   return row.agreementId
 }
 
 /** Throws CONSUMER_UNKNOWN. */
 export async function findConsumer(query: Query, name: string): Promise<Consumer> {
   const [consumer] = await query<Consumer>(
-    `select consumer_id as "consumerId", name, encode(secret_hash, 'hex') as "secretHash", webhook_url as "webhookUrl", webhook_secret as "webhookSecret"
+    `select consumer_id as "consumerId", name, encode(secret_hash, 'hex') as "secretHash", stopped_at as "stoppedAt"
        from consumer where name = $1`,
     [name],
   )
@@ -90,19 +87,23 @@ export async function findAgreement(query: Query, consumerId: number, dataset: s
   return agreement
 }
 
-/** The agreement of a subscription, while it is in force. Throws AGREEMENT_MISSING. */
-export async function findAgreementOfSubscription(
-  query: Query,
-  subscriptionId: number,
-): Promise<Agreement & { readonly consumer: string }> {
-  const [agreement] = await query<Agreement>(
-    `select ${AGREEMENT_COLUMNS} from subscription join agreement using (agreement_id)
-       join consumer using (consumer_id) join dataset using (dataset_id)
-      where subscription_id = $1 and clock_timestamp() >= valid_from and clock_timestamp() < valid_to`,
-    [subscriptionId],
+/** Serves the consumer no more: deliveries wait, its tokens end. False: it was stopped already. */
+export async function stopConsumer(query: Query, consumerId: number): Promise<boolean> {
+  const rows = await query(
+    'update consumer set stopped_at = clock_timestamp() where consumer_id = $1 and stopped_at is null returning consumer_id',
+    [consumerId],
   )
-  if (agreement === undefined) throw new AppError('AGREEMENT_MISSING', `subscription ${subscriptionId}`)
-  return agreement
+  await query('delete from access_token where consumer_id = $1', [consumerId])
+  return rows.length > 0
+}
+
+/** Serves the consumer again. False: it was not stopped. */
+export async function startConsumer(query: Query, consumerId: number): Promise<boolean> {
+  const rows = await query(
+    'update consumer set stopped_at = null where consumer_id = $1 and stopped_at is not null returning consumer_id',
+    [consumerId],
+  )
+  return rows.length > 0
 }
 
 /** What one consumer is granted of a dataset, for telling it what a change of a feed means. */

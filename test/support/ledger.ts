@@ -5,6 +5,7 @@ import { digestRecord, protect, protectRejections } from '../../src/ingest/prote
 import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
 import { createWebhookKey } from '../../src/security/webhook-signature.ts'
+import { subscribe } from '../../src/sharing/subscribe.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
 import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
@@ -113,26 +114,33 @@ export interface RegisteredConsumer {
 
 /** Registers a consumer with one agreement, and a subscription where it has a webhook. */
 export async function registerConsumer(
-  { database, keys, asOwner }: TestInstallation,
+  { database, keys }: TestInstallation,
   name: string,
   { dataset = 'resident', forms = { name: 'mask', gridCode: 'mask' }, webhookUrl }: ConsumerOptions = {},
 ): Promise<RegisteredConsumer> {
-  const webhookSecret = createWebhookKey('hmac-sha256').secret
+  const key = createWebhookKey('hmac-sha256')
   const clientSecret = `secret-of-${name}`
   const consumerId = await insertConsumer(database.query, {
     name,
     secretHash: keys.token('credential', clientSecret),
-    webhookUrl: webhookUrl ?? null,
-    webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
   })
   const validTo = new Date(Date.now() + 86_400_000)
   const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
-  const agreementId = await insertAgreement(database.query, agreement, webhookUrl !== undefined)
-  const [subscription] = await asOwner<{ id: number }>(
-    'select subscription_id as id from gridbridge.subscription where agreement_id = $1',
-    [agreementId],
-  )
-  return { name, consumerId, clientSecret, webhookSecret, subscriptionId: subscription?.id ?? null }
+  await insertAgreement(database.query, agreement)
+  const made = {
+    consumerId,
+    consumer: name,
+    dataset,
+    demandsReceipt: false,
+    after: null,
+    secrets: [key],
+    actor: 'test',
+  }
+  const subscriptionId =
+    webhookUrl === undefined
+      ? null
+      : await database.transaction((transaction) => subscribe(transaction, keys, { ...made, endpoint: webhookUrl }))
+  return { name, consumerId, clientSecret, webhookSecret: key.secret, subscriptionId }
 }
 
 export interface RegisteredAccount {
