@@ -11,7 +11,7 @@ import { seal } from '../src/security/seal.ts'
 import { findLastPlace } from '../src/store/delivery-totals.ts'
 import { findFeed, insertFeed } from '../src/store/feeds.ts'
 import { requestRun } from '../src/store/runs.ts'
-import { addTarget } from './push.ts'
+import { addTarget } from './push-target.ts'
 
 const CHANGES = 60
 const GIVE_UP_AFTER_MS = 20_000

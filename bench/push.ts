@@ -5,15 +5,12 @@ import { startPart } from '../demo/processes.ts'
 import { loadConfig } from '../src/config.ts'
 import { openInstallation, type Installation } from '../src/installation.ts'
 import { createEgressGuard } from '../src/security/egress.ts'
-import { createWebhookKey } from '../src/security/webhook-signature.ts'
-import { formsOfProfile } from '../src/sharing/agreements.ts'
 import { pushChanges } from '../src/sharing/push.ts'
-import { share } from '../src/sharing/share.ts'
-import { subscribe } from '../src/sharing/subscribe.ts'
+import { selectionOf, share } from '../src/sharing/share.ts'
 import { FIRST_PLACE, readChanges, type ChangePlace } from '../src/store/changes.ts'
-import { findAgreement, insertAgreement, insertConsumer, type Agreement } from '../src/store/consumers.ts'
 import { median, round } from './figures.ts'
 import { measureLatencies, percentile } from './push-latency.ts'
+import { addTarget, type Target } from './push-target.ts'
 import { openBenchStage } from './stage.ts'
 
 export interface PushResult {
@@ -32,45 +29,19 @@ export interface PushResult {
 const egress = createEgressGuard(['loopback'])
 const BATCH_RECORDS = 500
 
-interface Target {
-  readonly subscriptionId: number
-  readonly agreement: Agreement
-}
-
-/** A consumer that is granted all residents as the operator profile shows them, pushed to `endpoint`. */
-export async function addTarget(
-  { database, keys, datasets }: Installation,
-  name: string,
-  endpoint: string,
-  after: ChangePlace | null = null,
-): Promise<Target> {
-  const dataset = datasets.get('resident')
-  if (dataset === undefined) throw new Error('wanted the dataset of residents')
-  const consumerId = await insertConsumer(database.query, { name, secretHash: keys.token('credential', name) })
-  await insertAgreement(database.query, {
-    consumerId,
-    dataset: dataset.name,
-    forms: formsOfProfile('operator', dataset),
-    purpose: 'LZ-QD-001',
-    validTo: new Date(Date.now() + 86_400_000),
-  })
-  const made = { consumerId, consumer: name, dataset: dataset.name, endpoint, demandsReceipt: false, after }
-  const secrets = [createWebhookKey('hmac-sha256')]
-  const subscriptionId = await database.transaction((transaction) =>
-    subscribe(transaction, keys, { ...made, secrets, actor: 'operator:bench' }),
-  )
-  return { subscriptionId, agreement: await findAgreement(database.query, consumerId, dataset.name) }
-}
-
 /** Every body that a subscription from the beginning posts. */
-async function makeBodies({ database }: Installation, agreement: Agreement): Promise<readonly string[]> {
+async function makeBodies(
+  { database, keys }: Installation,
+  { agreement, dataset }: Target,
+): Promise<readonly string[]> {
+  const selection = selectionOf(agreement, dataset)
   const bodies: string[] = []
   let place: ChangePlace = FIRST_PLACE
   for (;;) {
-    const changes = await readChanges(database.query, agreement.datasetId, place, BATCH_RECORDS)
+    const changes = await readChanges(database.query, selection, place, BATCH_RECORDS)
     const last = changes.at(-1)
     if (last === undefined) return bodies
-    const shared = share(changes, agreement)
+    const shared = share(changes, agreement, { dataset, keys, today: new Date() })
     bodies.push(JSON.stringify({ type: 'dataset.changes', dataset: agreement.dataset, changes: shared }))
     place = last
   }
@@ -89,12 +60,12 @@ async function postAll(bodies: readonly string[], endpoint: string): Promise<num
   return seconds
 }
 
-async function pushAll({ database, keys }: Installation, owner: pg.Client, target: Target): Promise<number> {
+async function pushAll({ database, datasets, keys }: Installation, owner: pg.Client, target: Target): Promise<number> {
   await owner.query(`update gridbridge.subscription set cursor_tx = '0', cursor_seq = 0 where subscription_id = $1`, [
     target.subscriptionId,
   ])
   const startedAt = performance.now()
-  const context = { database, keys, egress, auditDeadlineMs: 2000, sliceEndsAt: Number.POSITIVE_INFINITY }
+  const context = { database, datasets, keys, egress, auditDeadlineMs: 2000, sliceEndsAt: Number.POSITIVE_INFINITY }
   const outcome = await pushChanges(context, target.subscriptionId)
   if (outcome !== 'idle') throw new Error(`the push ended ${outcome}`)
   return (performance.now() - startedAt) / 1000
@@ -114,7 +85,7 @@ export async function benchPush(records: number, rounds: number): Promise<PushRe
   try {
     await stage.load('product', stage.http)
     const target = await addTarget(installation, 'bench-platform', receiver.facts.listening)
-    const bodies = await makeBodies(installation, target.agreement)
+    const bodies = await makeBodies(installation, target)
     await pushAll(installation, owner, target)
     const measured = []
     for (let turn = 0; turn < rounds; turn++) {

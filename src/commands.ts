@@ -14,13 +14,13 @@ import { datasetOf } from './ingest/preview.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
-import type { KeyRing } from './security/key-ring.ts'
-import { createWebhookKey, type WebhookKey } from './security/webhook-signature.ts'
+import { createWebhookKey } from './security/webhook-signature.ts'
+import { formsOfProfile } from './feeds/profiles.ts'
+import { MOST_PAGE, wholeCityOf } from './feeds/agreement-rules.ts'
+import { grantAgreement } from './sharing/agreements.ts'
 import { subscribe } from './sharing/subscribe.ts'
-import type { Transaction } from './store/database.ts'
-import { formsOfProfile } from './sharing/agreements.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
-import { insertAgreement, insertConsumer } from './store/consumers.ts'
+import { insertConsumer } from './store/consumers.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
 import { followRun, type Progress } from './store/run-progress.ts'
 import { findRun, requestRun, type Run } from './store/runs.ts'
@@ -210,19 +210,6 @@ export function checkClientName(name: string): void {
     throw new AppError('USAGE_INVALID', `the name "${name}" is not lower-case letters, digits and hyphens`)
 }
 
-/** One secret signs for all datasets of a consumer that was added at the command line; over HTTP each subscription has its own. */
-async function subscribeTo(
-  transaction: Transaction,
-  keys: KeyRing,
-  { consumerId, name, dataset }: { readonly consumerId: number; readonly name: string; readonly dataset: string },
-  endpoint: string | null,
-  key: WebhookKey | null,
-): Promise<void> {
-  if (endpoint === null || key === null) return
-  const made = { consumerId, consumer: name, dataset, endpoint, demandsReceipt: false, after: null }
-  await subscribe(transaction, keys, { ...made, secrets: [key], actor: operator() })
-}
-
 /** `consumer add`: registers a consumer with one agreement for each dataset, and a subscription where it takes pushes. */
 export async function addConsumer(config: Config, name: string, options: AddConsumerOptions): Promise<AddedConsumer> {
   checkClientName(name)
@@ -230,7 +217,8 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
     const clientSecret = randomBytes(32).toString('base64url')
-    const webhookKey = options.webhook === null ? null : createWebhookKey('hmac-sha256')
+    // One secret signs for all datasets of a consumer that is added here; over HTTP each subscription has its own.
+    const key = createWebhookKey('hmac-sha256')
     const validTo = new Date(Date.now() + options.days * 86_400_000)
     await database.transaction(async (transaction) => {
       const { query, audit } = transaction
@@ -240,23 +228,31 @@ export async function addConsumer(config: Config, name: string, options: AddCons
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
       for (const dataset of granted) {
-        const forms = formsOfProfile(options.profile, dataset)
-        const agreement = { consumerId, dataset: dataset.name, forms, purpose: options.purpose, validTo }
-        const id = await insertAgreement(query, agreement)
-        await audit({
-          type: 'agreement.granted',
-          actor: operator(),
-          outcome: 'ok',
-          dataset: dataset.name,
-          agreement: `${id}@1`,
+        await grantAgreement(transaction, {
+          consumer: name,
+          consumerId,
+          dataset,
+          forms: formsOfProfile(options.profile, dataset),
+          area: [wholeCityOf(dataset)],
           purpose: options.purpose,
-          object: `consumer/${name}`,
+          method: 'copy',
+          recordsPerDay: null,
+          pageSize: MOST_PAGE,
+          validTo,
+          grantedBy: operator(),
+          isClearApproved: false,
         })
-        await subscribeTo(transaction, keys, { consumerId, name, dataset: dataset.name }, options.webhook, webhookKey)
+        if (options.webhook === null) continue
+        const place = { consumer: name, consumerId, dataset: dataset.name, endpoint: options.webhook, after: null }
+        await subscribe(transaction, keys, { ...place, demandsReceipt: false, secrets: [key], actor: operator() })
       }
     })
-    const names = granted.map((dataset) => dataset.name)
-    return { consumer: name, datasets: names, clientSecret, webhookSecret: webhookKey?.secret ?? null }
+    return {
+      consumer: name,
+      datasets: granted.map((dataset) => dataset.name),
+      clientSecret,
+      webhookSecret: options.webhook === null ? null : key.secret,
+    }
   })
 }
 

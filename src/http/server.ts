@@ -93,7 +93,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
+  await server.register(changesRoute, context)
   for (const routes of [
     accountRoute,
     feedsRoutes,

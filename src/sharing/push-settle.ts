@@ -1,5 +1,6 @@
 import { AppError, toAppError } from '../errors.ts'
-import { findAgreement } from '../store/consumers.ts'
+import { countUse } from '../store/agreement-use.ts'
+import { agreementName, findAgreement } from '../store/agreements.ts'
 import type { Database, Transaction } from '../store/database.ts'
 import {
   acknowledgeDelivery,
@@ -27,7 +28,7 @@ const actorOf = ({ consumer }: SubscriptionLease): string => `consumer:${consume
 const fact = (lease: SubscriptionLease, { agreement, webhookId, records, replayId }: Batch) => ({
   actor: actorOf(lease),
   dataset: lease.dataset,
-  agreement: `${agreement.agreementId}@${agreement.version}`,
+  agreement: agreementName(agreement),
   purpose: agreement.purpose,
   object: webhookId,
   count: records,
@@ -38,6 +39,7 @@ const fact = (lease: SubscriptionLease, { agreement, webhookId, records, replayI
 async function writeAttempt({ query, audit }: Transaction, lease: SubscriptionLease, batch: Batch): Promise<void> {
   await recordAttempt(query, lease.subscriptionId, batch)
   if (batch.records === 0) return
+  await countUse(query, batch.agreement, batch.shares)
   await audit({ ...fact(lease, batch), type: 'delivery.sent', outcome: 'ok', outputDigest: batch.digest })
 }
 
@@ -49,8 +51,7 @@ async function beforeItLeaves<Result>(
 ): Promise<Result> {
   return database.transaction(work, auditDeadlineMs).catch((error: unknown) => {
     const failure = toAppError(error)
-    const isOurs = failure.code === 'LEASE_LOST' || failure.code === 'SUBSCRIPTION_STATE'
-    throw isOurs ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
+    throw failure.status < 500 ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
   })
 }
 
@@ -67,12 +68,16 @@ export async function announce(context: SettleContext, lease: SubscriptionLease,
   return batch
 }
 
-/** The batch was made under the agreement as it is now. */
+/**
+ * The batch was made under the agreement as it is now. Where that limits the records of a day, a batch is announced by itself: the
+ * limit must not take the acknowledgement of the one before with it.
+ */
 async function isStillGranted(
   { query }: Transaction,
   lease: SubscriptionLease,
   { agreement }: Batch,
 ): Promise<boolean> {
+  if (agreement.recordsPerDay !== null) return false
   const now = await findAgreement(query, lease.consumerId, lease.dataset).catch(() => null)
   return now?.agreementId === agreement.agreementId && now.version === agreement.version
 }

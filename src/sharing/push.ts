@@ -1,24 +1,20 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { toAppError } from '../errors.ts'
+import { toAppError, type ErrorCode } from '../errors.ts'
 import type { EgressGuard } from '../security/egress.ts'
-import type { KeyRing } from '../security/key-ring.ts'
-import type { Database } from '../store/database.ts'
 import {
   claimSubscription,
   releaseSubscription,
   restSubscription,
   type SubscriptionLease,
 } from '../store/deliveries.ts'
-import { hasChangesAfter } from '../store/delivery-totals.ts'
+import { hasUnsettledChanges } from '../store/delivery-totals.ts'
+import type { SharingContext } from './pull.ts'
 import { nextBatch, turnAfter, type Batch, type Turn } from './push-batch.ts'
 import { openEndpoint, post, type Endpoint } from './push-post.ts'
 import { acknowledge, announce, layAside, postpone } from './push-settle.ts'
 
-export interface PushContext {
-  readonly database: Database
-  readonly keys: KeyRing
+export interface PushContext extends SharingContext {
   readonly egress: EgressGuard
-  readonly auditDeadlineMs: number
   /** When this time slice should end, in milliseconds since the epoch. */
   readonly sliceEndsAt: number
 }
@@ -37,16 +33,16 @@ export type PushOutcome = 'idle' | 'more' | 'postponed' | 'held' | 'busy'
 
 const CONNECT_MS = 3000
 
-/** These say that nothing may leave, which is nobody's failure. */
-const holdingCodes: ReadonlySet<string> = new Set([
-  'AGREEMENT_MISSING',
-  'AGREEMENT_SUSPENDED',
-  'PURPOSE_WITHDRAWN',
-  'CONSUMER_STOPPED',
-  'SUBSCRIPTION_STATE',
-])
-/** How soon after the agreement is back something leaves again. */
-const REST_SECONDS = 5
+/** These say that nothing may leave now, which is nobody's failure: how soon it is looked at again, in seconds. */
+const holds: Partial<Readonly<Record<ErrorCode, number>>> = {
+  AGREEMENT_MISSING: 5,
+  AGREEMENT_SUSPENDED: 5,
+  PURPOSE_WITHDRAWN: 5,
+  CONSUMER_STOPPED: 5,
+  SUBSCRIPTION_STATE: 5,
+  QUERY_ONLY: 60,
+  QUOTA_SPENT: 60,
+}
 
 /**
  * Delivers what lies after the subscription's cursor, and replays beside it, batch by batch. While one batch is on the wire the
@@ -65,8 +61,9 @@ export async function pushChanges(context: PushContext, subscriptionId: number):
     return isBehind ? 'more' : outcome
   } catch (error) {
     const failure = toAppError(error)
-    if (!holdingCodes.has(failure.code)) return await postpone(context, lease, failure)
-    await restSubscription(database.query, lease, REST_SECONDS)
+    const restSeconds = holds[failure.code]
+    if (restSeconds === undefined) return await postpone(context, lease, failure)
+    await restSubscription(database.query, lease, restSeconds)
     return 'held'
   } finally {
     await agent.destroy()
@@ -75,8 +72,10 @@ export async function pushChanges(context: PushContext, subscriptionId: number):
 
 const isOver = ({ sliceEndsAt }: Slice): boolean => Date.now() >= sliceEndsAt
 
+const nothingOnTheWire = { isReplayWaiting: false, isAhead: false } as const
+
 async function deliverBatches(slice: Slice): Promise<'idle' | 'more' | 'postponed'> {
-  let turn: Turn = { cursor: slice.lease.cursor, isFirst: true, next: 'feed', replayWaits: false }
+  let turn: Turn = { cursor: slice.lease.cursor, isFirst: true, next: 'feed', ...nothingOnTheWire }
   let batch = await announceNext(slice, turn)
   while (batch !== null) {
     const next = turnAfter(batch, turn)
@@ -86,7 +85,7 @@ async function deliverBatches(slice: Slice): Promise<'idle' | 'more' | 'postpone
         ? await acknowledge(slice, slice.lease, { batch, following, isRecovery: turn.isFirst })
         : await layAside(slice, slice.lease, batch, failure)
     if (settled === 'postponed') return settled
-    turn = { ...next, replayWaits: false }
+    turn = { ...next, ...nothingOnTheWire }
     batch = settled ?? (await announceNext(slice, turn))
   }
   return isOver(slice) ? 'more' : 'idle'
@@ -99,7 +98,7 @@ const deliver = ({ endpoint }: Slice, batch: Batch): ReturnType<typeof post> =>
 /** The batch behind the one on the wire. What fails here fails again, and is told, when it is looked for anew. */
 async function prefetch(slice: Slice, turn: Turn): Promise<Batch | null> {
   if (isOver(slice)) return null
-  return nextBatch(slice.database.query, slice.lease, turn).catch(() => null)
+  return nextBatch(slice, slice.lease, turn).catch(() => null)
 }
 
 /** How long changes are waited for that are committed and cannot be read yet, because an older transaction is under way. */
@@ -111,10 +110,10 @@ async function announceNext(slice: Slice, turn: Turn): Promise<Batch | null> {
   const { database, lease } = slice
   const waitsUntil = Date.now() + LINGER_MS
   while (!isOver(slice)) {
-    const batch = await nextBatch(database.query, lease, turn)
+    const batch = await nextBatch(slice, lease, turn)
     if (batch !== null) return announce(slice, lease, batch)
-    const isAhead = await hasChangesAfter(database.query, lease.datasetId, turn.cursor)
-    if (!isAhead || Date.now() > waitsUntil) return null
+    const isUnsettled = await hasUnsettledChanges(database.query, lease.datasetId, turn.cursor)
+    if (!isUnsettled || Date.now() > waitsUntil) return null
     await wait(LOOK_AGAIN_MS)
   }
   return null

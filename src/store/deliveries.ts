@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { IN_FORCE } from './agreements.ts'
 import type { ChangePlace } from './changes.ts'
 import type { Query } from './database.ts'
 import type { SubscriptionState } from './subscriptions.ts'
@@ -240,6 +241,31 @@ export async function postponeSubscription(
   return row ?? null
 }
 
+/**
+ * Begins the subscriptions of an agreement anew: its terms changed, so what was sent has to be sent in the new forms. Whoever delivers
+ * at this moment loses the lease.
+ */
+export async function restartSubscriptions(query: Query, agreementId: number): Promise<void> {
+  await query(
+    `with restarted as (
+       update subscription set cursor_tx = start_tx, cursor_seq = start_seq, lease_epoch = lease_epoch + 1, lease_until = null
+         from agreement
+        where agreement_id = $1 and agreement.consumer_id = subscription.consumer_id and agreement.dataset_id = subscription.dataset_id
+        returning subscription_id)
+     update delivery set state = 'superseded' from restarted
+      where delivery.subscription_id = restarted.subscription_id and state = 'open'`,
+    [agreementId],
+  )
+}
+
+/** Moves the cursor of a subscription past changes that are none of its concern. */
+export async function skipChanges(query: Query, lease: SubscriptionLease, to: ChangePlace): Promise<void> {
+  await query(
+    'update subscription set cursor_tx = $3::xid8, cursor_seq = $4 where subscription_id = $1 and lease_epoch = $2',
+    [lease.subscriptionId, lease.epoch, to.tx, to.seq],
+  )
+}
+
 export interface IdleSubscription {
   readonly subscriptionId: number
   readonly epoch: number
@@ -248,8 +274,9 @@ export interface IdleSubscription {
 /** Subscriptions with something to deliver that nobody holds and that are due: what the reconciler enqueues. */
 export async function listIdleSubscriptions(query: Query): Promise<readonly IdleSubscription[]> {
   return query(
-    `select subscription_id as "subscriptionId", lease_epoch as epoch from subscription join consumer using (consumer_id)
-      where ${IS_FREE} and ${MAY_SEND} and ${HAS_CHANGES}`,
+    `select subscription_id as "subscriptionId", lease_epoch as epoch
+       from subscription join agreement using (consumer_id, dataset_id) join consumer using (consumer_id)
+      where ${IS_FREE} and ${MAY_SEND} and ${IN_FORCE} and ${HAS_CHANGES}`,
   )
 }
 

@@ -29,10 +29,11 @@ export async function countUndelivered(query: Query): Promise<number> {
   return row?.behind ?? 0
 }
 
-/** Whether there are changes behind a place, readable already or not: those of a transaction that is under way are not. */
-export async function hasChangesAfter(query: Query, datasetId: number, after: ChangePlace): Promise<boolean> {
+/** Whether there are changes behind a place that cannot be read yet, because an older transaction is under way. */
+export async function hasUnsettledChanges(query: Query, datasetId: number, after: ChangePlace): Promise<boolean> {
   const rows = await query(
-    `select from record where dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3) limit 1`,
+    `select from record where dataset_id = $1 and (change_tx, change_seq) > ($2::xid8, $3)
+        and change_tx >= pg_snapshot_xmin(pg_current_snapshot()) limit 1`,
     [datasetId, after.tx, after.seq],
   )
   return rows.length > 0

@@ -20,6 +20,7 @@ import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
 import * as subscriptions from './migrations/0018-subscriptions.ts'
+import * as sharing from './migrations/0015-sharing.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -37,6 +38,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
   '0018-subscriptions': subscriptions,
+  '0015-sharing': sharing,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

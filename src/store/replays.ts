@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { CHANGES_AFTER, type Change, type ChangePlace } from './changes.ts'
+import type { ChangePlace } from './changes.ts'
 import type { Query } from './database.ts'
 
 /** What is sent once more: changes of a range of places, of a range of time, or both. `to` never lies behind the cursor. */
@@ -60,21 +60,6 @@ const rangeValues = (datasetId: number, { from, to, fromTime, toTime }: ReplayRa
   fromTime,
   toTime,
 ]
-
-/** The newest versions of what changed in the range, in commit order. */
-export async function readReplay(
-  query: Query,
-  datasetId: number,
-  range: ReplayRange,
-  limit: number,
-): Promise<readonly Change[]> {
-  return query<Change>(
-    `${CHANGES_AFTER} and (change_tx, change_seq) <= ($4::xid8, $5)
-        and ($6::timestamptz is null or changed_at >= $6) and ($7::timestamptz is null or changed_at < $7)
-      order by change_tx, change_seq limit $8`,
-    [...rangeValues(datasetId, range), limit],
-  )
-}
 
 /** Where a subscription began and how far it has come. */
 export async function findReach(

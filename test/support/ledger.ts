@@ -7,11 +7,14 @@ import { seal } from '../../src/security/seal.ts'
 import { createWebhookKey } from '../../src/security/webhook-signature.ts'
 import { subscribe } from '../../src/sharing/subscribe.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
-import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
+import type { Selection } from '../../src/store/changes.ts'
+import { saveAgreement, type NewAgreement } from '../../src/store/agreements.ts'
+import { insertConsumer } from '../../src/store/consumers.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
 import { savePage, type PageToSave } from '../../src/store/save-page.ts'
 import type { Role } from '../../src/security/permissions.ts'
+import { publishServiceItem } from '../../src/store/service-items.ts'
 import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
 import type { TestInstallation } from './installation.ts'
 
@@ -97,9 +100,7 @@ export async function storeRows(installation: TestInstallation, feed: Feed, rows
   await settleChanges(installation)
 }
 
-export interface ConsumerOptions {
-  readonly dataset?: string
-  readonly forms?: Readonly<Record<string, FieldForm>>
+export interface ConsumerOptions extends Partial<NewAgreement> {
   readonly webhookUrl?: string
 }
 
@@ -112,11 +113,46 @@ export interface RegisteredConsumer {
   readonly subscriptionId: number | null
 }
 
+/** The item of the service list that agreements of tests cite. */
+export const TEST_ITEM = {
+  code: 'LZ-QD-001',
+  name: '实有人口信息采集核实',
+  county: '510502',
+  approvalNo: '测试批准',
+  validFrom: '2024-10-01',
+  validTo: null,
+} as const
+
+export const publishTestItem = ({ query }: TestInstallation['database']): Promise<void> =>
+  publishServiceItem(query, TEST_ITEM, null)
+
+/** Terms of an agreement on residents of the whole city, for a day. */
+export const createTerms = (consumerId: number): NewAgreement => ({
+  consumerId,
+  dataset: 'resident',
+  forms: { name: 'mask', gridCode: 'mask' },
+  area: ['5105'],
+  purpose: TEST_ITEM.code,
+  method: 'copy',
+  recordsPerDay: null,
+  pageSize: 1000,
+  validTo: new Date(Date.now() + 86_400_000),
+  grantedBy: 'operator:test',
+})
+
+/** Everything of a dataset, as an agreement on the whole of it would read it. */
+export const everythingOf = (datasetId: number): Selection => ({
+  datasetId,
+  unwanted: [],
+  wantsSealed: false,
+  area: null,
+})
+
 /** Registers a consumer with one agreement, and a subscription where it has a webhook. */
 export async function registerConsumer(
   { database, keys }: TestInstallation,
   name: string,
-  { dataset = 'resident', forms = { name: 'mask', gridCode: 'mask' }, webhookUrl }: ConsumerOptions = {},
+  { webhookUrl, ...terms }: ConsumerOptions = {},
 ): Promise<RegisteredConsumer> {
   const key = createWebhookKey('hmac-sha256')
   const clientSecret = `secret-of-${name}`
@@ -124,22 +160,16 @@ export async function registerConsumer(
     name,
     secretHash: keys.token('credential', clientSecret),
   })
-  const validTo = new Date(Date.now() + 86_400_000)
-  const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
-  await insertAgreement(database.query, agreement)
-  const made = {
-    consumerId,
-    consumer: name,
-    dataset,
-    demandsReceipt: false,
-    after: null,
-    secrets: [key],
-    actor: 'test',
-  }
+  await publishTestItem(database)
+  const agreement = { ...createTerms(consumerId), ...terms }
+  await saveAgreement(database.query, agreement)
+  const made = { consumerId, consumer: name, dataset: agreement.dataset, demandsReceipt: false, after: null }
   const subscriptionId =
     webhookUrl === undefined
       ? null
-      : await database.transaction((transaction) => subscribe(transaction, keys, { ...made, endpoint: webhookUrl }))
+      : await database.transaction((transaction) =>
+          subscribe(transaction, keys, { ...made, endpoint: webhookUrl, secrets: [key], actor: 'operator:test' }),
+        )
   return { name, consumerId, clientSecret, webhookSecret: key.secret, subscriptionId }
 }
 

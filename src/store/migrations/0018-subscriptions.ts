@@ -6,9 +6,6 @@ import { sql, type Kysely } from 'kysely'
  */
 export async function up(database: Kysely<never>): Promise<void> {
   await sql`
-    alter table gridbridge.consumer add column if not exists stopped_at timestamptz;
-    alter table gridbridge.record add column if not exists changed_at timestamptz;
-
     alter table gridbridge.subscription
       add column consumer_id     integer references gridbridge.consumer,
       add column dataset_id      smallint references gridbridge.dataset,
@@ -81,7 +78,8 @@ export async function up(database: Kysely<never>): Promise<void> {
       add column refusals  integer not null default 0,
       add column status    integer,
       drop constraint delivery_state_check,
-      add check (state in ('open', 'acknowledged', 'dead', 'requeued', 'cancelled'));
+      add constraint delivery_state_check
+        check (state in ('open', 'acknowledged', 'superseded', 'dead', 'requeued', 'cancelled'));
     drop index gridbridge.delivery_one_open;
     create unique index delivery_one_open on gridbridge.delivery (subscription_id, coalesce(replay_id, 0)) where state = 'open';
     create index delivery_dead on gridbridge.delivery (subscription_id, delivery_id) where state in ('dead', 'requeued');
