@@ -41,7 +41,7 @@ export async function addTarget(
       consumer: name,
       consumerId,
       dataset,
-      forms: formsOfProfile('operator', dataset),
+      forms: formsOfProfile('P1_OPERATOR', dataset),
       area: [wholeCityOf(dataset)],
       purpose: ITEM.code,
       method: 'copy',

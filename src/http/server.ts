@@ -11,16 +11,19 @@ import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
+import { consumerRoutes } from './consumer-routes.ts'
 import { correctionRoutes } from './correction-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
+import { replayRoutes } from './replay-routes.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
+import { subscriptionRoutes } from './subscription-routes.ts'
 import { tokenRoute } from './token-route.ts'
 
 export interface ServerContext extends ManagementContext {
@@ -108,6 +111,9 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     rejectionRoutes,
     correctionRoutes,
     alertRoutes,
+    subscriptionRoutes,
+    replayRoutes,
+    consumerRoutes,
   ]) {
     await server.register(routes, context)
   }
