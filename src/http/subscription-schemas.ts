@@ -57,7 +57,7 @@ export const SubscriptionView = Type.Object(
     restsUntil: timeOrNull('When it is tried again'),
     deadLetters: count('Deliveries that were refused for good and that nobody has requeued'),
   },
-  { title: 'Subscription' },
+  { title: 'Subscription', description: 'Where the changes of a dataset are pushed to, and how that goes' },
 )
 
 const iso = (value: Date | null): string | null => value?.toISOString() ?? null
