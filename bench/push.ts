@@ -27,7 +27,7 @@ export interface PushResult {
 }
 
 const egress = createEgressGuard(['loopback'])
-const BATCH_RECORDS = 500
+const BATCH_RECORDS = 1000
 
 /** Every body that a subscription from the beginning posts. */
 async function makeBodies(

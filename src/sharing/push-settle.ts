@@ -1,14 +1,15 @@
+import type { AuditEvent } from '../audit/events.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { countUse } from '../store/agreement-use.ts'
-import { agreementName, findAgreement } from '../store/agreements.ts'
-import type { Database, Transaction } from '../store/database.ts'
+import { agreementName } from '../store/agreements.ts'
+import type { Database, Query, Transaction } from '../store/database.ts'
 import {
-  acknowledgeDelivery,
-  buryDelivery,
+  closeDelivery,
   keepSubscription,
   noteFailure,
   postponeSubscription,
   recordAttempt,
+  type Closed,
   type Postponed,
   type SubscriptionLease,
 } from '../store/deliveries.ts'
@@ -35,12 +36,22 @@ const fact = (lease: SubscriptionLease, { agreement, webhookId, records, replayI
   ...(replayId === null ? {} : { details: { replay: replayId } }),
 })
 
-/** Writes down that the batch is about to leave: the attempt, and what of it the audit log keeps. */
-async function writeAttempt({ query, audit }: Transaction, lease: SubscriptionLease, batch: Batch): Promise<void> {
+const sentEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditEvent[] =>
+  batch.records === 0
+    ? []
+    : [{ ...fact(lease, batch), type: 'delivery.sent', outcome: 'ok', outputDigest: batch.digest }]
+
+const acknowledgedEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditEvent[] =>
+  batch.records === 0 ? [] : [{ ...fact(lease, batch), type: 'delivery.acknowledged', outcome: 'ok' }]
+
+/** Writes the attempt down; nothing has left yet. */
+async function writeAttempt(query: Query, lease: SubscriptionLease, batch: Batch): Promise<void> {
   await recordAttempt(query, lease.subscriptionId, batch)
-  if (batch.records === 0) return
-  await countUse(query, batch.agreement, batch.shares)
-  await audit({ ...fact(lease, batch), type: 'delivery.sent', outcome: 'ok', outputDigest: batch.digest })
+  if (batch.records > 0) await countUse(query, batch.agreement, batch.shares)
+}
+
+async function writeEvents({ audit }: Transaction, events: readonly AuditEvent[]): Promise<void> {
+  if (events.length > 0) await audit(...events)
 }
 
 /** Work whose audit entry must be committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline. */
@@ -63,24 +74,18 @@ export async function announce(context: SettleContext, lease: SubscriptionLease,
   await beforeItLeaves(context, batch, async (transaction) => {
     const maySend = await keepSubscription(transaction.query, lease)
     if (!maySend) throw new AppError('SUBSCRIPTION_STATE', `subscription ${lease.subscriptionId} waits`)
-    await writeAttempt(transaction, lease, batch)
+    await writeAttempt(transaction.query, lease, batch)
+    await writeEvents(transaction, sentEvent(lease, batch))
   })
   return batch
 }
 
 /**
- * The batch was made under the agreement as it is now. Where that limits the records of a day, a batch is announced by itself: the
- * limit must not take the acknowledgement of the one before with it.
+ * Whether the batch may be announced together with the acknowledgement: it was made under the agreement as it is now. Where that limits
+ * the records of a day, a batch is announced by itself, for the limit must not take the acknowledgement with it.
  */
-async function isStillGranted(
-  { query }: Transaction,
-  lease: SubscriptionLease,
-  { agreement }: Batch,
-): Promise<boolean> {
-  if (agreement.recordsPerDay !== null) return false
-  const now = await findAgreement(query, lease.consumerId, lease.dataset).catch(() => null)
-  return now?.agreementId === agreement.agreementId && now.version === agreement.version
-}
+const mayFollow = ({ maySend, agreement }: Closed, batch: Batch): boolean =>
+  maySend && batch.agreement.recordsPerDay === null && agreement === agreementName(batch.agreement)
 
 export interface Acknowledgement {
   readonly batch: Batch
@@ -100,20 +105,16 @@ export async function acknowledge(
   { batch, following, isRecovery }: Acknowledgement,
 ): Promise<Batch | null> {
   return beforeItLeaves(context, batch, async (transaction) => {
-    const maySend = await acknowledgeDelivery(transaction.query, lease, batch)
-    await writeAcknowledgement(transaction, lease, batch)
+    const closed = await closeDelivery(transaction.query, lease, batch, 'acknowledged')
+    const announced = following !== null && mayFollow(closed, following) ? following : null
+    if (announced !== null) await writeAttempt(transaction.query, lease, announced)
+    const sent = announced === null ? [] : sentEvent(lease, announced)
+    await writeEvents(transaction, [...acknowledgedEvent(lease, batch), ...sent])
+    await moveReplay(transaction, lease, batch, batch.records)
     if (isRecovery && lease.failures > 0)
       await clearSubscriptionAlerts(transaction, ['subscription-broken', 'receipt-wrong'], lease.subscriptionId)
-    if (following === null || !maySend || !(await isStillGranted(transaction, lease, following))) return null
-    await writeAttempt(transaction, lease, following)
-    return following
+    return announced
   })
-}
-
-async function writeAcknowledgement(transaction: Transaction, lease: SubscriptionLease, batch: Batch): Promise<void> {
-  const { audit } = transaction
-  if (batch.records > 0) await audit({ ...fact(lease, batch), type: 'delivery.acknowledged', outcome: 'ok' })
-  await moveReplay(transaction, lease, batch, batch.records)
 }
 
 /** A replay goes on behind its batch, and is over behind the last one. */
@@ -182,9 +183,9 @@ async function bury(
   failure: PostFailure,
 ): Promise<void> {
   const { query, audit } = transaction
-  const deliveryId = (await buryDelivery(query, lease, batch)) ?? 0
+  const { deliveryId } = await closeDelivery(query, lease, batch, 'dead')
   await moveReplay(transaction, lease, batch, 0)
-  const details = { delivery: deliveryId, status: failure.status ?? 0 }
+  const details = { delivery: deliveryId ?? 0, status: failure.status ?? 0 }
   await audit({ ...fact(lease, batch), type: 'delivery.dead', outcome: 'failed', details })
   await raiseSubscriptionAlert(transaction, 'delivery-dead', lease, details)
   const inRow = await countDeadInRow(query, lease.subscriptionId)

@@ -131,66 +131,46 @@ export async function recordAttempt(query: Query, subscriptionId: number, delive
   )
 }
 
+/** What came of closing a delivery. */
+export interface Closed {
+  readonly deliveryId: number | null
+  /** Whether more may leave. */
+  readonly maySend: boolean
+  /** The agreement in force, as audit entries name it; null: there is none. */
+  readonly agreement: string | null
+}
+
 /**
- * Moves the subscription's cursor behind a range of the feed and forgets its failures, or for a replay only the failures.
- * Returns whether more may leave. Throws LEASE_LOST.
+ * Closes the open delivery as acknowledged, or lays it aside as dead, and forgets the failures; the cursor moves behind a range of the
+ * feed, for one of a replay it stays. One statement, because each round trip counts. Throws LEASE_LOST.
  */
-async function moveOn(
+export async function closeDelivery(
   query: Query,
   lease: SubscriptionLease,
-  to: ChangePlace | null,
-  isDead: boolean,
-): Promise<boolean> {
-  const [row] = await query<{ maySend: boolean }>(
-    `update subscription set cursor_tx = coalesce($3::xid8, cursor_tx), cursor_seq = coalesce($4, cursor_seq),
+  { to, replayId }: Pick<DeliveryToSend, 'to' | 'replayId'>,
+  state: 'acknowledged' | 'dead',
+): Promise<Closed> {
+  const isFeed = replayId === null
+  const [row] = await query<Closed>(
+    `with closed as (
+       update delivery set state = $6, acknowledged_at = case when $6 = 'acknowledged' then clock_timestamp() end
+        where subscription_id = $1 and coalesce(replay_id, 0) = coalesce($5, 0) and state = 'open' returning delivery_id)
+     update subscription set cursor_tx = coalesce($3::xid8, cursor_tx), cursor_seq = coalesce($4, cursor_seq),
             failures = 0, fault = null, failing_since = null, not_before = null,
             state = case when state = 'broken' then 'active' else state end,
-            dead_in_row = case when $5 then dead_in_row + 1 else 0 end,
-            acknowledged_at = case when $5 then acknowledged_at else clock_timestamp() end,
+            dead_in_row = case when $6 = 'dead' then dead_in_row + 1 else 0 end,
+            acknowledged_at = case when $6 = 'dead' then acknowledged_at else clock_timestamp() end,
             lease_until = clock_timestamp() + ${LEASE}
        from consumer
       where subscription_id = $1 and lease_epoch = $2 and consumer.consumer_id = subscription.consumer_id
-      returning ${MAY_SEND} as "maySend"`,
-    [lease.subscriptionId, lease.epoch, to?.tx ?? null, to?.seq ?? null, isDead],
+      returning (select delivery_id from closed) as "deliveryId", ${MAY_SEND} as "maySend",
+                (select agreement_id || '@' || version from agreement
+                  where agreement.consumer_id = subscription.consumer_id and agreement.dataset_id = subscription.dataset_id
+                    and ${IN_FORCE}) as agreement`,
+    [lease.subscriptionId, lease.epoch, isFeed ? to.tx : null, isFeed ? to.seq : null, replayId, state],
   )
   if (row === undefined) throw new AppError('LEASE_LOST', `subscription ${lease.subscriptionId}`)
-  return row.maySend
-}
-
-async function closeDelivery(
-  query: Query,
-  { subscriptionId }: SubscriptionLease,
-  replayId: number | null,
-  state: 'acknowledged' | 'dead',
-): Promise<number | null> {
-  const [row] = await query<{ deliveryId: number }>(
-    `update delivery set state = $3, acknowledged_at = case when $3 = 'acknowledged' then clock_timestamp() end
-      where subscription_id = $1 and coalesce(replay_id, 0) = coalesce($2, 0) and state = 'open'
-      returning delivery_id as "deliveryId"`,
-    [subscriptionId, replayId, state],
-  )
-  return row?.deliveryId ?? null
-}
-
-/** Closes the open delivery and moves the cursor behind it. Returns whether more may leave. Throws LEASE_LOST. */
-export async function acknowledgeDelivery(
-  query: Query,
-  lease: SubscriptionLease,
-  { to, replayId }: Pick<DeliveryToSend, 'to' | 'replayId'>,
-): Promise<boolean> {
-  const maySend = await moveOn(query, lease, replayId === null ? to : null, false)
-  await closeDelivery(query, lease, replayId, 'acknowledged')
-  return maySend
-}
-
-/** Lays the open delivery aside as dead and lets the feed go on behind it. Returns its number. Throws LEASE_LOST. */
-export async function buryDelivery(
-  query: Query,
-  lease: SubscriptionLease,
-  { to, replayId }: Pick<DeliveryToSend, 'to' | 'replayId'>,
-): Promise<number | null> {
-  await moveOn(query, lease, replayId === null ? to : null, true)
-  return closeDelivery(query, lease, replayId, 'dead')
+  return row
 }
 
 export interface Failure {

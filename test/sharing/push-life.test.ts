@@ -158,7 +158,7 @@ describe('a receipt', () => {
 
 describe('what nobody may send', () => {
   test('a pause and a stop of the consumer are found before the next batch, on whichever worker', async () => {
-    await storeRows(installation, stage.feed, residentRows(1, 1500))
+    await storeRows(installation, stage.feed, residentRows(1, 2500))
     const { database } = installation
     stage.receiver.reactWith((response, received) => {
       const stop = async (): Promise<void> => {
@@ -170,18 +170,18 @@ describe('what nobody may send', () => {
     })
     expect(await stage.push()).toBe('held')
     expect(stage.receiver.received).toHaveLength(1)
-    expect(await stage.readDeliveries()).toMatchObject([{ state: 'acknowledged', records: 500 }])
+    expect(await stage.readDeliveries()).toMatchObject([{ state: 'acknowledged', records: 1000 }])
     expect(await pushTimes(1)).toEqual(['busy'])
     const idle = await listIdleSubscriptions(database.query)
     expect(idle.filter((one) => one.subscriptionId === subscriptionId())).toEqual([])
     const consumer = await findConsumer(database.query, stage.consumer.name)
     await database.transaction((transaction) => startEverything(transaction, consumer, deed))
     expect(await pushTimes(1)).toEqual(['idle'])
-    expect(recordsOf(stage.receiver.received)).toEqual(names(1, 1500))
+    expect(recordsOf(stage.receiver.received)).toEqual(names(1, 2500))
   })
 
   test('a subscription that is paused between two batches goes on there', async () => {
-    await storeRows(installation, stage.feed, residentRows(1, 700))
+    await storeRows(installation, stage.feed, residentRows(1, 1200))
     const { database } = installation
     stage.receiver.reactWith((response, received) => {
       const pause = async (): Promise<void> => {
@@ -197,7 +197,7 @@ describe('what nobody may send', () => {
     expect(paused).toMatchObject({ state: 'paused', pending: 200 })
     await database.transaction((transaction) => steerSubscription(transaction, paused, 'resume', deed))
     expect(await pushTimes(1)).toEqual(['idle'])
-    expect(recordsOf(stage.receiver.received)).toEqual(names(1, 700))
+    expect(recordsOf(stage.receiver.received)).toEqual(names(1, 1200))
   })
 })
 

@@ -55,14 +55,14 @@ test('a preview tells how many records a replay would send and how many were ack
 })
 
 test('everything is sent once more under ids of its own, and the replay is done', async () => {
-  await storeRows(installation, stage.feed, residentRows(1, 1200))
+  await storeRows(installation, stage.feed, residentRows(1, 2200))
   await stage.push()
   const replayId = await askFor(everything)
   expect(await stage.push()).toBe('idle')
   const replayed = stage.receiver.received.slice(3)
-  expect(recordsOf(replayed)).toEqual(names(1, 1200))
+  expect(recordsOf(replayed)).toEqual(names(1, 2200))
   expect(new Set(stage.receiver.received.map(idOf)).size).toBe(6)
-  expect(await readReplay(replayId)).toMatchObject({ state: 'done', records: 1200, acknowledged: 1200, sent: 1200 })
+  expect(await readReplay(replayId)).toMatchObject({ state: 'done', records: 2200, acknowledged: 2200, sent: 2200 })
   expect(await stage.push()).toBe('idle')
   expect(stage.receiver.received).toHaveLength(6)
 })
@@ -82,12 +82,12 @@ test('a range of time holds what changed in it', async () => {
 })
 
 test('beside the feed: both get through, and no version follows a newer one', async () => {
-  await storeRows(installation, stage.feed, residentRows(1, 1500))
+  await storeRows(installation, stage.feed, residentRows(1, 2500))
   await stage.push()
   await askFor(everything)
-  await storeRows(installation, stage.feed, residentRows(1, 700, { lxfs: '19900000002' }))
+  await storeRows(installation, stage.feed, residentRows(1, 1700, { lxfs: '19900000002' }))
   const changeMore = async (): Promise<void> => {
-    await storeRows(installation, stage.feed, residentRows(600, 900, { lxfs: '19900000003' }))
+    await storeRows(installation, stage.feed, residentRows(600, 1900, { lxfs: '19900000003' }))
   }
   let changed: Promise<void> | null = null
   stage.receiver.reactWith((response, received) => {
@@ -125,7 +125,7 @@ test('a replay whose batch is refused waits alone, then dies, and the feed goes 
 })
 
 test('a cancelled replay ends where it is', async () => {
-  await storeRows(installation, stage.feed, residentRows(1, 1200))
+  await storeRows(installation, stage.feed, residentRows(1, 2200))
   expect(await stage.push()).toBe('idle')
   const replayId = await askFor(everything)
   const subscription = await readSubscription()
