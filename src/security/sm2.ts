@@ -18,7 +18,7 @@ export const PRIVATE_BYTES = 32
 /** 0x04, x and y: uncompressed is the only form that is taken. */
 export const PUBLIC_BYTES = 65
 /** r and s one after the other. */
-export const SIGNATURE_BYTES = 64
+const SIGNATURE_BYTES = 64
 
 export interface Sm2KeyPair {
   readonly privateKey: Buffer
