@@ -53,7 +53,9 @@ function createMetrics(database: Database): Registry {
     name: 'gridbridge_dead_letters',
     help: 'Deliveries that were refused for good and that nobody has requeued',
     registers: [registry],
-    collect: async () => deadLetters.set(await countDeadLetters(database.query)),
+    collect: async () => {
+      deadLetters.set(await countDeadLetters(database.query))
+    },
   })
   const stale = new Gauge({
     name: 'gridbridge_feeds_stale',
