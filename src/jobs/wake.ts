@@ -9,7 +9,11 @@ export type Wake = (dataset: string) => void
 const WAKE_EVERY_MS = 100
 
 /** Enqueues the subscriptions to a dataset that nobody holds. */
-export async function wakeSubscriptions(query: Query, queues: JobQueues, dataset: string): Promise<void> {
+export async function wakeSubscriptions(
+  query: Query,
+  queues: Pick<JobQueues, 'enqueueDelivery'>,
+  dataset: string,
+): Promise<void> {
   for (const subscription of await listFreeSubscriptions(query, dataset)) await queues.enqueueDelivery(subscription)
 }
 
@@ -17,7 +21,7 @@ export async function wakeSubscriptions(query: Query, queues: JobQueues, dataset
  * Wakes the subscriptions to a dataset soon after it changed, however often that is told: at most ten times a second, and never
  * later than a tenth of a second after the last time. What is missed by a fault is found by the reconciler.
  */
-export function createWake(query: Query, queues: JobQueues): Wake {
+export function createWake(query: Query, queues: Pick<JobQueues, 'enqueueDelivery'>): Wake {
   const waiting = new Set<string>()
   return (dataset) => {
     if (waiting.has(dataset)) return

@@ -89,13 +89,14 @@ test('beside the feed: both get through, and no version follows a newer one', as
   const changeMore = async (): Promise<void> => {
     await storeRows(installation, stage.feed, residentRows(600, 1900, { lxfs: '19900000003' }))
   }
-  let changed: Promise<void> | null = null
+  const changed: Promise<void>[] = []
   stage.receiver.reactWith((response, received) => {
-    changed = changeMore()
-    void changed.then(() => answer(200)(response, received))
+    const changing = changeMore()
+    changed.push(changing)
+    void changing.then(() => answer(200)(response, received))
   })
   while ((await stage.push()) === 'more');
-  await changed
+  await Promise.all(changed)
   while ((await stage.push()) !== 'idle');
   for (const versions of Object.values(arrivals()))
     expect(versions).toEqual(versions.toSorted((one, other) => one - other))
