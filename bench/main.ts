@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { benchIngest } from './ingest.ts'
 import { benchMapping } from './mapping.ts'
 import { benchPull } from './pull.ts'
+import { benchPush } from './push.ts'
 import { benchResync } from './resync.ts'
 import { benchSftp } from './sftp.ts'
 import { benchSources } from './sources.ts'
@@ -16,6 +17,7 @@ const benches = {
   resync: benchResync,
   mapping: benchMapping,
   pull: benchPull,
+  push: benchPush,
 } as const
 
 const { values, positionals } = parseArgs({

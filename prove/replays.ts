@@ -154,7 +154,7 @@ async function registerClients({ database, keys }: Installation): Promise<readon
   return database.transaction(async (transaction) => {
     const clients: Client[] = []
     for (const name of CONSUMERS) {
-      await insertConsumer(transaction.query, { name, webhookUrl: null, webhookSecret: null })
+      await insertConsumer(transaction.query, { name })
       const work = { transaction, keys, actor: 'system:prove' }
       const { secret } = await giveCredential(work, name, { kind: 'signing', digest: 'sm3' })
       clients.push({ name, secret: secret ?? '' })

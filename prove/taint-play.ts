@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { open } from '../src/security/seal.ts'
-import { sumDeliveries } from '../src/store/deliveries.ts'
+import { sumDeliveries } from '../src/store/delivery-totals.ts'
 import type { RunningProcess } from './taint-capture.ts'
 import { openDepartment, type CanaryDepartment } from './taint-department.ts'
 import {
@@ -120,9 +120,9 @@ async function awaitDelivery({ owner }: Stage): Promise<boolean> {
   const until = Date.now() + MOST_WAIT_MS
   while (Date.now() < until) {
     const { rows } = await owner.query(
-      `select 1 from gridbridge.subscription join gridbridge.agreement using (agreement_id) join gridbridge.consumer using (consumer_id)
+      `select 1 from gridbridge.subscription join gridbridge.consumer using (consumer_id)
         where consumer.name = 'taint-platform' and exists (select from gridbridge.record
-          where record.dataset_id = agreement.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq))`,
+          where record.dataset_id = subscription.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq))`,
     )
     if (rows.length === 0) return true
     await wait(150)

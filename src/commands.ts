@@ -13,14 +13,14 @@ import { datasetOf } from './ingest/preview.ts'
 import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
-import { createWebhookSecret } from './security/webhook-signature.ts'
+import { createWebhookKey } from './security/webhook-signature.ts'
 import { formsOfProfile } from './feeds/profiles.ts'
 import { MOST_PAGE, wholeCityOf } from './feeds/agreement-rules.ts'
 import { grantAgreement } from './sharing/agreements.ts'
 import { giveCredential } from './sharing/credentials.ts'
+import { subscribe } from './sharing/subscribe.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertConsumer } from './store/consumers.ts'
-import { insertSubscription } from './store/deliveries.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
 import { followRun, type Progress } from './store/run-progress.ts'
 import { findRun, requestRun, type Run } from './store/runs.ts'
@@ -216,19 +216,18 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   checkWebhook(options.webhook)
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
-    const webhookSecret = options.webhook === null ? null : createWebhookSecret()
+    // One secret signs for all datasets of a consumer that is added here; over HTTP each subscription has its own.
+    const key = createWebhookKey('hmac-sha256')
     const validTo = new Date(Date.now() + options.days * 86_400_000)
     const clientSecret = await database.transaction(async (transaction) => {
       const { query, audit } = transaction
       const consumerId = await insertConsumer(query, {
         name,
-        webhookUrl: options.webhook,
-        webhookSecret: webhookSecret === null ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
       const made = await giveCredential({ transaction, keys, actor: operator() }, name, { kind: 'secret' })
       for (const dataset of granted) {
-        const { agreementId } = await grantAgreement(transaction, {
+        await grantAgreement(transaction, {
           consumer: name,
           consumerId,
           dataset,
@@ -242,11 +241,18 @@ export async function addConsumer(config: Config, name: string, options: AddCons
           grantedBy: operator(),
           isClearApproved: false,
         })
-        if (options.webhook !== null) await insertSubscription(query, agreementId)
+        if (options.webhook === null) continue
+        const place = { consumer: name, consumerId, dataset: dataset.name, endpoint: options.webhook, after: null }
+        await subscribe(transaction, keys, { ...place, demandsReceipt: false, secrets: [key], actor: operator() })
       }
       return made.secret ?? ''
     })
-    return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }
+    return {
+      consumer: name,
+      datasets: granted.map((dataset) => dataset.name),
+      clientSecret,
+      webhookSecret: options.webhook === null ? null : key.secret,
+    }
   })
 }
 

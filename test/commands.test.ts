@@ -193,7 +193,8 @@ describe('consumer add', () => {
     const [row] = await installation.asOwner<{ text: string }>('select consumer::text as text from gridbridge.consumer')
     expect(row?.text).not.toContain(clientSecret)
     expect(row?.text).not.toContain(webhookSecret)
-    const subscriptions = 'select from gridbridge.agreement join gridbridge.subscription using (agreement_id)'
+    const subscriptions =
+      'select from gridbridge.agreement join gridbridge.subscription using (consumer_id, dataset_id)'
     expect(await installation.asOwner(subscriptions)).toHaveLength(2)
     expect(await refusalByCommand(installation, given)).toEqual(refusedByCommand('CONSUMER_EXISTS', /grid-platform\n$/))
   })

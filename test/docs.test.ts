@@ -108,7 +108,7 @@ describe('api-guide.md', () => {
     const key = Buffer.from(secret.replace('whsec_', ''), 'base64')
     expect(key).toHaveLength(32)
     expect(signature).toBe(`v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`)
-    expect(webhookHeaders(secret, { id, timestamp: Number(timestamp), body })['webhook-signature']).toBe(signature)
+    expect(webhookHeaders([secret], { id, timestamp: Number(timestamp), body })['webhook-signature']).toBe(signature)
   })
 
   it('shows code that accepts its own example and refuses another body', async () => {

@@ -58,19 +58,21 @@ async function refuse(ledger: Ledger, kind: 'conflict' | 'badSignature', status:
 
 /**
  * One delivery under Standard Webhooks: 401 for a bad signature, 200 with `duplicate` for a repeat, 409 for another
- * body under the same id, 422 for a body that is no change list, else 200 once the delivery is on disk.
+ * body under the same id, 422 for a body that is no change list, else 200 with a receipt once the delivery is on disk.
  */
 export async function receive(ledger: Ledger, secret: Buffer, headers: WebhookHeaders, body: Buffer): Promise<Answer> {
   if (!verifyWebhook(secret, headers, body, new Date())) return refuse(ledger, 'badSignature', 401)
   const digest = createHash('sha256').update(body).digest('hex')
   const known = ledger.findDigest(headers.id)
   if (known !== undefined && known !== digest) return refuse(ledger, 'conflict', 409)
-  if (known !== undefined) {
-    await ledger.append({ kind: 'redelivery' })
-    return { status: 200, body: { duplicate: true } }
-  }
   const changes = parseChanges(body)
   if (changes === null) return { status: 422, body: { error: 'body' } }
+  // The receipt: what was taken, so that the sender can compare.
+  const receipt = { id: headers.id, received: changes.changes.length, digest }
+  if (known !== undefined) {
+    await ledger.append({ kind: 'redelivery' })
+    return { status: 200, body: { duplicate: true, ...receipt } }
+  }
   await ledger.append(toEntry(headers.id, digest, changes))
-  return { status: 200, body: { duplicate: false, received: changes.changes.length } }
+  return { status: 200, body: { duplicate: false, ...receipt } }
 }

@@ -173,6 +173,23 @@ export const auditEvents = {
     zh: '使用方下载批量导出文件',
   },
   'export.ended': { personal: false, en: 'An export came to its end and its files go', zh: '批量导出终止并清除文件' },
+  'delivery.dead': {
+    personal: false,
+    en: 'A delivery was refused too often and laid aside',
+    zh: '推送多次被拒，转为死信',
+  },
+  'subscription.made': { personal: false, en: 'A subscription was made', zh: '建立推送订阅' },
+  'subscription.steered': {
+    personal: false,
+    en: 'A subscription was paused, resumed or stopped',
+    zh: '推送订阅暂停、恢复或停止',
+  },
+  'subscription.rotated': { personal: false, en: 'A subscription got a new secret', zh: '推送订阅更换密钥' },
+  'replay.requested': { personal: false, en: 'A replay of a range was asked for', zh: '请求重放推送' },
+  'replay.cancelled': { personal: false, en: 'A replay was cancelled', zh: '取消重放推送' },
+  'replay.finished': { personal: false, en: 'A replay has sent everything it had to', zh: '重放推送完成' },
+  'consumer.stopped': { personal: false, en: 'Everything for a consumer was stopped', zh: '停止对使用方的全部服务' },
+  'consumer.started': { personal: false, en: 'A consumer is served again', zh: '恢复对使用方的服务' },
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

@@ -32,6 +32,27 @@ export const sharingErrors = {
     en: 'The consumer did not accept the delivery',
     zh: '使用方未接收推送',
   },
+  DELIVERY_REFUSED: {
+    status: 502,
+    retry: true,
+    en: 'The consumer refused the delivery',
+    zh: '使用方拒收推送',
+  },
+  RECEIPT_WRONG: {
+    status: 502,
+    retry: true,
+    en: 'The consumer gave a receipt for something else than what was sent',
+    zh: '使用方回执与所推送内容不符',
+  },
+  SUBSCRIPTION_UNKNOWN: { status: 404, retry: false, en: 'There is no such subscription', zh: '没有此推送订阅' },
+  SUBSCRIPTION_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The subscription is not in a state for this',
+    zh: '推送订阅当前状态不允许此操作',
+  },
+  DEAD_LETTER_UNKNOWN: { status: 404, retry: false, en: 'There is no such dead letter', zh: '没有此死信' },
+  REPLAY_UNKNOWN: { status: 404, retry: false, en: 'There is no such replay', zh: '没有此重放' },
   DELIVERY_CONFLICT: {
     status: 409,
     retry: false,

@@ -142,7 +142,7 @@ const addConsumerRoute: Route = (server, context) => {
       throw new AppError('REQUEST_INVALID', 'body/creditCode: the check character is wrong')
     assertImpersonal('title', title)
     await context.database.transaction(async ({ query, audit }) => {
-      await insertConsumer(query, { name, title, creditCode, webhookUrl: null, webhookSecret: null })
+      await insertConsumer(query, { name, title, creditCode })
       const details = { creditCode }
       await audit({
         type: 'consumer.added',

@@ -3,6 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from 'typebox'
 import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
 import { listFreshness } from '../store/freshness.ts'
+import { countDeadLetters } from '../store/dead-letters.ts'
+import { countSubscriptions, subscriptionStates } from '../store/subscriptions.ts'
 import { countRecords } from '../store/records.ts'
 import type { Database } from '../store/database.ts'
 import { problemAnswers } from './problem-schema.ts'
@@ -49,6 +51,24 @@ function createMetrics(database: Database): Registry {
     collect: async () => {
       const open = await countOpenAlerts(database.query)
       for (const kind of Object.keys(alertKinds)) alerts.set({ kind }, open[kind] ?? 0)
+    },
+  })
+  const subscriptions = new Gauge({
+    name: 'gridbridge_subscriptions',
+    help: 'Push subscriptions by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect: async () => {
+      const counts = await countSubscriptions(database.query)
+      for (const state of subscriptionStates) subscriptions.set({ state }, counts[state] ?? 0)
+    },
+  })
+  const deadLetters = new Gauge({
+    name: 'gridbridge_dead_letters',
+    help: 'Deliveries that were refused for good and that nobody has requeued',
+    registers: [registry],
+    collect: async () => {
+      deadLetters.set(await countDeadLetters(database.query))
     },
   })
   const stale = new Gauge({

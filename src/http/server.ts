@@ -15,8 +15,9 @@ import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
-import { consumerRoutes } from './consumer-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
+import { consumerRoutes } from './consumer-routes.ts'
+import { consumerSwitchRoutes } from './consumer-switch-routes.ts'
 import { correctionRoutes } from './correction-routes.ts'
 import { takeJson } from './json-body.ts'
 import type { ManagementContext } from './management.ts'
@@ -25,12 +26,14 @@ import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
 import { reconciliationRoute } from './reconciliation-route.ts'
 import { recordRoutes } from './record-routes.ts'
+import { replayRoutes } from './replay-routes.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerBrokenRequest, answerProblem } from './problems.ts'
 import { sharingListRoute } from './sharing-list-route.ts'
+import { subscriptionRoutes } from './subscription-routes.ts'
 import { tokenRoute } from './token-route.ts'
 import { usageRoutes } from './usage-routes.ts'
 
@@ -119,6 +122,9 @@ const contextRoutes = [
   correctionRoutes,
   alertRoutes,
   consumerRoutes,
+  consumerSwitchRoutes,
+  subscriptionRoutes,
+  replayRoutes,
   usageRoutes,
   sharingListRoute,
 ] as const

@@ -34,6 +34,8 @@ export interface FeedRun {
   readonly lease: RunLease
   /** When this time slice should end, in milliseconds since the epoch. The page in hand is always finished. */
   readonly sliceEndsAt: number
+  /** Hears of each page that was committed. */
+  readonly onSaved?: () => void
 }
 
 /** A third of the lease, so that two heartbeats may be lost. */
@@ -180,9 +182,10 @@ interface Saves {
   readonly settle: () => Promise<void>
 }
 
-function openSaves({ database, feed, lease }: FeedRun, steering: Steering): Saves {
+function openSaves({ database, feed, lease, onSaved }: FeedRun, steering: Steering): Saves {
   const save = async (page: PageToSave, saved: SourcePage['saved']): Promise<void> => {
     const totals = await savePage(database, feed, lease, page)
+    onSaved?.()
     await saved?.()
     steering.hear(totals.wanted)
     refuseTooManyRejections(feed, totals)

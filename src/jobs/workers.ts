@@ -13,12 +13,13 @@ import { workOnExport, type ExportRules } from '../sharing/export.ts'
 import { pushChanges } from '../sharing/push.ts'
 import { beginDueCompare } from '../store/compare.ts'
 import type { Database } from '../store/database.ts'
-import { listSubscriptionsOfDataset } from '../store/deliveries.ts'
+import { findLeaseEpoch } from '../store/deliveries.ts'
 import { findFeedOfRun, type Feed } from '../store/feeds.ts'
 import { claimRun, type RunLease } from '../store/runs.ts'
 import { countSourceCall } from '../store/source-health.ts'
 import type { DeliverJob, ExportJob, IngestJob, JobHandlers, JobQueues } from './queues.ts'
 import { holdWhereForbidden, settleFailure } from './run-guards.ts'
+import { createWake, wakeSubscriptions, type Wake } from './wake.ts'
 
 export interface WorkerContext {
   readonly database: Database
@@ -29,6 +30,10 @@ export interface WorkerContext {
   readonly auditDeadlineMs: number
   readonly exportRules: ExportRules
   readonly report: (event: WorkerEvent) => void
+}
+
+interface HandlerContext extends WorkerContext {
+  readonly wake: Wake
 }
 
 /** What a worker tells the log: a code and ids, never a value. */
@@ -44,7 +49,7 @@ const SLICE_MS = 20_000
 /** Records of one file of an export: some hundred kilobytes to three megabytes of gzip. */
 const PART_RECORDS = 20_000
 
-async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
+async function readFeed(context: HandlerContext, feed: Feed, lease: RunLease): Promise<'done' | 'more'> {
   const { database, datasets, keys } = context
   const manifest = feed.comparing ? readingEverything(feed.manifest) : feed.manifest
   const { limits, schedule } = manifest
@@ -61,20 +66,15 @@ async function readFeed(context: WorkerContext, feed: Feed, lease: RunLease): Pr
       keys,
       lease,
       sliceEndsAt: Date.now() + Math.min(SLICE_MS, blackoutAheadMs(schedule, new Date())),
+      onSaved: () => context.wake(feed.dataset),
     })
   } finally {
     await source.close().catch(() => undefined)
   }
 }
 
-async function wakeSubscriptions(context: WorkerContext, dataset: string): Promise<void> {
-  for (const subscription of await listSubscriptionsOfDataset(context.database.query, dataset)) {
-    await context.queues.enqueueDelivery(subscription)
-  }
-}
-
 /** Works on a slice of the run. Returns after how many milliseconds it is due again; null: not by itself. */
-async function workOn(context: WorkerContext, feed: Feed, lease: RunLease): Promise<number | null> {
+async function workOn(context: HandlerContext, feed: Feed, lease: RunLease): Promise<number | null> {
   const object = `run/${lease.runId}`
   try {
     const outcome = await readFeed(context, feed, lease)
@@ -87,7 +87,7 @@ async function workOn(context: WorkerContext, feed: Feed, lease: RunLease): Prom
   }
 }
 
-async function ingest(context: WorkerContext, { runId }: IngestJob): Promise<void> {
+async function ingest(context: HandlerContext, { runId }: IngestJob): Promise<void> {
   const lease = await claimRun(context.database.query, runId)
   if (lease === null) return
   await beginDueCompare(context.database.query, runId)
@@ -95,11 +95,15 @@ async function ingest(context: WorkerContext, { runId }: IngestJob): Promise<voi
   const held = await holdWhereForbidden(context.database, feed, lease)
   const dueInMs = held ?? (await workOn(context, feed, lease))
   if (dueInMs !== null) await context.queues.enqueueRun({ runId, epoch: lease.epoch }, dueInMs)
-  if (held === null) await wakeSubscriptions(context, feed.dataset)
+  if (held === null) await wakeSubscriptions(context.database.query, context.queues, feed.dataset)
 }
 
-async function deliver(context: WorkerContext, { subscriptionId }: DeliverJob): Promise<void> {
+async function deliver(context: HandlerContext, { subscriptionId }: DeliverJob): Promise<void> {
   const outcome = await pushChanges({ ...context, sliceEndsAt: Date.now() + SLICE_MS }, subscriptionId)
+  if (outcome === 'more') {
+    const epoch = await findLeaseEpoch(context.database.query, subscriptionId)
+    await context.queues.enqueueDelivery({ subscriptionId, epoch })
+  }
   context.report({ event: 'delivery.slice', object: `subscription/${subscriptionId}`, outcome })
 }
 
@@ -117,8 +121,8 @@ async function makeExport(context: WorkerContext, { exportId }: ExportJob): Prom
  * ledger knows what is due and the reconciler brings it back.
  */
 function guard<Job>(
-  context: WorkerContext,
-  handle: (context: WorkerContext, job: Job) => Promise<void>,
+  context: HandlerContext,
+  handle: (context: HandlerContext, job: Job) => Promise<void>,
 ): (job: Job) => Promise<void> {
   return async (job) => {
     try {
@@ -131,6 +135,7 @@ function guard<Job>(
   }
 }
 
-export function makeHandlers(context: WorkerContext): JobHandlers {
+export function makeHandlers(given: WorkerContext): JobHandlers {
+  const context = { ...given, wake: createWake(given.database.query, given.queues) }
   return { ingest: guard(context, ingest), deliver: guard(context, deliver), export: guard(context, makeExport) }
 }

@@ -104,6 +104,12 @@ const permissions = {
   'export.read': { ...everywhere, 'data-owner': 'all' },
   'export.approve-data': { 'data-owner': 'own' },
   'export.approve-security': { 'security-officer': 'all' },
+  'subscription.read': everywhere,
+  'subscription.manage': { 'platform-engineer': 'all' },
+  'subscription.pause': { 'platform-engineer': 'all', 'security-officer': 'all' },
+  'consumer.stop': { 'platform-engineer': 'all', 'security-officer': 'all' },
+  // What was stopped for safety begins again only when safety says so.
+  'consumer.start': { 'security-officer': 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions

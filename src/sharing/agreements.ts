@@ -3,7 +3,7 @@ import { findAgreementFaults } from '../feeds/agreement-rules.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { agreementName, saveAgreement, type NewAgreement } from '../store/agreements.ts'
 import type { Transaction } from '../store/database.ts'
-import { restartSubscription } from '../store/deliveries.ts'
+import { restartSubscriptions } from '../store/deliveries.ts'
 import { listValidItems } from '../store/service-items.ts'
 
 /** What is asked to be granted. `consumer` is its name, for the audit log. */
@@ -32,7 +32,7 @@ export async function grantAgreement(
       faults.map(({ pointer, wanted }) => `${pointer}: wanted ${wanted}`).join('\n'),
     )
   const granted = await saveAgreement(query, { ...terms, dataset: dataset.name })
-  if (granted.version > 1) await restartSubscription(query, granted.agreementId)
+  if (granted.version > 1) await restartSubscriptions(query, granted.agreementId)
   await audit({
     type: 'agreement.granted',
     actor: grant.grantedBy,

@@ -81,17 +81,6 @@ export async function findAgreement(query: Query, consumerId: number, dataset: s
   return assertInForce(found, dataset)
 }
 
-/** The agreement of a subscription, while it is in force. Throws as `findAgreement`. */
-export async function findAgreementOfSubscription(query: Query, subscriptionId: number): Promise<Agreement> {
-  const [found] = await query<FoundAgreement>(
-    `select ${AGREEMENT_COLUMNS} from subscription join agreement using (agreement_id)
-       join consumer using (consumer_id) join dataset using (dataset_id)
-      where subscription_id = $1 and ${IN_TERM}`,
-    [subscriptionId],
-  )
-  return assertInForce(found, `subscription ${subscriptionId}`)
-}
-
 /**
  * Grants an agreement, or the next version of the one between the same consumer and dataset: what held before is kept as a
  * version. Throws AGREEMENT_INVALID where there is no such dataset.

@@ -65,6 +65,30 @@ export const alertKinds = {
     adviceEn: 'Open the service to the consumer and say so',
     adviceZh: '尽快向使用方开通服务并登记',
   },
+  'delivery-dead': {
+    en: 'A consumer refused a delivery for good; the subscription went on behind it',
+    zh: '使用方拒收推送，该批已转入死信，后续推送继续',
+    adviceEn: 'See the dead letter and its reason; requeue it when the consumer takes it',
+    adviceZh: '查看死信及原因，使用方修复后重新推送',
+  },
+  'receipt-wrong': {
+    en: 'A consumer answered with a receipt that does not fit what was sent',
+    zh: '使用方回执与所推送内容不符',
+    adviceEn: 'Ask the consumer what it took; nothing counts as delivered meanwhile',
+    adviceZh: '与使用方核对接收情况；在此之前该批不计为送达',
+  },
+  'subscription-broken': {
+    en: 'A consumer does not answer; one delivery is tried again and again',
+    zh: '使用方无响应，推送已熔断，间歇重试',
+    adviceEn: 'Ask the consumer; deliveries go on by themselves when it answers',
+    adviceZh: '联系使用方排查；恢复响应后自动继续',
+  },
+  'subscription-paused': {
+    en: 'A subscription was paused, because its consumer failed for too long or refused too much',
+    zh: '使用方长时间无响应或连续拒收，订阅已暂停',
+    adviceEn: 'Resume it when the consumer is well; nothing is lost meanwhile',
+    adviceZh: '使用方恢复后手动恢复订阅，期间数据不丢失',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

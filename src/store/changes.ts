@@ -97,16 +97,28 @@ export async function readChanges(
   })
 }
 
+/** Part of a range only: what changed in a time, and at most so many. */
+export interface Narrowing {
+  readonly fromTime: Date | null
+  readonly toTime: Date | null
+  readonly limit: number
+}
+
+const EVERYTHING: Narrowing = { fromTime: null, toTime: null, limit: Number.MAX_SAFE_INTEGER }
+
 /** What is left of a range that was read before: records that changed since have moved to a later place. */
 export async function readChangesBetween(
   query: Query,
   selection: Selection,
   after: ChangePlace,
   upTo: ChangePlace,
+  { fromTime, toTime, limit } = EVERYTHING,
 ): Promise<readonly Change[]> {
   return selectChanges(query, selection, {
-    condition: '(change_tx, change_seq) > ($4::xid8, $5) and (change_tx, change_seq) <= ($6::xid8, $7)',
-    values: [after.tx, after.seq, upTo.tx, upTo.seq],
+    condition: `(change_tx, change_seq) > ($4::xid8, $5) and (change_tx, change_seq) <= ($6::xid8, $7)
+       and ($8::timestamptz is null or changed_at >= $8) and ($9::timestamptz is null or changed_at < $9)`,
+    values: [after.tx, after.seq, upTo.tx, upTo.seq, fromTime, toTime, limit],
+    ending: 'order by change_tx, change_seq limit $10',
   })
 }
 

@@ -12,8 +12,8 @@ export type Query = <Row = Record<string, unknown>>(
 
 export interface Transaction {
   readonly query: Query
-  /** Appends to this connection's audit lane, in this transaction: the entry and what it tells of stand or fall together. */
-  readonly audit: (event: AuditEvent) => Promise<void>
+  /** Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. */
+  readonly audit: (...events: readonly AuditEvent[]) => Promise<void>
 }
 
 export interface Database {
@@ -78,19 +78,19 @@ async function laneOf(client: pg.PoolClient, processName: string): Promise<Lane>
 
 const DATABASE_TIME = `to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
-async function appendEntry(query: Query, lane: Lane, event: AuditEvent): Promise<void> {
+/** Several entries of one moment go in one statement, each behind the one before it. */
+async function appendEntries(query: Query, lane: Lane, events: readonly AuditEvent[]): Promise<void> {
   const [clock] = await query<{ now: string }>(`select ${DATABASE_TIME} as now`)
-  const place = {
-    entryId: randomUUID(),
-    recordedAt: clock?.now ?? '',
-    laneId: lane.id,
-    laneSeq: lane.seq + 1,
-    previous: lane.head,
-  }
-  const entry = makeEntry(event, place)
-  await query('select audit.append($1, $2, $3, $4)', [lane.id, lane.head, entry.body, entry.leaf])
-  lane.seq += 1
-  lane.head = entry.leaf
+  const values: unknown[] = [lane.id]
+  const calls = events.map((event) => {
+    const place = { entryId: randomUUID(), recordedAt: clock?.now ?? '', laneId: lane.id, laneSeq: lane.seq + 1 }
+    const entry = makeEntry(event, { ...place, previous: lane.head })
+    const first = values.push(lane.head, entry.body, entry.leaf) - 2
+    lane.seq += 1
+    lane.head = entry.leaf
+    return `audit.append($1, $${first}, $${first + 1}, $${first + 2})`
+  })
+  await query(`select ${calls.join(', ')}`, values)
 }
 
 async function runTransaction<Result>(
@@ -103,7 +103,7 @@ async function runTransaction<Result>(
   const lane: Lane = { ...committed }
   await query('begin')
   try {
-    const result = await work({ query, audit: (event) => appendEntry(query, lane, event) })
+    const result = await work({ query, audit: (...events) => appendEntries(query, lane, events) })
     await query('commit')
     laneByClient.set(client, lane)
     return result

@@ -71,17 +71,17 @@ export interface RestartedSubscription {
 export async function restartStrayed(query: Query): Promise<readonly RestartedSubscription[]> {
   return query(
     `with restarted as (
-       update subscription set cursor_tx = '0', cursor_seq = 0, started_tx = pg_snapshot_xmin(pg_current_snapshot()),
+       update subscription set cursor_tx = start_tx, cursor_seq = start_seq, started_tx = pg_snapshot_xmin(pg_current_snapshot()),
               lease_epoch = lease_epoch + 1, lease_until = null
-         from agreement join tombstone_floor as floor using (dataset_id)
-        where agreement.agreement_id = subscription.agreement_id
+         from tombstone_floor as floor
+        where floor.dataset_id = subscription.dataset_id
           and (cursor_tx, cursor_seq) < (floor.tx, floor.seq) and started_tx <= floor.tx
-       returning subscription_id, subscription.agreement_id),
+       returning subscription_id, subscription.consumer_id, subscription.dataset_id),
      given_up as (
        update delivery set state = 'superseded' from restarted
         where delivery.subscription_id = restarted.subscription_id and state = 'open')
      select consumer.name as consumer, dataset.name as dataset, subscription_id as "subscriptionId"
-       from restarted join agreement using (agreement_id) join consumer using (consumer_id) join dataset using (dataset_id)
+       from restarted join consumer using (consumer_id) join dataset using (dataset_id)
       order by subscription_id`,
   )
 }

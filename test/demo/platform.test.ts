@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, hash, randomBytes } from 'node:crypto'
 import { appendFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,7 +65,10 @@ test('a delivery is applied once and counted', async () => {
     ['upsert', 'F/1', 2],
     ['delete', 'F/2', 2],
   ])
-  expect(await send('d1', body)).toEqual({ status: 200, body: { duplicate: false, received: 4 } })
+  expect(await send('d1', body)).toEqual({
+    status: 200,
+    body: { duplicate: false, id: 'd1', received: 4, digest: hash('sha256', body) },
+  })
   expect(await readLedger()).toEqual({
     deliveries: 1,
     redeliveries: 0,
@@ -81,7 +84,10 @@ test('a delivery is applied once and counted', async () => {
 test('the same delivery again is a redelivery, another body under its id a conflict', async () => {
   const body = toBody([['upsert', 'F/1', 1]])
   await send('d1', body)
-  expect(await send('d1', body)).toEqual({ status: 200, body: { duplicate: true } })
+  expect(await send('d1', body)).toEqual({
+    status: 200,
+    body: { duplicate: true, id: 'd1', received: 1, digest: hash('sha256', body) },
+  })
   expect((await send('d1', toBody([['upsert', 'F/1', 2]]))).status).toBe(409)
   expect(await readLedger()).toMatchObject({ deliveries: 1, redeliveries: 1, conflicts: 1, duplicateEffects: 0 })
 })

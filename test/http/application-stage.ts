@@ -40,7 +40,7 @@ const SCREENS = {
 
 async function addConsumer({ installation }: FeedStage, name: string): Promise<string> {
   const { query } = installation.database
-  const consumerId = await insertConsumer(query, { name, webhookUrl: null, webhookSecret: null })
+  const consumerId = await insertConsumer(query, { name })
   await giveSecret(installation, consumerId, `secret-of-${name}`)
   return name
 }

@@ -179,11 +179,12 @@ describe.each(backends)('the queues on $name', ({ name, url, read, wipe }) => {
     expect(await asOwner('select state, reason from gridbridge.run where run_id = $1', [runId])).toEqual([
       { state: 'stopped', reason: 'EGRESS_FORBIDDEN' },
     ])
-    await asOwner(`update gridbridge.agreement set valid_to = clock_timestamp()`)
+    await asOwner('alter table gridbridge.subscription rename to away')
     const failure = await handlers
       .deliver({ subscriptionId: consumer.subscriptionId ?? -1 })
       .catch((error: unknown) => error as Error)
-    expect(failure).toMatchObject({ name: 'UnrecoverableError', message: 'AGREEMENT_MISSING', stack: '' })
+    expect(failure).toMatchObject({ name: 'UnrecoverableError', message: 'DATABASE_OUTDATED', stack: '' })
+    await asOwner('alter table gridbridge.away rename to subscription')
   })
 })
 

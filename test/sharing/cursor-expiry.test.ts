@@ -6,29 +6,40 @@ import { pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
 import { pullSnapshot } from '../../src/sharing/snapshot.ts'
 import { findAgreement, type Agreement } from '../../src/store/agreements.ts'
 import { readHorizon } from '../../src/store/changes.ts'
-import { insertSubscription } from '../../src/store/deliveries.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { purgeTombstones } from '../../src/store/tombstones.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
+import {
+  registerConsumer,
+  registerFeed,
+  residentRows,
+  settleChanges,
+  storeRows,
+  subscribeConsumer,
+  type RegisteredConsumer,
+} from '../support/ledger.ts'
 
 let installation: TestInstallation
 let feed: Feed
 let agreement: Agreement
+let consumer: RegisteredConsumer
 let tests = 0
 
 beforeAll(async () => {
   installation = await openTestInstallation('cursor-expiry')
 })
 afterAll(() => installation.close())
+const subscribeHere = () => subscribeConsumer(installation, consumer, 'resident', 'http://127.0.0.1:9/webhook')
+
 beforeEach(async () => {
   tests += 1
   await installation.asOwner('truncate gridbridge.record, gridbridge.tombstone_floor')
-  await installation.asOwner('delete from gridbridge.subscription')
+  await installation.asOwner('truncate gridbridge.subscription cascade')
   await installation.asOwner(`update gridbridge.feed set state = 'retired'`)
   feed = await registerFeed(installation, `LZ-GA-RK-${String(tests).padStart(3, '0')}`)
-  const { consumerId } = await registerConsumer(installation, `platform-${tests}`)
+  consumer = await registerConsumer(installation, `platform-${tests}`)
+  const { consumerId } = consumer
   agreement = await findAgreement(installation.database.query, consumerId, 'resident')
 })
 
@@ -149,7 +160,7 @@ describe('when old tombstones are gone', () => {
 
   test('a subscription that did not send them begins anew, once, and the audit log says so', async () => {
     await storeRows(installation, feed, residentRows(1, 3))
-    await insertSubscription(installation.database.query, agreement.agreementId)
+    await subscribeHere()
     const { tx } = await readHorizon(installation.database.query)
     await installation.asOwner('update gridbridge.subscription set cursor_tx = $1::xid8, cursor_seq = 0', [tx])
     await bury(1)
@@ -174,7 +185,7 @@ describe('when old tombstones are gone', () => {
   test('a subscription that is through is left alone', async () => {
     await storeRows(installation, feed, residentRows(1, 3))
     await bury(1)
-    await insertSubscription(installation.database.query, agreement.agreementId)
+    await subscribeHere()
     const { tx } = await readHorizon(installation.database.query)
     await installation.asOwner(`update gridbridge.subscription set cursor_tx = $1::xid8, started_tx = '1'`, [tx])
     await ageBy(401)

@@ -154,10 +154,10 @@ test('a consumer that hangs holds up no other', async () => {
 })
 
 test('many changes go out in order, in batches, each of them once', async () => {
-  await storeRows(installation, stage.feed, residentRows(1, 1100))
+  await storeRows(installation, stage.feed, residentRows(1, 2100))
   expect(await stage.push()).toBe('idle')
-  expect(stage.receiver.received.map((received) => bodyOf(received).changes.length)).toEqual([500, 500, 100])
-  expect(recordsOf(stage.receiver.received)).toEqual(names(1, 1100))
+  expect(stage.receiver.received.map((received) => bodyOf(received).changes.length)).toEqual([1000, 1000, 100])
+  expect(recordsOf(stage.receiver.received)).toEqual(names(1, 2100))
 })
 
 test('a slice that is over stops between two batches and gives the subscription back', async () => {

@@ -4,12 +4,12 @@ import { compileMapping } from '../../src/ingest/map.ts'
 import { digestRecord, protect, protectRejections } from '../../src/ingest/protect.ts'
 import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
-import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
+import { createWebhookKey } from '../../src/security/webhook-signature.ts'
+import { subscribe } from '../../src/sharing/subscribe.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
 import type { Selection } from '../../src/store/changes.ts'
 import { saveAgreement, type NewAgreement } from '../../src/store/agreements.ts'
 import { insertConsumer } from '../../src/store/consumers.ts'
-import { insertSubscription } from '../../src/store/deliveries.ts'
 import { insertCredential } from '../../src/store/credentials.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
@@ -158,28 +158,41 @@ export async function giveSecret({ database, keys }: Registrar, consumerId: numb
   await insertCredential(database.query, consumerId, credential, 'system:test')
 }
 
+/** A subscription of the consumer from the first change on. Returns its number. */
+export const subscribeConsumer = (
+  { database, keys }: Registrar,
+  { name, consumerId }: Pick<RegisteredConsumer, 'name' | 'consumerId'>,
+  dataset: string,
+  endpoint: string,
+  key = createWebhookKey('hmac-sha256'),
+): Promise<number> => {
+  const to = { consumerId, consumer: name, dataset, endpoint, demandsReceipt: false, after: null }
+  return database.transaction((transaction) =>
+    subscribe(transaction, keys, { ...to, secrets: [key], actor: 'operator:test' }),
+  )
+}
+
 /** Registers a consumer with one agreement, and a subscription where it has a webhook. */
 export async function registerConsumer(
-  { database, keys, asOwner }: TestInstallation,
+  { database, keys }: TestInstallation,
   name: string,
   { webhookUrl, ...terms }: ConsumerOptions = {},
 ): Promise<RegisteredConsumer> {
-  const webhookSecret = createWebhookSecret()
+  const key = createWebhookKey('hmac-sha256')
   const clientSecret = `secret-of-${name}`
   const consumerId = await insertConsumer(database.query, {
     name,
-    webhookUrl: webhookUrl ?? null,
-    webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
   })
   await giveSecret({ database, keys }, consumerId, clientSecret)
   await publishTestItem(database)
-  const { agreementId } = await saveAgreement(database.query, { ...createTerms(consumerId), ...terms })
-  if (webhookUrl !== undefined) await insertSubscription(database.query, agreementId)
-  const [subscription] = await asOwner<{ id: number }>(
-    'select subscription_id as id from gridbridge.subscription where agreement_id = $1',
-    [agreementId],
-  )
-  return { name, consumerId, clientSecret, webhookSecret, subscriptionId: subscription?.id ?? null }
+  const agreement = { ...createTerms(consumerId), ...terms }
+  await saveAgreement(database.query, agreement)
+  const to = { name, consumerId }
+  const subscriptionId =
+    webhookUrl === undefined
+      ? null
+      : await subscribeConsumer({ database, keys }, to, agreement.dataset, webhookUrl, key)
+  return { name, consumerId, clientSecret, webhookSecret: key.secret, subscriptionId }
 }
 
 export interface RegisteredAccount {

@@ -17,6 +17,12 @@ export const answer =
   (response) =>
     void response.writeHead(status, headers).end('{}')
 
+/** Answers JSON that is made of what was received. */
+export const answerWith =
+  (status: number, bodyOf: (received: Received) => unknown): Reaction =>
+  (response, received) =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(bodyOf(received)))
+
 /** Takes the request and breaks the connection, as a crash between the receipt and the answer would. */
 export const reset: Reaction = (response) => void response.socket?.destroy()
 

@@ -1133,6 +1133,272 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/consumers/{name}/stop": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 停止对使用方的全部服务 / Stop everything for a consumer: deliveries, tokens, pulls, within five seconds */
+        readonly post: operations["stopConsumer"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/consumers/{name}/start": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 恢复对使用方的服务 / Serve a consumer again */
+        readonly post: operations["startConsumer"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 推送订阅列表 / Subscriptions: a consumer sees its own, an account all */
+        readonly get: operations["listSubscriptions"];
+        readonly put?: never;
+        /**
+         * 建立推送订阅 / Make a subscription; its secrets are shown once
+         * @description Needs an agreement in force for the dataset, and an address that this installation may call.
+         */
+        readonly post: operations["createSubscription"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看推送订阅 / A subscription: how far behind, what failed, and which secrets sign */
+        readonly get: operations["showSubscription"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/pause": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 暂停推送订阅 / Pause a subscription; nothing is lost */
+        readonly post: operations["pauseSubscription"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/resume": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 恢复推送订阅 / Let a paused or broken subscription go on */
+        readonly post: operations["resumeSubscription"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/stop": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 停止推送订阅 / Stop a subscription for good; its secrets go */
+        readonly post: operations["stopSubscription"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/secrets": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 更换推送密钥 / A new secret of a kind, shown once; the one before signs beside it for a while
+         * @description A kind that the subscription did not have is added.
+         */
+        readonly post: operations["rotateSubscriptionSecret"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/dead-letters": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 死信列表 / Deliveries that the receiver refused for good, the newest first */
+        readonly get: operations["listDeadLetters"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/dead-letters/{deliveryId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看死信 / One refused delivery; it shows no record */
+        readonly get: operations["showDeadLetter"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/dead-letters/{deliveryId}/requeue": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 重发死信 / Send what is left of a dead letter once more, as a replay */
+        readonly post: operations["requeueDeadLetter"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/replays/preview": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 预览重放 / How many records a replay would send, and how many were acknowledged already; sends nothing */
+        readonly post: operations["previewReplay"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/replays": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 重放列表 / The newest hundred replays of a subscription */
+        readonly get: operations["listReplays"];
+        readonly put?: never;
+        /**
+         * 请求重放 / Send what changed in a range once more, in its newest version, beside the feed
+         * @description What changed again after the range is sent by the feed, or was. Preview it first.
+         */
+        readonly post: operations["requestReplay"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/replays/{replayId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看重放 / How far a replay is */
+        readonly get: operations["showReplay"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/subscriptions/{subscriptionId}/replays/{replayId}/cancel": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 取消重放 / End a replay where it is */
+        readonly post: operations["cancelReplay"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/usage": {
         readonly parameters: {
             readonly query?: never;
@@ -1318,7 +1584,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -7075,7 +7341,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -7155,7 +7421,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -7550,6 +7816,1405 @@ export interface operations {
                         readonly kind: "secret" | "signing" | "key" | "certificate";
                         /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
                         readonly fingerprint: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly stopConsumer: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the consumer */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 停止对使用方的全部服务 / Stop everything for a consumer: deliveries, tokens, pulls, within five seconds */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /** @description Since when nothing is sent to it or answered to it; null: it is served */
+                        readonly stoppedAt: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly startConsumer: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the consumer */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 恢复对使用方的服务 / Serve a consumer again */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /** @description Since when nothing is sent to it or answered to it; null: it is served */
+                        readonly stoppedAt: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listSubscriptions: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only of this consumer */
+                readonly consumer?: string;
+                /** @description Only of this dataset */
+                readonly dataset?: string;
+                /** @description From an earlier answer */
+                readonly cursor?: number;
+                /** @description Subscriptions in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 推送订阅列表 / Subscriptions: a consumer sees its own, an account all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they were made */
+                        readonly subscriptions: readonly {
+                            /** @description Number of the subscription */
+                            readonly subscriptionId: number;
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Where deliveries are posted to */
+                            readonly endpoint: string;
+                            /**
+                             * @description broken: the receiver failed five times in a row and is asked once per back-off
+                             * @enum {string}
+                             */
+                            readonly state: "active" | "paused" | "broken" | "stopped";
+                            /** @description Why it is in this state: a code, or words */
+                            readonly stateReason: null | string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly stateSince: string;
+                            /** @description Whether an acknowledgement must say what was taken */
+                            readonly demandsReceipt: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                            readonly pending: number;
+                            /** @description When the last delivery was acknowledged */
+                            readonly acknowledgedAt: null | string;
+                            /** @description Failed attempts since then */
+                            readonly failures: number;
+                            /** @description Code of the last one */
+                            readonly fault: null | string;
+                            /** @description Since when the receiver has failed */
+                            readonly failingSince: null | string;
+                            /** @description When it is tried again */
+                            readonly restsUntil: null | string;
+                            /** @description Deliveries that were refused for good and that nobody has requeued */
+                            readonly deadLetters: number;
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly createSubscription: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description For accounts: whose it is. A consumer makes its own */
+                    readonly consumer?: string;
+                    /** @description Name of the dataset */
+                    readonly dataset: string;
+                    /** @description http or https address that deliveries are posted to */
+                    readonly endpoint: string;
+                    /**
+                     * @description Kinds of signature; each delivery carries all of them
+                     * @default [
+                     *       "hmac-sha256"
+                     *     ]
+                     */
+                    readonly signatures: readonly ("hmac-sha256" | "ed25519" | "hmac-sm3" | "sm2")[];
+                    /**
+                     * @description An acknowledgement must say what was taken
+                     * @default false
+                     */
+                    readonly demandsReceipt: boolean;
+                    /**
+                     * @description beginning: everything there is, then what changes; now: only what changes
+                     * @default beginning
+                     * @enum {string}
+                     */
+                    readonly from: "beginning" | "now";
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 建立推送订阅 / Make a subscription; its secrets are shown once */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Subscription
+                         * @description Where the changes of a dataset are pushed to, and how that goes
+                         */
+                        readonly subscription: {
+                            /** @description Number of the subscription */
+                            readonly subscriptionId: number;
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Where deliveries are posted to */
+                            readonly endpoint: string;
+                            /**
+                             * @description broken: the receiver failed five times in a row and is asked once per back-off
+                             * @enum {string}
+                             */
+                            readonly state: "active" | "paused" | "broken" | "stopped";
+                            /** @description Why it is in this state: a code, or words */
+                            readonly stateReason: null | string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly stateSince: string;
+                            /** @description Whether an acknowledgement must say what was taken */
+                            readonly demandsReceipt: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                            readonly pending: number;
+                            /** @description When the last delivery was acknowledged */
+                            readonly acknowledgedAt: null | string;
+                            /** @description Failed attempts since then */
+                            readonly failures: number;
+                            /** @description Code of the last one */
+                            readonly fault: null | string;
+                            /** @description Since when the receiver has failed */
+                            readonly failingSince: null | string;
+                            /** @description When it is tried again */
+                            readonly restsUntil: null | string;
+                            /** @description Deliveries that were refused for good and that nobody has requeued */
+                            readonly deadLetters: number;
+                        };
+                        /** @description Shown once */
+                        readonly secrets: readonly {
+                            /**
+                             * @description hmac-sha256 (v1) and ed25519 (v1a) of Standard Webhooks; hmac-sm3 (v1g) and sm2 (v1ga) under the gm suite
+                             * @enum {string}
+                             */
+                            readonly kind: "hmac-sha256" | "ed25519" | "hmac-sm3" | "sm2";
+                            /** @description What the receiver verifies with; shown once. Null for an asymmetric kind: the receiver needs the public key */
+                            readonly secret: null | string;
+                            /** @description What the receiver of an asymmetric kind verifies with */
+                            readonly publicKey: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showSubscription: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看推送订阅 / A subscription: how far behind, what failed, and which secrets sign */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Subscription
+                         * @description Where the changes of a dataset are pushed to, and how that goes
+                         */
+                        readonly subscription: {
+                            /** @description Number of the subscription */
+                            readonly subscriptionId: number;
+                            /** @description Name of the consumer */
+                            readonly consumer: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Where deliveries are posted to */
+                            readonly endpoint: string;
+                            /**
+                             * @description broken: the receiver failed five times in a row and is asked once per back-off
+                             * @enum {string}
+                             */
+                            readonly state: "active" | "paused" | "broken" | "stopped";
+                            /** @description Why it is in this state: a code, or words */
+                            readonly stateReason: null | string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly stateSince: string;
+                            /** @description Whether an acknowledgement must say what was taken */
+                            readonly demandsReceipt: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                            readonly pending: number;
+                            /** @description When the last delivery was acknowledged */
+                            readonly acknowledgedAt: null | string;
+                            /** @description Failed attempts since then */
+                            readonly failures: number;
+                            /** @description Code of the last one */
+                            readonly fault: null | string;
+                            /** @description Since when the receiver has failed */
+                            readonly failingSince: null | string;
+                            /** @description When it is tried again */
+                            readonly restsUntil: null | string;
+                            /** @description Deliveries that were refused for good and that nobody has requeued */
+                            readonly deadLetters: number;
+                        };
+                        /** @description Secrets that sign now */
+                        readonly secrets: readonly {
+                            /** @description Number of the secret */
+                            readonly secretId: number;
+                            /**
+                             * @description hmac-sha256 (v1) and ed25519 (v1a) of Standard Webhooks; hmac-sm3 (v1g) and sm2 (v1ga) under the gm suite
+                             * @enum {string}
+                             */
+                            readonly kind: "hmac-sha256" | "ed25519" | "hmac-sm3" | "sm2";
+                            /** @description What verifies its signatures; null where the secret itself does */
+                            readonly publicKey: null | string;
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description When it stops signing; null: not yet decided */
+                            readonly retiresAt: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly pauseSubscription: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 暂停推送订阅 / Pause a subscription; nothing is lost */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the subscription */
+                        readonly subscriptionId: number;
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Where deliveries are posted to */
+                        readonly endpoint: string;
+                        /**
+                         * @description broken: the receiver failed five times in a row and is asked once per back-off
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "paused" | "broken" | "stopped";
+                        /** @description Why it is in this state: a code, or words */
+                        readonly stateReason: null | string;
+                        /**
+                         * Format: date-time
+                         * @description Since when
+                         */
+                        readonly stateSince: string;
+                        /** @description Whether an acknowledgement must say what was taken */
+                        readonly demandsReceipt: boolean;
+                        /**
+                         * Format: date-time
+                         * @description When it was made
+                         */
+                        readonly createdAt: string;
+                        /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                        readonly pending: number;
+                        /** @description When the last delivery was acknowledged */
+                        readonly acknowledgedAt: null | string;
+                        /** @description Failed attempts since then */
+                        readonly failures: number;
+                        /** @description Code of the last one */
+                        readonly fault: null | string;
+                        /** @description Since when the receiver has failed */
+                        readonly failingSince: null | string;
+                        /** @description When it is tried again */
+                        readonly restsUntil: null | string;
+                        /** @description Deliveries that were refused for good and that nobody has requeued */
+                        readonly deadLetters: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly resumeSubscription: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 恢复推送订阅 / Let a paused or broken subscription go on */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the subscription */
+                        readonly subscriptionId: number;
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Where deliveries are posted to */
+                        readonly endpoint: string;
+                        /**
+                         * @description broken: the receiver failed five times in a row and is asked once per back-off
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "paused" | "broken" | "stopped";
+                        /** @description Why it is in this state: a code, or words */
+                        readonly stateReason: null | string;
+                        /**
+                         * Format: date-time
+                         * @description Since when
+                         */
+                        readonly stateSince: string;
+                        /** @description Whether an acknowledgement must say what was taken */
+                        readonly demandsReceipt: boolean;
+                        /**
+                         * Format: date-time
+                         * @description When it was made
+                         */
+                        readonly createdAt: string;
+                        /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                        readonly pending: number;
+                        /** @description When the last delivery was acknowledged */
+                        readonly acknowledgedAt: null | string;
+                        /** @description Failed attempts since then */
+                        readonly failures: number;
+                        /** @description Code of the last one */
+                        readonly fault: null | string;
+                        /** @description Since when the receiver has failed */
+                        readonly failingSince: null | string;
+                        /** @description When it is tried again */
+                        readonly restsUntil: null | string;
+                        /** @description Deliveries that were refused for good and that nobody has requeued */
+                        readonly deadLetters: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly stopSubscription: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 停止推送订阅 / Stop a subscription for good; its secrets go */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the subscription */
+                        readonly subscriptionId: number;
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Where deliveries are posted to */
+                        readonly endpoint: string;
+                        /**
+                         * @description broken: the receiver failed five times in a row and is asked once per back-off
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "paused" | "broken" | "stopped";
+                        /** @description Why it is in this state: a code, or words */
+                        readonly stateReason: null | string;
+                        /**
+                         * Format: date-time
+                         * @description Since when
+                         */
+                        readonly stateSince: string;
+                        /** @description Whether an acknowledgement must say what was taken */
+                        readonly demandsReceipt: boolean;
+                        /**
+                         * Format: date-time
+                         * @description When it was made
+                         */
+                        readonly createdAt: string;
+                        /** @description Changes that are not acknowledged yet; counted up to 10000 */
+                        readonly pending: number;
+                        /** @description When the last delivery was acknowledged */
+                        readonly acknowledgedAt: null | string;
+                        /** @description Failed attempts since then */
+                        readonly failures: number;
+                        /** @description Code of the last one */
+                        readonly fault: null | string;
+                        /** @description Since when the receiver has failed */
+                        readonly failingSince: null | string;
+                        /** @description When it is tried again */
+                        readonly restsUntil: null | string;
+                        /** @description Deliveries that were refused for good and that nobody has requeued */
+                        readonly deadLetters: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly rotateSubscriptionSecret: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description hmac-sha256 (v1) and ed25519 (v1a) of Standard Webhooks; hmac-sm3 (v1g) and sm2 (v1ga) under the gm suite
+                     * @enum {string}
+                     */
+                    readonly kind: "hmac-sha256" | "ed25519" | "hmac-sm3" | "sm2";
+                    /**
+                     * @description For how long the old secret signs too
+                     * @default 24
+                     */
+                    readonly overlapHours: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 更换推送密钥 / A new secret of a kind, shown once; the one before signs beside it for a while */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description hmac-sha256 (v1) and ed25519 (v1a) of Standard Webhooks; hmac-sm3 (v1g) and sm2 (v1ga) under the gm suite
+                         * @enum {string}
+                         */
+                        readonly kind: "hmac-sha256" | "ed25519" | "hmac-sm3" | "sm2";
+                        /** @description What the receiver verifies with; shown once. Null for an asymmetric kind: the receiver needs the public key */
+                        readonly secret: null | string;
+                        /** @description What the receiver of an asymmetric kind verifies with */
+                        readonly publicKey: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listDeadLetters: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer */
+                readonly cursor?: number;
+                /** @description Dead letters in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 死信列表 / Deliveries that the receiver refused for good, the newest first */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Those that nobody has requeued */
+                        readonly deadLetters: readonly {
+                            /** @description Number of the delivery */
+                            readonly deliveryId: number;
+                            /** @description Its webhook-id */
+                            readonly webhookId: string;
+                            /** @description Changes that it held */
+                            readonly records: number;
+                            /** @description Of these, how many have not changed since: a requeue sends them */
+                            readonly left: number;
+                            /** @description How often it was posted */
+                            readonly attempts: number;
+                            /** @description Code of the last failure */
+                            readonly reason: string;
+                            /** @description What the receiver answered last */
+                            readonly status: null | number;
+                            /**
+                             * Format: date-time
+                             * @description When it was first posted
+                             */
+                            readonly createdAt: string;
+                            /** @description Whether it was requeued */
+                            readonly isRequeued: boolean;
+                        }[];
+                        /** @description Give it back for older ones; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showDeadLetter: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+                /** @description Number of the delivery */
+                readonly deliveryId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看死信 / One refused delivery; it shows no record */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the delivery */
+                        readonly deliveryId: number;
+                        /** @description Its webhook-id */
+                        readonly webhookId: string;
+                        /** @description Changes that it held */
+                        readonly records: number;
+                        /** @description Of these, how many have not changed since: a requeue sends them */
+                        readonly left: number;
+                        /** @description How often it was posted */
+                        readonly attempts: number;
+                        /** @description Code of the last failure */
+                        readonly reason: string;
+                        /** @description What the receiver answered last */
+                        readonly status: null | number;
+                        /**
+                         * Format: date-time
+                         * @description When it was first posted
+                         */
+                        readonly createdAt: string;
+                        /** @description Whether it was requeued */
+                        readonly isRequeued: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requeueDeadLetter: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+                /** @description Number of the delivery */
+                readonly deliveryId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 重发死信 / Send what is left of a dead letter once more, as a replay */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the replay */
+                        readonly replayId: number;
+                        /** @description The dead letter that it sends once more */
+                        readonly deliveryId: null | number;
+                        /**
+                         * @description How it stands
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "done" | "cancelled";
+                        /** @description Behind this place */
+                        readonly fromPlace: string;
+                        /** @description Up to this place */
+                        readonly toPlace: string;
+                        /** @description Changed at this time or later */
+                        readonly fromTime: null | string;
+                        /** @description Changed before this time */
+                        readonly toTime: null | string;
+                        /** @description Records in the range when it was asked for */
+                        readonly records: number;
+                        /** @description Of these, how many had been acknowledged */
+                        readonly acknowledged: number;
+                        /** @description Records that it sent and that were acknowledged */
+                        readonly sent: number;
+                        /** @description Who asked for it */
+                        readonly requestedBy: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * Format: date-time
+                         * @description When
+                         */
+                        readonly requestedAt: string;
+                        /** @description When it was done or cancelled */
+                        readonly endedAt: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly previewReplay: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        /** @description Left out: from the beginning, up to what was delivered last */
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description Records that changed at this time or later
+                     */
+                    readonly fromTime?: string;
+                    /**
+                     * Format: date-time
+                     * @description Records that changed before this time
+                     */
+                    readonly toTime?: string;
+                    /** @description Places behind this one: transaction, dot, sequence, as a replay shows them */
+                    readonly fromPlace?: string;
+                    /** @description Places up to this one */
+                    readonly toPlace?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 预览重放 / How many records a replay would send, and how many were acknowledged already; sends nothing */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Records that it would send, each in its newest version */
+                        readonly records: number;
+                        /** @description Of these, how many the receiver has acknowledged already */
+                        readonly acknowledged: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listReplays: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 重放列表 / The newest hundred replays of a subscription */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly replays: readonly {
+                            /** @description Number of the replay */
+                            readonly replayId: number;
+                            /** @description The dead letter that it sends once more */
+                            readonly deliveryId: null | number;
+                            /**
+                             * @description How it stands
+                             * @enum {string}
+                             */
+                            readonly state: "active" | "done" | "cancelled";
+                            /** @description Behind this place */
+                            readonly fromPlace: string;
+                            /** @description Up to this place */
+                            readonly toPlace: string;
+                            /** @description Changed at this time or later */
+                            readonly fromTime: null | string;
+                            /** @description Changed before this time */
+                            readonly toTime: null | string;
+                            /** @description Records in the range when it was asked for */
+                            readonly records: number;
+                            /** @description Of these, how many had been acknowledged */
+                            readonly acknowledged: number;
+                            /** @description Records that it sent and that were acknowledged */
+                            readonly sent: number;
+                            /** @description Who asked for it */
+                            readonly requestedBy: string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly requestedAt: string;
+                            /** @description When it was done or cancelled */
+                            readonly endedAt: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestReplay: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description Records that changed at this time or later
+                     */
+                    readonly fromTime?: string;
+                    /**
+                     * Format: date-time
+                     * @description Records that changed before this time
+                     */
+                    readonly toTime?: string;
+                    /** @description Places behind this one: transaction, dot, sequence, as a replay shows them */
+                    readonly fromPlace?: string;
+                    /** @description Places up to this one */
+                    readonly toPlace?: string;
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 请求重放 / Send what changed in a range once more, in its newest version, beside the feed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the replay */
+                        readonly replayId: number;
+                        /** @description The dead letter that it sends once more */
+                        readonly deliveryId: null | number;
+                        /**
+                         * @description How it stands
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "done" | "cancelled";
+                        /** @description Behind this place */
+                        readonly fromPlace: string;
+                        /** @description Up to this place */
+                        readonly toPlace: string;
+                        /** @description Changed at this time or later */
+                        readonly fromTime: null | string;
+                        /** @description Changed before this time */
+                        readonly toTime: null | string;
+                        /** @description Records in the range when it was asked for */
+                        readonly records: number;
+                        /** @description Of these, how many had been acknowledged */
+                        readonly acknowledged: number;
+                        /** @description Records that it sent and that were acknowledged */
+                        readonly sent: number;
+                        /** @description Who asked for it */
+                        readonly requestedBy: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * Format: date-time
+                         * @description When
+                         */
+                        readonly requestedAt: string;
+                        /** @description When it was done or cancelled */
+                        readonly endedAt: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showReplay: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+                /** @description Number of the replay */
+                readonly replayId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看重放 / How far a replay is */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the replay */
+                        readonly replayId: number;
+                        /** @description The dead letter that it sends once more */
+                        readonly deliveryId: null | number;
+                        /**
+                         * @description How it stands
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "done" | "cancelled";
+                        /** @description Behind this place */
+                        readonly fromPlace: string;
+                        /** @description Up to this place */
+                        readonly toPlace: string;
+                        /** @description Changed at this time or later */
+                        readonly fromTime: null | string;
+                        /** @description Changed before this time */
+                        readonly toTime: null | string;
+                        /** @description Records in the range when it was asked for */
+                        readonly records: number;
+                        /** @description Of these, how many had been acknowledged */
+                        readonly acknowledged: number;
+                        /** @description Records that it sent and that were acknowledged */
+                        readonly sent: number;
+                        /** @description Who asked for it */
+                        readonly requestedBy: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * Format: date-time
+                         * @description When
+                         */
+                        readonly requestedAt: string;
+                        /** @description When it was done or cancelled */
+                        readonly endedAt: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly cancelReplay: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the subscription */
+                readonly subscriptionId: number;
+                /** @description Number of the replay */
+                readonly replayId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 取消重放 / End a replay where it is */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the replay */
+                        readonly replayId: number;
+                        /** @description The dead letter that it sends once more */
+                        readonly deliveryId: null | number;
+                        /**
+                         * @description How it stands
+                         * @enum {string}
+                         */
+                        readonly state: "active" | "done" | "cancelled";
+                        /** @description Behind this place */
+                        readonly fromPlace: string;
+                        /** @description Up to this place */
+                        readonly toPlace: string;
+                        /** @description Changed at this time or later */
+                        readonly fromTime: null | string;
+                        /** @description Changed before this time */
+                        readonly toTime: null | string;
+                        /** @description Records in the range when it was asked for */
+                        readonly records: number;
+                        /** @description Of these, how many had been acknowledged */
+                        readonly acknowledged: number;
+                        /** @description Records that it sent and that were acknowledged */
+                        readonly sent: number;
+                        /** @description Who asked for it */
+                        readonly requestedBy: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * Format: date-time
+                         * @description When
+                         */
+                        readonly requestedAt: string;
+                        /** @description When it was done or cancelled */
+                        readonly endedAt: null | string;
                     };
                 };
             };
