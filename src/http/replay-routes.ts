@@ -117,7 +117,7 @@ const preview: Route = (server, context) => {
   })
 }
 
-const requestReplay: Route = (server, context) => {
+const replayRoute: Route = (server, context) => {
   const { database } = context
   const schema = {
     ...describeRoute(
@@ -186,4 +186,4 @@ const cancel: Route = (server, context) => {
 }
 
 /** Dead letters and replays of a subscription. */
-export const replayRoutes = asPlugin([letters, requeueLetter, preview, requestReplay, watch, cancel])
+export const replayRoutes = asPlugin([letters, requeueLetter, preview, replayRoute, watch, cancel])
