@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 import { countMembers, surveyJson } from '../ingest/sources/json.ts'
+import { keepSignedBytes } from './request-bytes.ts'
 
 /** A manifest is four levels deep; the deepest of its parts ends at eight. */
 const MOST_LEVELS = 16
@@ -45,8 +46,10 @@ export function takeJson(server: FastifyInstance): void {
     })
   server.addContentTypeParser(
     'application/json',
-    { parseAs: 'string' },
-    async (request: FastifyRequest, text: string) => {
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, bytes: Buffer) => {
+      keepSignedBytes(request, bytes)
+      const text = bytes.toString('utf8')
       const members = surveyBody(text)
       const value = await parseSafely(request, text)
       assertPlain(value, members)

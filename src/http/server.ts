@@ -3,14 +3,17 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
+import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { datasetsRoutes } from './datasets-routes.ts'
 import { docsPage } from './docs-page.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
+import { consumerRoutes } from './consumer-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { correctionRoutes } from './correction-routes.ts'
 import { takeJson } from './json-body.ts'
@@ -27,10 +30,29 @@ import { sharingListRoute } from './sharing-list-route.ts'
 import { tokenRoute } from './token-route.ts'
 import { usageRoutes } from './usage-routes.ts'
 
+/** What the server ends TLS with itself, in PEM. */
+export interface ServerTls {
+  readonly certificate: Buffer
+  readonly key: Buffer
+  /** The authority that every client's certificate has to be from; null: one is asked for, and any or none will do. */
+  readonly clientAuthority: Buffer | null
+}
+
 export interface ServerContext extends ManagementContext {
   readonly version: string
   readonly logger: FastifyBaseLogger
+  /** Null where something in front ends TLS; then no token is bound to a certificate. */
+  readonly tls: ServerTls | null
 }
+
+/** A certificate that no authority stands for still proves that its holder has the key, and that is all a binding needs. */
+const tlsOptions = ({ certificate: cert, key, clientAuthority }: ServerTls) => ({
+  cert,
+  key,
+  requestCert: true,
+  rejectUnauthorized: clientAuthority !== null,
+  ...(clientAuthority === null ? {} : { ca: clientAuthority }),
+})
 
 /** Shared schemas keep their own name in the description; the library would number them. */
 const nameSchema = ({ $id }: { readonly $id?: unknown }): string => (typeof $id === 'string' ? $id : 'Unnamed')
@@ -60,7 +82,7 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
         in: 'header',
         name: 'X-Signature',
         description:
-          'With X-App-Key, X-Timestamp (ms) and X-Nonce: hex HMAC over METHOD, PATH, sorted query, hex digest of the body, app key, timestamp and nonce, joined by line feeds',
+          'With X-App-Key (of a consumer: its name), X-Timestamp (ms) and X-Nonce: hex HMAC over METHOD, PATH, sorted query, hex digest of the body, app key, timestamp and nonce, joined by line feeds',
       },
       client: {
         type: 'http',
@@ -71,13 +93,15 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
-/** What accounts register, review and watch by. */
+/** What accounts, and for the catalogue consumers too, use to manage what is shared. */
 const managementRoutes = [
   accountRoute,
   feedsRoutes,
   feedVersionsRoutes,
   feedsLifeRoutes,
   catalogueRoutes,
+  datasetsRoutes,
+  applicationsRoutes,
   schemaRoutes,
   groundRoutes,
   personsRoutes,
@@ -86,17 +110,16 @@ const managementRoutes = [
   rejectionRoutes,
   correctionRoutes,
   alertRoutes,
+  consumerRoutes,
   usageRoutes,
   sharingListRoute,
 ] as const
 
-/**
- * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a page at /docs.
- * `removeAdditional` is off because Fastify's default drops what it does not know in silence.
- */
-export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
-  const server: FastifyInstance = fastify({
-    loggerInstance: context.logger,
+/** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
+const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
+  fastify({
+    ...(tls === null ? {} : { https: tlsOptions(tls) }),
+    loggerInstance: logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
     // Fastify's own answer to an address that it cannot read repeats the address.
@@ -104,11 +127,15 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     clientErrorHandler: answerBrokenRequest,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
+
+/** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a page at /docs. */
+export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
+  const server = openServer(context)
+  takeJson(server)
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
   })
-  takeJson(server)
   // No database keeps it and nothing is called so.
   server.addHook('onRequest', async ({ url }) => {
     if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')

@@ -1,6 +1,8 @@
+import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 import type { Action } from '../security/permissions.ts'
 import type { Account } from '../store/accounts.ts'
+import { findConsumer } from '../store/consumers.ts'
 import type { UsageScope } from '../store/usage.ts'
 import { assertPermitted, recogniseAccount } from './accounts.ts'
 import { recogniseClient } from './clients.ts'
@@ -17,20 +19,22 @@ async function findAccount(context: ManagementContext, authorization: string | u
 }
 
 /**
- * What whoever asks may see of what is shared: a consumer its own, an account of a department what is made of its feeds, the roles of
- * the whole city all of it. Throws TOKEN_INVALID, FORBIDDEN.
+ * What whoever asks may see of what is shared: a consumer and its engineers its own, an account of a department what is made of its
+ * feeds, the roles of the whole city all of it. Throws TOKEN_INVALID, FORBIDDEN, and as `recogniseClient`.
  */
 export async function admitViewer(
   context: ManagementContext,
-  authorization: string | undefined,
+  request: FastifyRequest,
   action: Action,
 ): Promise<UsageScope> {
   const merged = [...context.datasets.values()].filter(({ merge }) => merge !== null).map(({ name }) => name)
-  const account = await findAccount(context, authorization)
+  const account = await findAccount(context, request.headers.authorization)
   if (account === null) {
-    const { consumerId } = await recogniseClient(context, authorization)
+    const { consumerId } = await recogniseClient(context, request)
     return { consumerId, department: null, merged }
   }
-  await assertPermitted(context, account, action, account.department)
-  return { consumerId: null, department: account.department, merged }
+  const { department, consumer } = account
+  await assertPermitted(context, account, action, { department, consumer })
+  const own = consumer === null ? null : await findConsumer(context.database.query, consumer)
+  return { consumerId: own?.consumerId ?? null, department, merged }
 }
