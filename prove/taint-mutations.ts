@@ -49,7 +49,7 @@ const mutations: readonly Mutation[] = [
   },
   {
     name: 'a problem repeats what was given',
-    file: 'src/sharing/pull.ts',
+    file: 'src/sharing/cursors.ts',
     find: /'give back a cursor.*'/g,
     replace: 'cursor',
     sink: 'problem answers',

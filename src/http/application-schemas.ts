@@ -174,7 +174,11 @@ export const ApplicationPage = Type.Object(
 export const ApplicationsQuery = Type.Object({
   state: Type.Optional(State),
   cursor: Type.Optional(
-    Type.Integer({ minimum: 1, description: 'From an earlier answer; none means from the newest' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'From an earlier answer; none means from the newest',
+    }),
   ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Applications in one page at most' }),

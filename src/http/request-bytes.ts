@@ -4,9 +4,9 @@ import { AppError } from '../errors.ts'
 /** The bodies of signed requests as they came; they go with their requests. */
 const bodies = new WeakMap<object, Buffer>()
 
-/** Keeps the bytes of a signed request beside what they were parsed to: a body written anew has another signature. */
-export function keepSignedBytes(request: FastifyRequest, body: Buffer): void {
-  if (request.headers['x-signature'] !== undefined) bodies.set(request, body)
+/** Keeps the bytes of a signed request: a body that is written anew has another signature. */
+export function keepSignedBytes(request: FastifyRequest, bytes: Buffer): void {
+  if (request.headers['x-signature'] !== undefined) bodies.set(request, bytes)
 }
 
 /**

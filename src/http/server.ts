@@ -150,14 +150,14 @@ const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): Fas
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
 
-/** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. */
+/** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json and as a page at /docs. */
 export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
   const server = openServer(context)
+  takeJson(server)
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
   })
-  takeJson(server)
   // No database keeps it and nothing is called so.
   server.addHook('onRequest', async ({ url }) => {
     if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')

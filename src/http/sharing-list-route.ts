@@ -6,6 +6,7 @@ import { isPersonal } from '../feeds/legal-basis.ts'
 import { cellText } from '../ingest/rejections/cell-text.ts'
 import { fileForms } from '../ingest/rejections/export.ts'
 import { readSharingList, sharingStates, type SharedFeed, type SharingEntry } from '../store/sharing-list.ts'
+import { consumerSecurity } from './clients.ts'
 import { asPlugin, describeRoute, type Route } from './management.ts'
 import { admitViewer } from './viewer.ts'
 
@@ -159,6 +160,7 @@ const summary = '共享清单 / What is shared with whom: basis, purpose, fields
 const described = describeRoute('showSharingList', summary, SharingList)
 const listSchema = {
   ...described,
+  security: consumerSecurity,
   querystring: ListQuery,
   response: {
     ...described.response,
@@ -171,12 +173,11 @@ const listSchema = {
 
 const showSharingListRoute: Route = (server, context) => {
   server.get('/api/v1/usage/sharing-list', { schema: listSchema }, async (request, reply) => {
-    const { query } = request
     const scope = await admitViewer(context, request, 'usage.read')
     const entries = (await readSharingList(context.database.query, scope)).map((one) =>
       viewEntry(one, context.datasets),
     )
-    if (query.format !== 'csv') return reply.send({ madeAt: new Date().toISOString(), entries })
+    if (request.query.format !== 'csv') return reply.send({ madeAt: new Date().toISOString(), entries })
     void reply.type(fileForms.csv.mediaType).header('content-disposition', 'attachment; filename="sharing-list.csv"')
     return reply.send(await writeCsv(entries))
   })

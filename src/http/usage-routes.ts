@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { dayOf, isDate } from '../feeds/formats.ts'
 import { readLedger, readUsage, type LedgerPlace, type Period } from '../store/usage.ts'
+import { consumerSecurity } from './clients.ts'
 import { asPlugin, describeRoute, type Route } from './management.ts'
 import { admitViewer } from './viewer.ts'
 
@@ -113,7 +114,11 @@ function decodeCursor(cursor: string | undefined): LedgerPlace | null {
 
 const showUsageRoute: Route = (server, context) => {
   const summary = '使用统计 / What left under each agreement: own for a consumer, of its feeds for a department'
-  const schema = { ...describeRoute('showUsage', summary, UsageView), querystring: PeriodQuery }
+  const schema = {
+    ...describeRoute('showUsage', summary, UsageView),
+    security: consumerSecurity,
+    querystring: PeriodQuery,
+  }
   server.get('/api/v1/usage', { schema }, async (request) => {
     const { query } = request
     const scope = await admitViewer(context, request, 'usage.read')
@@ -131,7 +136,11 @@ const showUsageRoute: Route = (server, context) => {
 
 const showLedgerRoute: Route = (server, context) => {
   const summary = '共享台账 / Who received how much of which feed, day by day'
-  const schema = { ...describeRoute('showLedger', summary, LedgerView), querystring: LedgerQuery }
+  const schema = {
+    ...describeRoute('showLedger', summary, LedgerView),
+    security: consumerSecurity,
+    querystring: LedgerQuery,
+  }
   server.get('/api/v1/usage/ledger', { schema }, async (request) => {
     const { query } = request
     const scope = await admitViewer(context, request, 'usage.read')

@@ -19,8 +19,8 @@ export async function findAccount(context: ClientContext, { headers }: FastifyRe
 }
 
 /**
- * What whoever asks may see of what is shared: a consumer and its engineers their own, an account of a department what is made of its feeds, the roles of
- * the whole city all of it. Throws TOKEN_INVALID, FORBIDDEN.
+ * What whoever asks may see of what is shared: a consumer and its engineers its own, an account of a department what is made of its
+ * feeds, the roles of the whole city all of it. Throws TOKEN_INVALID, FORBIDDEN, and as `recogniseClient`.
  */
 export async function admitViewer(
   context: ManagementContext,

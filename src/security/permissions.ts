@@ -72,6 +72,7 @@ const permissions = {
   'schema.read': everywhere,
   'catalogue.read': published,
   // What leaves, counted: a department sees what is made of its own feeds.
+  // What leaves, counted: a department sees what is made of its own feeds, a consumer what it received.
   'usage.read': { ...everybody, 'consumer-engineer': 'own' },
   'coverage.read': published,
   'coverage.refuse': { 'department-reviewer': 'own' },

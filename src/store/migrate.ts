@@ -19,13 +19,13 @@ import * as runRead from './migrations/0011-run-read.ts'
 import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
-import * as subscriptions from './migrations/0018-subscriptions.ts'
 import * as sharing from './migrations/0015-sharing.ts'
-import * as pull from './migrations/0023-pull.ts'
 import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
-import * as usage from './migrations/0022-usage.ts'
+import * as subscriptions from './migrations/0018-subscriptions.ts'
 import * as exports from './migrations/0021-exports.ts'
+import * as usage from './migrations/0022-usage.ts'
+import * as pull from './migrations/0023-pull.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -42,13 +42,13 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0012-run-merged': runMerged,
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
-  '0018-subscriptions': subscriptions,
   '0015-sharing': sharing,
-  '0023-pull': pull,
   '0016-clients': clients,
   '0017-applications': applications,
-  '0022-usage': usage,
+  '0018-subscriptions': subscriptions,
   '0021-exports': exports,
+  '0022-usage': usage,
+  '0023-pull': pull,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import description from '../../docs/openapi.json' with { type: 'json' }
 import { errorTable, type ErrorCode } from '../../src/errors.ts'
-import { roles } from '../../src/security/permissions.ts'
+import { boundTo, roles } from '../../src/security/permissions.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerAccount, registerConsumer, registerFeed, residentRows, storeRows } from '../support/ledger.ts'
 import { bearerOf, openDoor } from './door.ts'
@@ -32,7 +32,13 @@ beforeAll(async () => {
   server = await openDoor(installation)
   const holders = [await registerConsumer(installation, 'grid-platform')]
   const accounts = roles.map((role) =>
-    registerAccount(installation, `the-${role}`, role, role.startsWith('department') ? 'public-security' : null),
+    registerAccount(
+      installation,
+      `the-${role}`,
+      role,
+      boundTo[role] === 'department' ? 'public-security' : null,
+      boundTo[role] === 'consumer' ? 'grid-platform' : null,
+    ),
   )
   tokens = await Promise.all([...holders, ...(await Promise.all(accounts))].map((one) => bearerOf(server, one)))
   await server.listen({ port: 0, host: '127.0.0.1' })
@@ -71,7 +77,7 @@ async function send(
     status >= 500 && !told?.startsWith('SOURCE_') && `is ${status} ${told}`,
     /\.ts:\d+|node_modules|\bat \w+ \(|relation "|select |syntax error/.test(response.body) && 'shows the inside',
     !isAnswer && response.body.includes(NUMBER) && 'repeats a number',
-    response.body.length > 200_000 && 'is endless',
+    response.body.length > 2_000_000 && 'is endless',
   ]
   return { status, code: told, faults: faults.flatMap((fault) => (fault === false ? [] : [`${what} ${fault}`])) }
 }
@@ -98,7 +104,8 @@ describe('every operation of /openapi.json answers whatever it is sent, without 
     const usual: (Told & { readonly token: string | null; readonly faults: readonly string[] })[] = []
     for (const token of [null, ...tokens]) usual.push({ token, ...(await send(shaped, token)) })
     expect(usual.flatMap(({ faults }) => faults)).toEqual([])
-    expect(usual[0]?.status).toBe(isOpen ? 200 : 401)
+    // Some bodies fit only together with what their texts mean; those are refused for their shape first.
+    expect(isOpen ? [200] : [400, 401]).toContain(usual[0]?.status)
     const admitted =
       usual.find(({ token, status }) => token !== null && status !== 401 && status !== 403)?.token ?? null
     const faults: string[] = []

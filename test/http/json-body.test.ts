@@ -97,12 +97,13 @@ test('sixteen levels, 10,000 names, numbers, long texts and rare characters are 
 
 test('whatever is plain JSON is read as JSON.parse reads it', async () => {
   await assert(
-    asyncProperty(jsonValue({ maxDepth: 6, noUnicodeString: false }), async (value) => {
+    asyncProperty(jsonValue({ maxDepth: 6 }), async (value) => {
       const text = JSON.stringify(value)
       handled = []
       const { statusCode } = await post(text)
       if (/__proto__|"constructor"|\\u0000|\\ud[89a-f]/.test(text)) return
       expect([text, statusCode, handled]).toEqual([text, 200, [JSON.parse(text)]])
     }),
+    { numRuns: 50 },
   )
 })

@@ -44,6 +44,7 @@ export async function openUsageStage(): Promise<UsageStage> {
     await registerAccount(installation, 'ga-editor', 'department-editor', 'public-security'),
     await registerAccount(installation, 'mz-editor', 'department-editor', 'civil-affairs'),
     await registerAccount(installation, 'health-editor', 'department-editor', 'health'),
+    await registerAccount(installation, 'platform-engineer', 'consumer-engineer', null, 'grid-platform'),
     await registerAccount(installation, 'officer', 'security-officer'),
     await registerAccount(installation, 'auditor', 'auditor'),
     await registerAccount(installation, 'engineer', 'platform-engineer'),
