@@ -2,6 +2,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
 import { loadDatasets, type Dataset } from './feeds/datasets.ts'
+import { loadJurisdiction, type Jurisdiction } from './feeds/jurisdiction.ts'
 import { loadKeyEncryptionKey } from './security/key-encryption-key.ts'
 import { openKeyRing, type KeyRing } from './security/key-ring.ts'
 import { readDataKeys } from './store/data-keys.ts'
@@ -17,6 +18,7 @@ export interface Installation {
   readonly databaseUrl: string
   readonly database: Database
   readonly datasets: ReadonlyMap<string, Dataset>
+  readonly jurisdiction: Jurisdiction
   readonly keys: KeyRing
   readonly close: () => Promise<void>
 }
@@ -57,6 +59,7 @@ export async function migrateOnly(config: Config): Promise<readonly string[]> {
 /** Opens the installation. Throws DATABASE_OUTDATED when a city's database was not migrated yet, KEY_UNAVAILABLE, CONFIG_INVALID. */
 export async function openInstallation(config: Config, processName: string, connections = 8): Promise<Installation> {
   const datasets = loadDatasets()
+  const jurisdiction = loadJurisdiction(config.jurisdiction)
   const server = await openServer(config)
   let database: Database | null = null
   const close = async (): Promise<void> => {
@@ -68,7 +71,7 @@ export async function openInstallation(config: Config, processName: string, conn
     const databaseUrl = config.databaseUrl ?? server?.url ?? ''
     database = openDatabase({ url: databaseUrl, processName, connections })
     const keys = openKeyRing(keyEncryptionKeyOf(config), await readDataKeys(database.query))
-    return { config, databaseUrl, database, datasets, keys, close }
+    return { config, databaseUrl, database, datasets, jurisdiction, keys, close }
   } catch (error) {
     // An idle connection that is left open keeps the process alive for ten seconds after its refusal.
     await close()

@@ -10,6 +10,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AppError } from '../src/errors.ts'
 import { loadDatasets } from '../src/feeds/datasets.ts'
+import { loadJurisdiction } from '../src/feeds/jurisdiction.ts'
 import { createEgressGuard } from '../src/security/egress.ts'
 import { buildServer } from '../src/http/server.ts'
 import { version } from '../src/installation.ts'
@@ -28,6 +29,7 @@ async function renderDescription(): Promise<string> {
   const server = await buildServer({
     version,
     datasets: loadDatasets(),
+    jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard([]),
     database: { query: refuse, transaction: refuse, close: refuse },
     keys: {
@@ -40,6 +42,8 @@ async function renderDescription(): Promise<string> {
     tokenSeconds: 600,
     auditDeadlineMs: 2000,
     previewsPerHour: 1,
+    publicUrl: null,
+    tls: null,
     logger: openLog('silent', 'openapi'),
   })
   try {

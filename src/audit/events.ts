@@ -95,8 +95,21 @@ export const auditEvents = {
     zh: '问题数据逾期清除',
   },
   'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
+  'credential.made': { personal: false, en: 'A credential of a consumer was made', zh: '建立使用方凭证' },
+  'credential.retired': {
+    personal: false,
+    en: 'A credential of a consumer was retired, and its tokens with it',
+    zh: '停用使用方凭证及其令牌',
+  },
   'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
   'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },
+  'application.drafted': {
+    personal: false,
+    en: 'A consumer wrote an application for the use of data',
+    zh: '使用方编写使用申请',
+  },
+  'application.moved': { personal: false, en: 'An application moved along its life', zh: '使用申请办理' },
+  'application.expired': { personal: false, en: 'The term of an application is over', zh: '使用申请到期' },
   'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },
   'agreement.suspended': {
     personal: false,
@@ -107,6 +120,11 @@ export const auditEvents = {
   'token.issued': { personal: false, en: 'An access token was issued', zh: '签发访问令牌' },
   'access.denied': { personal: false, en: 'A request was refused', zh: '拒绝访问' },
   'changes.pulled': { personal: true, en: 'Changes are about to be answered to a consumer', zh: '向使用方应答变更' },
+  'snapshot.pulled': {
+    personal: true,
+    en: 'A page of a snapshot is about to be answered to a consumer',
+    zh: '向使用方应答快照',
+  },
   'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
   'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
   'delivery.failed': { personal: false, en: 'A delivery was not acknowledged', zh: '推送未获确认' },

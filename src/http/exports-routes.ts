@@ -2,7 +2,6 @@ import { Type, type TSchema } from 'typebox'
 import { AppError, toAppError } from '../errors.ts'
 import { describeExport, findExportPart } from '../sharing/export-download.ts'
 import { forgetExport, requestExport } from '../sharing/export-request.ts'
-import { findAgreement } from '../store/agreements.ts'
 import { findExport, listExports } from '../store/exports.ts'
 import { readByteRange, type ByteRange } from './byte-range.ts'
 import { auditDenial, recogniseClient } from './clients.ts'
@@ -16,6 +15,7 @@ import {
   viewExport,
   viewManifest,
 } from './export-schemas.ts'
+import { asGranted } from './granted.ts'
 import { asPlugin, type ManagementContext, type Route } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 
@@ -37,10 +37,10 @@ type Client = Awaited<ReturnType<typeof recogniseClient>>
 
 /** Writes down that a consumer was told no, and passes it on. */
 const denyTo =
-  (context: ManagementContext, client: Client, dataset?: string) =>
+  (context: ManagementContext, client: Client) =>
   async (error: unknown): Promise<never> => {
     const { code, status } = toAppError(error)
-    if (status === 403) await auditDenial(context, `consumer:${client.name}`, code, dataset)
+    if (status === 403) await auditDenial(context, `consumer:${client.name}`, code)
     throw error
   }
 
@@ -57,10 +57,7 @@ const requestRoute: Route = (server, context) => {
   }
   server.post('/api/v1/datasets/:dataset/exports', { schema }, async (request, reply) => {
     const { dataset } = request.params
-    const client = await recogniseClient(context, request.headers.authorization)
-    const made = await findAgreement(context.database.query, client.consumerId, dataset)
-      .then((agreement) => requestExport(context, agreement))
-      .catch(denyTo(context, client, dataset))
+    const made = await asGranted(context, request, dataset, (agreement) => requestExport(context, agreement))
     void reply.status(202).header('location', `/api/v1/exports/${made.exportId}`)
     return viewExport(made)
   })
@@ -73,7 +70,7 @@ const listRoute: Route = (server, context) => {
     response: { 200: answer(summary, ExportList), ...problemAnswers },
   }
   server.get('/api/v1/exports', { schema }, async (request) => {
-    const client = await recogniseClient(context, request.headers.authorization)
+    const client = await recogniseClient(context, request)
     return { exports: (await listExports(context.database.query, client.consumerId)).map(viewExport) }
   })
 }
@@ -86,7 +83,7 @@ const readRoute: Route = (server, context) => {
     response: { 200: answer(summary, ExportView), ...problemAnswers },
   }
   server.get('/api/v1/exports/:exportId', { schema }, async (request) => {
-    const client = await recogniseClient(context, request.headers.authorization)
+    const client = await recogniseClient(context, request)
     return viewExport(await findExport(context.database.query, request.params.exportId, client.consumerId))
   })
 }
@@ -99,7 +96,7 @@ const forgetRoute: Route = (server, context) => {
     response: { 200: answer(summary, ExportView), ...problemAnswers },
   }
   server.delete('/api/v1/exports/:exportId', { schema }, async (request) => {
-    const client = await recogniseClient(context, request.headers.authorization)
+    const client = await recogniseClient(context, request)
     return viewExport(await forgetExport(context, request.params.exportId, client.consumerId))
   })
 }
@@ -112,7 +109,7 @@ const manifestRoute: Route = (server, context) => {
     response: { 200: answer(summary, ManifestView), ...problemAnswers },
   }
   server.get('/api/v1/exports/:exportId/manifest', { schema }, async (request, reply) => {
-    const client = await recogniseClient(context, request.headers.authorization)
+    const client = await recogniseClient(context, request)
     const { exportId } = request.params
     const manifest = await describeExport(context, exportId, client.consumerId).catch(denyTo(context, client))
     void reply.header('cache-control', 'no-store')
@@ -157,7 +154,7 @@ const partRoute: Route = (server, context) => {
     open -= 1
   }
   server.get('/api/v1/exports/:exportId/parts/:number', { schema, onRequest, onResponse }, async (request, reply) => {
-    const client = await recogniseClient(context, request.headers.authorization)
+    const client = await recogniseClient(context, request)
     const { exportId, number } = request.params
     const found = await findExportPart(context, exportId, number, client.consumerId).catch(denyTo(context, client))
     const { bytes, digest } = found.part

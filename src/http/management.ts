@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from 'typebox'
 import type { Dataset } from '../feeds/datasets.ts'
+import type { Jurisdiction } from '../feeds/jurisdiction.ts'
 import { holdsPersonalNumber } from '../feeds/formats.ts'
 import { AppError } from '../errors.ts'
 import type { Action } from '../security/permissions.ts'
@@ -14,6 +15,8 @@ import { problemAnswers } from './problem-schema.ts'
 /** What the routes of the management API work with. */
 export interface ManagementContext extends ClientContext {
   readonly datasets: ReadonlyMap<string, Dataset>
+  /** How many working days each duty may take. */
+  readonly jurisdiction: Jurisdiction
   /** What this installation may call at all. */
   readonly egress: EgressGuard
   /** How many previews one account may ask for in an hour. */

@@ -1,13 +1,17 @@
+import type { Dataset } from '../feeds/datasets.ts'
 import { raiseAlert } from '../store/alerts.ts'
 import type { Database } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
+import { forgetNonces } from '../store/nonces.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
+import { followApplications } from './application-clock.ts'
 import { repeat } from './repeat.ts'
 
 export interface HouseRules {
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
+  readonly datasets: ReadonlyMap<string, Dataset>
 }
 
 const EVERY_MS = 60_000
@@ -36,11 +40,13 @@ async function expire(database: Database, { rejectionDays }: HouseRules): Promis
   }
 }
 
-/** What nobody asks for and has to be done: late feeds are told of, and what is too old is removed. Safe in any number of processes. */
+/** What nobody asks for and has to be done: late feeds and answers are told of, terms end, and what is too old is removed. Safe in any number of processes. */
 export async function keepHouse(database: Database, rules: HouseRules): Promise<void> {
   await raiseStale(database)
+  await followApplications(database, rules.datasets)
   await expire(database, rules)
   await forgetSourceCalls(database.query)
+  await forgetNonces(database.query)
 }
 
 /** Keeps house over and over until the function that it returns is called. A pass that fails is followed by the next one. */

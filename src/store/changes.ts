@@ -80,6 +80,27 @@ export async function readChanges(
   )
 }
 
+/** A range of the feed: behind `after`, before `end`. */
+export interface ChangeRange {
+  readonly after: ChangePlace
+  readonly end: ChangePlace
+}
+
+/** The living records of a range whose end was a horizon, in commit order, at most `limit`: no tombstones, nothing that left the area. */
+export async function readLiving(
+  query: Query,
+  selection: Selection,
+  { after, end }: ChangeRange,
+  limit: number,
+): Promise<readonly Change[]> {
+  return query<Change>(
+    `${CHANGES} and masked is not null and ${IS_INSIDE}
+        and (change_tx, change_seq) > ($5::xid8, $6) and change_tx < $7::xid8
+      order by change_tx, change_seq limit $8`,
+    [...selected(selection), after.tx, after.seq, end.tx, limit],
+  )
+}
+
 /** What is left of a range that was read before: records that changed since have moved to a later place. */
 export async function readChangesBetween(
   query: Query,
@@ -91,24 +112,6 @@ export async function readChangesBetween(
     `${CHANGES} and (change_tx, change_seq) > ($5::xid8, $6) and (change_tx, change_seq) <= ($7::xid8, $8)
       order by change_tx, change_seq`,
     [...selected(selection), after.tx, after.seq, upTo.tx, upTo.seq],
-  )
-}
-
-/**
- * Living records inside the selection's area from one place to another, in commit order, at most `limit`: what a copy as of `upTo` holds.
- * What has moved on since lies behind `upTo`, and comes by the feed.
- */
-export async function readLiving(
-  query: Query,
-  selection: Selection,
-  { after, upTo }: { readonly after: ChangePlace; readonly upTo: ChangePlace },
-  limit: number,
-): Promise<readonly Change[]> {
-  return query<Change>(
-    `${CHANGES} and masked is not null and ${IS_INSIDE}
-        and (change_tx, change_seq) > ($5::xid8, $6) and (change_tx, change_seq) <= ($7::xid8, $8)
-      order by change_tx, change_seq limit $9`,
-    [...selected(selection), after.tx, after.seq, upTo.tx, upTo.seq, limit],
   )
 }
 

@@ -21,6 +21,8 @@ import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
 import * as sharing from './migrations/0015-sharing.ts'
 import * as exports from './migrations/0021-exports.ts'
+import * as clients from './migrations/0016-clients.ts'
+import * as applications from './migrations/0017-applications.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -39,6 +41,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0014-preview-use': previewUse,
   '0015-sharing': sharing,
   '0021-exports': exports,
+  '0016-clients': clients,
+  '0017-applications': applications,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

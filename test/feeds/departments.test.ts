@@ -2,10 +2,10 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
 import { loadDatasets } from '../../src/feeds/datasets.ts'
 import { loadDepartments } from '../../src/feeds/departments.ts'
 import { parseManifest } from '../../src/feeds/manifest.ts'
+import { faultOf } from '../support/coded-error.ts'
 import { makeFolder } from '../support/folder.ts'
 import { createManifest } from './sample-manifest.ts'
 
@@ -33,16 +33,6 @@ function loadWith(entry: unknown): ReturnType<typeof loadDepartments> {
 const manifestOf = (department: string): unknown => {
   const manifest = createManifest()
   return { ...manifest, feed: { ...manifest.feed, department } }
-}
-
-function faultOf(work: () => unknown): string {
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof AppError) return `${error.code} ${error.detail}`
-    throw error
-  }
-  return 'accepted'
 }
 
 describe('the registry', () => {

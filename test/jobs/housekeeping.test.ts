@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { loadDatasets } from '../../src/feeds/datasets.ts'
 import { keepHouse, startHousekeeping } from '../../src/jobs/housekeeping.ts'
 import { findAlert, acknowledgeAlert, listAlerts } from '../../src/store/alerts.ts'
 import type { Feed } from '../../src/store/feeds.ts'
@@ -22,7 +23,7 @@ beforeEach(async () => {
   feed = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
 })
 
-const rules = { rejectionDays: 90 }
+const rules = { rejectionDays: 90, datasets: loadDatasets() }
 const keep = (): Promise<void> => keepHouse(installation.database, rules)
 const open = () =>
   listAlerts(installation.database.query, { department: 'public-security', isOpen: true, before: null, limit: 50 })

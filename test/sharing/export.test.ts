@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { decodeCursor, pullChanges } from '../../src/sharing/pull.ts'
+import { decodeCursor } from '../../src/sharing/cursors.ts'
+import { pullChanges } from '../../src/sharing/pull.ts'
 import { describeExport } from '../../src/sharing/export-download.ts'
 import { forgetExport } from '../../src/sharing/export-request.ts'
 import { findAgreement } from '../../src/store/agreements.ts'

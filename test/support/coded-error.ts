@@ -9,3 +9,14 @@ export async function codeOf(work: () => unknown): Promise<string> {
     return error instanceof AppError ? error.code : 'uncoded'
   }
 }
+
+/** Code and detail of the coded error that `work` throws, `accepted` when it throws none. */
+export function faultOf(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof AppError) return `${error.code} ${error.detail}`
+    throw error
+  }
+  return 'accepted'
+}
