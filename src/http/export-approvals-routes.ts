@@ -2,20 +2,27 @@ import { exportDuties, type ExportDuty } from '../security/permissions.ts'
 import { decideExport } from '../sharing/export-request.ts'
 import { listApprovals, type ExportDecision } from '../store/export-approvals.ts'
 import { findExport, listWaitingExports, type Export } from '../store/exports.ts'
-import { actorOf, admit, assertPermitted, recogniseAccount } from './accounts.ts'
+import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { DecisionBody, ExportNumber, viewWaiting, WaitingList, WaitingView } from './export-schemas.ts'
 import { assertImpersonal, describeRoute, type ManagementContext, type Route } from './management.ts'
 
 const show = async ({ database }: ManagementContext, one: Export) =>
   viewWaiting(one, await listApprovals(database.query, one.exportId))
 
+/** The department whose data it is. */
+const leadOf = ({ datasets }: ManagementContext, { dataset }: Export): string | null =>
+  datasets.get(dataset)?.lead ?? null
+
 const listRoute: Route = (server, context) => {
-  const summary = '待审批的批量导出 / Exports that wait for two people to agree'
+  const summary = '待审批的批量导出 / Exports that wait for two people to agree: of the own department, or all'
   const schema = describeRoute('listExportsForApproval', summary, WaitingList)
   server.get('/api/v1/export-approvals', { schema }, async (request) => {
-    await admit(context, request.headers.authorization, 'export.read')
+    const account = await recogniseAccount(context, request.headers.authorization)
+    const { department } = account
+    await assertPermitted(context, account, 'export.read', department)
     const waiting = await listWaitingExports(context.database.query)
-    return { exports: await Promise.all(waiting.map((one) => show(context, one))) }
+    const own = waiting.filter((one) => department === null || leadOf(context, one) === department)
+    return { exports: await Promise.all(own.map((one) => show(context, one))) }
   })
 }
 
@@ -33,12 +40,11 @@ const decideRoute: Route = (server, context) => {
   server.post('/api/v1/exports/:exportId/approvals', { schema }, async (request) => {
     const { duty, decision, reason = null } = request.body
     const account = await recogniseAccount(context, request.headers.authorization)
-    const { dataset } = await findExport(context.database.query, request.params.exportId, null)
-    const lead = context.datasets.get(dataset)?.lead ?? null
-    await assertPermitted(context, account, exportDuties[duty as ExportDuty], lead)
+    const asked = await findExport(context.database.query, request.params.exportId, null)
+    await assertPermitted(context, account, exportDuties[duty as ExportDuty], leadOf(context, asked))
     assertImpersonal('reason', reason)
     const given = { duty, decision, reason, accountId: account.accountId } as ExportDecision
-    return show(context, await decideExport(context, request.params.exportId, given, actorOf(account)))
+    return show(context, await decideExport(context, asked.exportId, given, actorOf(account)))
   })
 }
 

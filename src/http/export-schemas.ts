@@ -133,7 +133,8 @@ export const viewManifest = (manifest: ExportManifest): Static<typeof ManifestVi
 
 const duty = Type.String({
   enum: Object.keys(exportDuties),
-  description: 'data: on behalf of the data (platform-engineer); security: security-officer',
+  description:
+    'data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer',
 })
 const decision = Type.String({ enum: ['approve', 'refuse'], description: 'What is decided' })
 

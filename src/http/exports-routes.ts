@@ -2,7 +2,6 @@ import { Type, type TSchema } from 'typebox'
 import { AppError, toAppError } from '../errors.ts'
 import { describeExport, findExportPart } from '../sharing/export-download.ts'
 import { forgetExport, requestExport } from '../sharing/export-request.ts'
-import { findAgreement } from '../store/agreements.ts'
 import { findExport, listExports } from '../store/exports.ts'
 import { readByteRange, type ByteRange } from './byte-range.ts'
 import { consumerSecurity, auditDenial, recogniseClient } from './clients.ts'
@@ -16,6 +15,7 @@ import {
   viewExport,
   viewManifest,
 } from './export-schemas.ts'
+import { asGranted } from './granted.ts'
 import { asPlugin, type ManagementContext, type Route } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 
@@ -37,10 +37,10 @@ type Client = Awaited<ReturnType<typeof recogniseClient>>
 
 /** Writes down that a consumer was told no, and passes it on. */
 const denyTo =
-  (context: ManagementContext, client: Client, dataset?: string) =>
+  (context: ManagementContext, client: Client) =>
   async (error: unknown): Promise<never> => {
     const { code, status } = toAppError(error)
-    if (status === 403) await auditDenial(context, `consumer:${client.name}`, code, dataset)
+    if (status === 403) await auditDenial(context, `consumer:${client.name}`, code)
     throw error
   }
 
@@ -57,10 +57,7 @@ const requestRoute: Route = (server, context) => {
   }
   server.post('/api/v1/datasets/:dataset/exports', { schema }, async (request, reply) => {
     const { dataset } = request.params
-    const client = await recogniseClient(context, request)
-    const made = await findAgreement(context.database.query, client.consumerId, dataset)
-      .then((agreement) => requestExport(context, agreement))
-      .catch(denyTo(context, client, dataset))
+    const made = await asGranted(context, request, dataset, (agreement) => requestExport(context, agreement))
     void reply.status(202).header('location', `/api/v1/exports/${made.exportId}`)
     return viewExport(made)
   })

@@ -6,7 +6,7 @@ import { listFreshness } from '../store/freshness.ts'
 import { countDeadLetters } from '../store/dead-letters.ts'
 import { countSubscriptions, subscriptionStates } from '../store/subscriptions.ts'
 import { countRecords } from '../store/records.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Query } from '../store/database.ts'
 import { problemAnswers } from './problem-schema.ts'
 
 interface OperationsContext {
@@ -30,56 +30,68 @@ const describeOperation = <Answer extends TSchema>(
   response: { 200: { description: summary, content: { [mediaType]: { schema: answer } } }, ...problemAnswers },
 })
 
-/** Counts only: a metric's labels are datasets and states, never a person, a record or a feed's rows. */
-function createMetrics(database: Database): Registry {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  const records = new Gauge({
-    name: 'gridbridge_records',
-    help: 'Living records by dataset',
-    labelNames: ['dataset'],
-    registers: [registry],
-    collect: async () => {
-      for (const [dataset, count] of Object.entries(await countRecords(database.query))) records.set({ dataset }, count)
-    },
-  })
-  const alerts = new Gauge({
+/** One number, or one for each value of the label: what the metric counts at the moment that it is asked for. */
+interface Count {
+  readonly name: string
+  readonly help: string
+  readonly label: string | null
+  readonly count: (query: Query) => Promise<number | Readonly<Record<string, number>>>
+}
+
+/** Those that are not counted are none. */
+const withNone = (
+  names: readonly string[],
+  counts: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> => Object.fromEntries(names.map((name) => [name, counts[name] ?? 0]))
+
+const counts: readonly Count[] = [
+  { name: 'gridbridge_records', help: 'Living records by dataset', label: 'dataset', count: countRecords },
+  {
     name: 'gridbridge_alerts_open',
     help: 'Alerts that nobody has acknowledged, by kind',
-    labelNames: ['kind'],
-    registers: [registry],
-    collect: async () => {
-      const open = await countOpenAlerts(database.query)
-      for (const kind of Object.keys(alertKinds)) alerts.set({ kind }, open[kind] ?? 0)
-    },
-  })
-  const subscriptions = new Gauge({
+    label: 'kind',
+    count: async (query) => withNone(Object.keys(alertKinds), await countOpenAlerts(query)),
+  },
+  {
     name: 'gridbridge_subscriptions',
     help: 'Push subscriptions by state',
-    labelNames: ['state'],
-    registers: [registry],
-    collect: async () => {
-      const counts = await countSubscriptions(database.query)
-      for (const state of subscriptionStates) subscriptions.set({ state }, counts[state] ?? 0)
-    },
-  })
-  const deadLetters = new Gauge({
+    label: 'state',
+    count: async (query) => withNone(subscriptionStates, await countSubscriptions(query)),
+  },
+  {
     name: 'gridbridge_dead_letters',
     help: 'Deliveries that were refused for good and that nobody has requeued',
-    registers: [registry],
-    collect: async () => {
-      deadLetters.set(await countDeadLetters(database.query))
-    },
-  })
-  const stale = new Gauge({
+    label: null,
+    count: countDeadLetters,
+  },
+  {
     name: 'gridbridge_feeds_stale',
     help: 'Active feeds that did not succeed within the update cycle that the catalogue promises',
-    registers: [registry],
-    collect: async () => {
-      const feeds = await listFreshness(database.query)
-      stale.set(feeds.filter(({ isStale }) => isStale).length)
-    },
-  })
+    label: null,
+    count: async (query) => (await listFreshness(query)).filter(({ isStale }) => isStale).length,
+  },
+]
+
+/** Counts only: a metric's labels are datasets and states, never a person, a record or a feed's rows. */
+function createMetrics({ query }: Database): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  for (const { name, help, label, count } of counts) {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      labelNames: label === null ? [] : [label],
+      registers: [registry],
+      collect: async () => {
+        const counted = await count(query)
+        if (typeof counted === 'number') {
+          gauge.set(counted)
+          return
+        }
+        for (const [value, number] of Object.entries(counted)) gauge.set({ [label ?? '']: value }, number)
+      },
+    })
+  }
   return registry
 }
 

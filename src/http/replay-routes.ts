@@ -27,9 +27,9 @@ const ReplayNumber = Type.Object({ ...SubscriptionNumber.properties, replayId: b
 
 const DEFAULT_LIMIT = 50
 
-const letters: Route = (server, context) => {
+const listLetters: Route = (server, context) => {
   const { query } = context.database
-  const listSchema = {
+  const schema = {
     ...describeRoute(
       'listDeadLetters',
       '死信列表 / Deliveries that the receiver refused for good, the newest first',
@@ -56,7 +56,7 @@ const letters: Route = (server, context) => {
       ),
     }),
   }
-  server.get(`${BASE}/dead-letters`, { schema: listSchema }, async (request) => {
+  server.get(`${BASE}/dead-letters`, { schema }, async (request) => {
     const { params, query: asked } = request
     await admitToSubscription(context, request, 'subscription.read', params.subscriptionId)
     const limit = asked.limit ?? DEFAULT_LIMIT
@@ -66,11 +66,15 @@ const letters: Route = (server, context) => {
       cursor: found.length < limit ? null : (found.at(-1)?.deliveryId ?? null),
     }
   })
-  const showSchema = {
+}
+
+const showLetter: Route = (server, context) => {
+  const { query } = context.database
+  const schema = {
     ...describeRoute('showDeadLetter', '查看死信 / One refused delivery; it shows no record', DeadLetterView),
     params: LetterNumber,
   }
-  server.get(`${BASE}/dead-letters/:deliveryId`, { schema: showSchema }, async (request) => {
+  server.get(`${BASE}/dead-letters/:deliveryId`, { schema }, async (request) => {
     const { params } = request
     await admitToSubscription(context, request, 'subscription.read', params.subscriptionId)
     return viewDeadLetter(await findDeadLetter(query, params.subscriptionId, params.deliveryId))
@@ -186,4 +190,4 @@ const cancel: Route = (server, context) => {
 }
 
 /** Dead letters and replays of a subscription. */
-export const replayRoutes = asPlugin([letters, requeueLetter, preview, replayRoute, watch, cancel])
+export const replayRoutes = asPlugin([listLetters, showLetter, requeueLetter, preview, replayRoute, watch, cancel])

@@ -113,6 +113,7 @@ const contextRoutes = [
   catalogueRoutes,
   datasetsRoutes,
   applicationsRoutes,
+  exportsRoutes,
   schemaRoutes,
   groundRoutes,
   personsRoutes,

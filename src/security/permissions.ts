@@ -41,6 +41,8 @@ const published = {
 /** The consumer writes an application, its data owner and the security officer answer it. */
 const byConsumer = { 'consumer-engineer': 'own' } as const
 const bySharer = { 'data-owner': 'own', 'security-officer': 'all' } as const
+/** Who answers for the data of the department that leads a dataset. */
+const onBehalfOfData = { 'data-owner': 'own', 'department-reviewer': 'own' } as const
 
 const permissions = {
   'feed.read': everybody,
@@ -84,6 +86,9 @@ const permissions = {
   'credential.change': { 'security-officer': 'all', 'platform-engineer': 'all' },
   'service-item.read': published,
   'service-item.publish': { 'platform-engineer': 'all' },
+  'export.read': { ...everywhere, ...onBehalfOfData },
+  'export.approve-data': onBehalfOfData,
+  'export.approve-security': { 'security-officer': 'all' },
   'alert.acknowledge': {
     'department-editor': 'own',
     'data-owner': 'own',
@@ -102,9 +107,6 @@ const permissions = {
   'application.revoke': bySharer,
   'application.extend': { 'department-reviewer': 'own', 'security-officer': 'all' },
   'application.provision': { 'platform-engineer': 'all' },
-  'export.read': { ...everywhere, 'data-owner': 'all' },
-  'export.approve-data': { 'data-owner': 'own' },
-  'export.approve-security': { 'security-officer': 'all' },
   'subscription.read': everywhere,
   'subscription.manage': { 'platform-engineer': 'all' },
   'subscription.pause': { 'platform-engineer': 'all', 'security-officer': 'all' },

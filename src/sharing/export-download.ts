@@ -5,9 +5,9 @@ import { agreementName, type Agreement } from '../store/agreements.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { findPart, listParts, type ExportPart } from '../store/export-parts.ts'
 import { findExport, type Export, type ExportState } from '../store/exports.ts'
+import { encodeCursor } from './cursors.ts'
 import { boundOfPart } from './export-part.ts'
 import { findAgreementOfExport } from './export.ts'
-import { encodeCursor } from './cursors.ts'
 import type { SharingContext } from './pull.ts'
 
 /** Why the files of an export cannot be had: they are gone, or they never were. */

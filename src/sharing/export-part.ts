@@ -49,7 +49,8 @@ export interface ReadingPlan {
   readonly today: Date
   /** The fields that a class is made of; none where the export is not judged by classes. */
   readonly classFields: readonly string[]
-  readonly upTo: ChangePlace
+  /** A horizon: nothing can appear before it any more. */
+  readonly end: ChangePlace
   /** Records of one file at most. */
   readonly partRecords: number
 }
@@ -79,7 +80,7 @@ function toLines(changes: readonly Change[], plan: ReadingPlan): readonly Line[]
 
 /** Reads on from a place until a part is full or nothing is left. */
 export async function readLines(query: Query, plan: ReadingPlan, after: ChangePlace): Promise<Reading> {
-  const { agreement, dataset, upTo, partRecords } = plan
+  const { agreement, dataset, end, partRecords } = plan
   const selection = selectionOf(agreement, dataset)
   // A file counts as one use, so none may hold more than a day allows.
   const most = Math.min(partRecords, agreement.recordsPerDay ?? partRecords)
@@ -87,7 +88,7 @@ export async function readLines(query: Query, plan: ReadingPlan, after: ChangePl
   let [cursor, read, bytes] = [after, 0, 0]
   while (read < most && bytes < PART_BYTES) {
     const limit = Math.min(READ_AT_ONCE, most - read)
-    const changes = await readLiving(query, selection, { after: cursor, upTo }, limit)
+    const changes = await readLiving(query, selection, { after: cursor, upTo: end }, limit)
     const fresh = toLines(changes, plan)
     lines.push(...fresh)
     bytes += fresh.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)

@@ -91,7 +91,7 @@ const readNext: Step = async (context, work, agreement) => {
   const { database, keys, partRecords } = context
   const dataset = datasetOfAgreement(context, agreement)
   const classFields = classFieldsOf(dataset, agreement.forms) ?? []
-  const plan = { agreement, dataset, keys, today: transactionTime, classFields, upTo: place, partRecords }
+  const plan = { agreement, dataset, keys, today: transactionTime, classFields, end: place, partRecords }
   const reading = await readLines(database.query, plan, work.cursor)
   if (reading.read === 0) return k === null ? finish(context, work, agreement) : judge(context, work, agreement)
   if (k === null) await savePart(context, work, agreement, reading)

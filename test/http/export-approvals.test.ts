@@ -11,16 +11,20 @@ const PERSONS = 12
 
 let installation: TestInstallation
 let server: FastifyInstance
-let office: Office & { readonly owner: Person }
+let office: Office
+/** Reviews for a department that does not lead the dataset. */
+let neighbour: Person
+let owner: Person
 let exportId = 0
 let consumers = 0
 
 beforeAll(async () => {
   installation = await openTestInstallation('api')
   server = await openDoor(installation)
-  const url = await server.listen({ port: 0, host: '127.0.0.1' })
-  const owner = await employ(installation, url, 'owner', 'data-owner', 'public-security')
-  office = { ...(await employAll(installation, url)), owner }
+  office = await employAll(installation, await server.listen({ port: 0, host: '127.0.0.1' }))
+  const address = server.listeningOrigin
+  neighbour = await employ(installation, address, 'mz-reviewer', 'department-reviewer', 'civil-affairs')
+  owner = await employ(installation, address, 'ga-owner', 'data-owner', 'public-security')
   const feed = await registerFeed(installation, 'LZ-GA-RK-001')
   await storeRows(installation, feed, strangerRows(1, PERSONS))
   // What another feed says of the same people makes them no more.
@@ -60,7 +64,7 @@ test('an export of as many persons as are allowed needs nobody; of one more it w
 })
 
 test('what waits is listed for those who decide and for the auditor, with everything that they decide by', async () => {
-  for (const person of ['owner', 'officer', 'auditor'] as const) {
+  for (const person of ['reviewer', 'engineer', 'officer', 'auditor'] as const) {
     const { exports } = (await office[person].get('/api/v1/export-approvals')).body as {
       exports: { exportId: number }[]
     }
@@ -75,11 +79,12 @@ test('what waits is listed for those who decide and for the auditor, with everyt
     })
   }
   expect(brief(await office.editor.get('/api/v1/export-approvals'))).toEqual([403, 'FORBIDDEN'])
+  expect((await neighbour.get('/api/v1/export-approvals')).body).toEqual({ exports: [] })
 })
 
 test.each([
-  ['data first', ['owner', data], ['officer', security]],
-  ['security first', ['officer', security], ['owner', data]],
+  ['data first', ['reviewer', data], ['officer', security]],
+  ['security first', ['officer', security], ['reviewer', data]],
 ] as const)('two people agree, and it is made: %s', async (_order, [one, first], [other, second]) => {
   expect(brief(await decide(one, first))).toEqual([200, 'awaiting-approval'])
   await work(exportId, PERSONS - 1)
@@ -95,8 +100,8 @@ test.each([
     [`export/${exportId}`],
   )
   expect(entries).toEqual([
-    { actor: `account:${one}`, details: { duty: first.duty, persons: PERSONS, reason: null } },
-    { actor: `account:${other}`, details: { duty: second.duty, persons: PERSONS, reason: null } },
+    { actor: `account:${office[one].name}`, details: { duty: first.duty, persons: PERSONS, reason: null } },
+    { actor: `account:${office[other].name}`, details: { duty: second.duty, persons: PERSONS, reason: null } },
   ])
 })
 
@@ -105,16 +110,18 @@ test('one who refuses says why, and that is the end', async () => {
   const reason = '范围超出事项需要'
   expect(brief(await decide('officer', { duty: 'security', decision: 'refuse', reason }))).toEqual([200, 'refused'])
   expect(await look()).toMatchObject({ state: 'refused', reason: 'EXPORT_REFUSED', remark: reason })
-  expect(brief(await decide('owner', data))).toEqual([409, 'EXPORT_STATE'])
+  expect(brief(await decide('reviewer', data))).toEqual([409, 'EXPORT_STATE'])
   await work(exportId, PERSONS - 1)
   expect(await look()).toMatchObject({ state: 'refused', read: 0 })
 })
 
-test.each<readonly [string, keyof typeof office, object, readonly [number, string]]>([
-  ['an owner of data for the security officer', 'owner', security, [403, 'FORBIDDEN']],
+test.each<readonly [string, keyof Office, object, readonly [number, string]]>([
+  ['an engineer for the security officer', 'engineer', security, [403, 'FORBIDDEN']],
+  ['an engineer for the data', 'engineer', data, [403, 'FORBIDDEN']],
   ['the security officer for the data', 'officer', data, [403, 'FORBIDDEN']],
   ['an auditor', 'auditor', security, [403, 'FORBIDDEN']],
-  ['a department', 'reviewer', data, [403, 'FORBIDDEN']],
+  ['a reviewer for the security officer', 'reviewer', security, [403, 'FORBIDDEN']],
+  ['who writes feeds', 'editor', data, [403, 'FORBIDDEN']],
   ['a duty that is none', 'officer', { duty: 'all', decision: 'approve' }, [400, 'REQUEST_INVALID']],
   ['a decision that is none', 'officer', { duty: 'security', decision: 'maybe' }, [400, 'REQUEST_INVALID']],
   [
@@ -128,9 +135,15 @@ test.each<readonly [string, keyof typeof office, object, readonly [number, strin
   expect((await look()).state).toBe('awaiting-approval')
 })
 
+test('the data owner of the department that leads the dataset decides for the data, one of another department does not', async () => {
+  const path = `/api/v1/exports/${exportId}/approvals`
+  expect(brief(await neighbour.post(path, data))).toEqual([403, 'FORBIDDEN'])
+  expect(brief(await owner.post(path, data))).toEqual([200, 'awaiting-approval'])
+})
+
 test('nobody decides twice, nor about what does not wait', async () => {
-  expect((await decide('owner', data)).status).toBe(200)
-  expect(brief(await decide('owner', data))).toEqual([409, 'EXPORT_STATE'])
+  expect((await decide('reviewer', data)).status).toBe(200)
+  expect(brief(await decide('reviewer', data))).toEqual([409, 'EXPORT_STATE'])
   expect((await decide('officer', security)).status).toBe(200)
   expect(brief(await decide('officer', security))).toEqual([409, 'EXPORT_STATE'])
   expect(brief(await office.officer.post('/api/v1/exports/999999/approvals', security))).toEqual([
@@ -154,28 +167,28 @@ describe('the tables themselves refuse', () => {
       )
 
   test('that one account does both duties, or that a duty is done twice', async () => {
-    const { owner, officer } = office
-    expect(await insert('data', owner.accountId)).toBe('kept')
-    expect(await insert('security', owner.accountId)).toBe('SQLSTATE 23505')
+    const { reviewer, officer } = office
+    expect(await insert('data', reviewer.accountId)).toBe('kept')
+    expect(await insert('security', reviewer.accountId)).toBe('SQLSTATE 23505')
     expect(await insert('data', officer.accountId)).toBe('SQLSTATE 23505')
     expect(await insert('security', officer.accountId)).toBe('kept')
   })
 
   test('a refusal without a reason', async () => {
-    expect(await insert('data', office.owner.accountId, 'refuse')).toBe('SQLSTATE 23514')
+    expect(await insert('data', office.reviewer.accountId, 'refuse')).toBe('SQLSTATE 23514')
   })
 
   test('and an account whose role was changed in between is told that another person has to do it', async () => {
-    expect((await decide('owner', data)).status).toBe(200)
-    await installation.asOwner(
-      `update gridbridge.account set role = 'security-officer', department = null where account_id = $1`,
-      [office.owner.accountId],
-    )
-    expect(brief(await decide('owner', security))).toEqual([409, 'SECOND_PERSON'])
-    await installation.asOwner(
-      `update gridbridge.account set role = 'data-owner', department = 'public-security' where account_id = $1`,
-      [office.owner.accountId],
-    )
+    expect((await decide('reviewer', data)).status).toBe(200)
+    const become = (role: string, department: string | null) =>
+      installation.asOwner('update gridbridge.account set role = $2, department = $3 where account_id = $1', [
+        office.reviewer.accountId,
+        role,
+        department,
+      ])
+    await become('security-officer', null)
+    expect(brief(await decide('reviewer', security))).toEqual([409, 'SECOND_PERSON'])
+    await become('department-reviewer', 'public-security')
     expect((await look()).state).toBe('awaiting-approval')
   })
 })

@@ -46,9 +46,9 @@ describe('duties that no role holds together', () => {
     ['feed.review', 'feed.approve'],
     ['rejection.read', 'feed.approve'],
     ['endpoint.approve', 'feed.edit'],
+    [exportDuties.data, exportDuties.security],
     ['application.submit', 'application.approve'],
     ['application.provision', 'application.approve'],
-    [exportDuties.data, exportDuties.security],
   ])('%s and %s', (one, other) => {
     const both = roles.filter((role) => one in permissionsOf(role) && other in permissionsOf(role))
     expect(both).toEqual([])

@@ -94,8 +94,10 @@ test('a class is of people and not of records: what several feeds say of one per
     wg: { bm: grid(2) },
   }))
   await storeRows(installation, second, repeated)
+  // The same four once more, so late that they come in another file.
+  await storeRows(installation, await registerFeed(installation, `${feed.code}-3`), repeated)
   const made = await makeExport(installation, consumerId)
-  expect(made).toMatchObject({ state: 'ready', withheld: 6, records: 12, smallestClass: 4 })
+  expect(made).toMatchObject({ state: 'ready', withheld: 12, records: 12, smallestClass: 4 })
 })
 
 test('where more than half would be withheld, the export is refused and nothing leaves', async () => {

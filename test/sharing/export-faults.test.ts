@@ -6,7 +6,7 @@ import { workOnExport, type ExportContext } from '../../src/sharing/export.ts'
 import { saveAgreement } from '../../src/store/agreements.ts'
 import type { Database } from '../../src/store/database.ts'
 import { findExport } from '../../src/store/exports.ts'
-import { listIdleExports } from '../../src/store/export-work.ts'
+import { claimExport, listIdleExports } from '../../src/store/export-work.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { verifyLog } from '../support/audit-log.ts'
 import {
@@ -109,15 +109,16 @@ describe('a worker that dies', () => {
         if (!isOvertaken) {
           isOvertaken = true
           await comeDue(exportId)
-          await workToEnd(context, exportId)
+          await claimExport(installation.database.query, exportId)
         }
         return installation.database.transaction(work, deadlineMs)
       },
     }
-    expect(await workOnExport({ ...context, database }, exportId)).toMatchObject({
-      outcome: 'LEASE_LOST',
-      dueInMs: null,
-    })
+    const late = await workOnExport({ ...context, database }, exportId)
+    expect([late.outcome, late.dueInMs]).toEqual(['LEASE_LOST', null])
+    expect([(await look(exportId)).read, await openParts(installation, exportId)]).toEqual([0, []])
+    await comeDue(exportId)
+    await workToEnd(context, exportId)
     expect(idsOf(await openParts(installation, exportId))).toEqual(range(1, 25))
   })
 

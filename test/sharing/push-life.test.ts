@@ -33,8 +33,7 @@ const subscriptionId = (): number => stage.consumer.subscriptionId ?? -1
 const readSubscription = () => findSubscription(installation.database.query, subscriptionId(), null)
 const readAlerts = async (): Promise<readonly string[]> => {
   const rows = await installation.asOwner<{ kind: string }>(
-    `select body->'details'->>'kind' as kind from (select convert_from(body, 'UTF8')::jsonb as body from audit.entry
-      where event_type = 'alert.raised' order by recorded_at) as entry where body->>'object' = $1`,
+    'select kind from gridbridge.alert where object = $1 order by alert_id',
     [`subscription/${subscriptionId()}`],
   )
   return rows.map(({ kind }) => kind)

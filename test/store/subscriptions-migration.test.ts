@@ -36,8 +36,8 @@ test('what consumers had becomes subscriptions with the same endpoint, secret, c
   const { pool, migrate } = await openOldDatabase()
   await pool.query(`
     insert into gridbridge.dataset (name) values ('resident'), ('grid');
-    insert into gridbridge.consumer (name, secret_hash, webhook_url, webhook_secret)
-      values ('pushed', '\\x01', 'https://platform.example/webhook', '\\x0203'), ('puller', '\\x01', null, null);
+    insert into gridbridge.consumer (name, webhook_url, webhook_secret)
+      values ('pushed', 'https://platform.example/webhook', '\\x0203'), ('puller', null, null);
     insert into gridbridge.agreement (consumer_id, dataset_id, forms, area, purpose, valid_to)
       select consumer_id, dataset_id, '{}', '{5105}', 'LZ-QD-001', now() + interval '1 day' from gridbridge.consumer, gridbridge.dataset;
     insert into gridbridge.subscription (agreement_id, cursor_tx, cursor_seq)
