@@ -11,7 +11,7 @@ import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
-import { correctionRoutes } from './correction-routes.ts'
+import { resubmissionRoutes } from './resubmission-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
@@ -106,7 +106,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     runRoutes,
     progressRoute,
     rejectionRoutes,
-    correctionRoutes,
+    resubmissionRoutes,
     alertRoutes,
   ]) {
     await server.register(routes, context)
