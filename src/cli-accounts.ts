@@ -3,6 +3,12 @@ import { addAccount, endAccount } from './account-commands.ts'
 import { config, guarded, table, tell, type JsonOption } from './cli-output.ts'
 import { roles } from './security/permissions.ts'
 
+interface AddOptions extends JsonOption {
+  readonly role: string
+  readonly department?: string
+  readonly consumer?: string
+}
+
 /** `gridbridge account …` */
 export function addAccountCommands(program: Command): void {
   const account = program.command('account').description('管理账号 / Accounts of the management API')
@@ -12,14 +18,16 @@ export function addAccountCommands(program: Command): void {
     .argument('<name>')
     .requiredOption('--role <role>', roles.join(' | '))
     .option('--department <folder>', 'for the roles of a department')
+    .option('--consumer <name>', 'for the engineers of a consumer')
     .option('--json')
     .action(
-      guarded(async (name: string, options: JsonOption & { readonly role: string; readonly department?: string }) => {
-        const added = await addAccount(config(), name, { role: options.role, department: options.department ?? null })
+      guarded(async (name: string, options: AddOptions) => {
+        const { role, department = null, consumer = null } = options
+        const added = await addAccount(config(), name, { role, department, consumer })
         tell(added, options, () =>
           table(
-            ['account', 'role', 'department', 'secret'],
-            [[added.account, added.role, added.department ?? '', added.secret]],
+            ['account', 'role', 'department', 'consumer', 'secret'],
+            [[added.account, added.role, added.department ?? '', added.consumer ?? '', added.secret]],
           ),
         )
       }),

@@ -10,10 +10,14 @@ const AccountView = Type.Object(
     name: Type.String({ description: 'Name of the account' }),
     role: Type.String({ enum: [...roles], description: 'Its one role' }),
     department: Type.Union([Type.String(), Type.Null()], {
-      description: 'The department it belongs to; null for a role of the whole city',
+      description: 'The department it belongs to; null for a role that is not of a department',
+    }),
+    consumer: Type.Union([Type.String(), Type.Null()], {
+      description: 'The consumer it belongs to; null for a role that is not of a consumer',
     }),
     permissions: Type.Record(Type.String(), Type.String({ enum: ['own', 'all'] }), {
-      description: 'What it may do, by action: own is for its own department only, all is for the whole city',
+      description:
+        'What it may do, by action: own is for its own department or consumer only, all is for the whole city',
     }),
   },
   { title: 'Account' },
@@ -32,8 +36,8 @@ export const accountRoute: FastifyPluginAsyncTypebox<ClientContext> = async (ser
     },
   }
   server.get('/api/v1/account', { schema }, async (request, reply) => {
-    const { name, role, department } = await recogniseAccount(context, request.headers.authorization)
+    const { name, role, department, consumer } = await recogniseAccount(context, request.headers.authorization)
     void reply.header('cache-control', 'no-store')
-    return { name, role, department, permissions: permissionsOf(role) as Record<string, string> }
+    return { name, role, department, consumer, permissions: permissionsOf(role) as Record<string, string> }
   })
 }

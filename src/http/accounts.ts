@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { isPermitted, type Action } from '../security/permissions.ts'
+import { isPermitted, type Action, type Owner } from '../security/permissions.ts'
 import { findAccountOfToken } from '../store/access-tokens.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
@@ -16,22 +16,23 @@ export async function recogniseAccount(
 }
 
 /**
- * Lets the account do the action with something of `department` (null: of the whole city), or audits the refusal and throws
+ * Lets the account do the action with something of `owner` (null: of the whole city), or audits the refusal and throws
  * FORBIDDEN. Throws AUDIT_UNAVAILABLE.
  */
 export async function assertPermitted(
   { database, auditDeadlineMs }: ClientContext,
   account: Account,
   action: Action,
-  department: string | null,
+  owner: Owner,
 ): Promise<void> {
-  if (isPermitted(account, action, department)) return
+  if (isPermitted(account, action, owner)) return
+  const department = typeof owner === 'string' ? owner : (owner?.department ?? null)
   const details = { reason: 'FORBIDDEN', action, department }
   await auditBeforeAnswer(database, 'access.denied', auditDeadlineMs, ({ audit }) =>
     audit({ type: 'access.denied', actor: actorOf(account), outcome: 'denied', details }),
   )
-  const owner = department === null ? 'the whole city' : `department ${department}`
-  throw new AppError('FORBIDDEN', `${account.role} may not ${action} for ${owner}; ask an account whose role may`)
+  const whose = department === null ? 'the whole city' : `department ${department}`
+  throw new AppError('FORBIDDEN', `${account.role} may not ${action} for ${whose}; ask an account whose role may`)
 }
 
 /**

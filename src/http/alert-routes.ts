@@ -8,7 +8,7 @@ import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { FeedCode } from './feed-schemas.ts'
 
-const Time = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+const textOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 
 const AlertView = Type.Object(
   {
@@ -18,14 +18,15 @@ const AlertView = Type.Object(
     zh: Type.String({ description: '告警含义' }),
     adviceEn: Type.String({ description: 'What to do' }),
     adviceZh: Type.String({ description: '处理建议' }),
-    feed: Type.String({ description: 'Code of the feed' }),
-    department: Type.String({ description: 'Owner of the feed' }),
+    feed: textOrNull('Code of the feed; null where it is about something else'),
+    object: textOrNull('What it is about where that is no feed, application/7'),
+    department: textOrNull('Department whose it is; null: of the whole city'),
     runId: Type.Union([Type.Integer(), Type.Null()], { description: 'Number of the run, where it is about one' }),
     details: Type.Record(Type.String(), Type.Unknown(), { description: 'Codes and counts' }),
     raisedAt: Type.String({ description: 'When it was raised' }),
-    acknowledgedAt: Time('When a person said that it was seen'),
+    acknowledgedAt: textOrNull('When a person said that it was seen'),
     acknowledgedBy: Type.Union([Type.String(), Type.Null()], { description: 'Who that was' }),
-    clearedAt: Time('When its cause was gone'),
+    clearedAt: textOrNull('When its cause was gone'),
   },
   { title: 'Alert' },
 )
@@ -76,15 +77,15 @@ const HealthView = Type.Object(
         }),
         failures: Type.Integer({ description: 'Failures since the last page that was saved' }),
         fault: Type.Union([Type.String(), Type.Null()], { description: 'Code of the last one' }),
-        restsUntil: Time('Until when it is left alone'),
+        restsUntil: textOrNull('Until when it is left alone'),
       },
       { description: 'How the source answers' },
     ),
     cycle: Type.Union([Type.String(), Type.Null()], {
       description: 'Update cycle that the catalogue promises, ISO 8601',
     }),
-    lastDoneAt: Time('When a run last read everything there was'),
-    dueAt: Time('When the next success is due at the latest, with a tenth of the cycle granted on top'),
+    lastDoneAt: textOrNull('When a run last read everything there was'),
+    dueAt: textOrNull('When the next success is due at the latest, with a tenth of the cycle granted on top'),
     stale: Type.Boolean({ description: 'Whether that time is over' }),
     openRejections: Type.Integer({ description: 'Refused rows that wait for the department' }),
   },
@@ -114,7 +115,7 @@ export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
   server.post('/api/v1/alerts/:alertId/acknowledge', { schema: acknowledgeSchema }, async ({ headers, params }) => {
     const account = await recogniseAccount(context, headers.authorization)
     const alert = await findAlert(database.query, params.alertId, account.department)
-    await assertPermitted(context, account, 'run.control', alert.department)
+    await assertPermitted(context, account, 'alert.acknowledge', alert.department)
     await database.transaction((transaction) => acknowledgeAlert(transaction, alert, actorOf(account)))
     return view(await findAlert(database.query, alert.alertId, account.department))
   })

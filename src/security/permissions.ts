@@ -1,24 +1,46 @@
 /**
  * Who may do what with the management API: one table, action × role. What is not in it is refused. `own` is only what belongs to
- * the account's own department, `all` is the whole city. No role can both write what is shared and approve it for the city, and
- * the security officer sees no row of the data.
+ * the account's own department or, for the engineers of a consumer, its own consumer; `all` is the whole city. No role can both write
+ * what is shared and approve it for the city, and the security officer sees no row of the data.
  */
 export const roles = [
   'department-editor',
   'department-reviewer',
+  'data-owner',
+  'consumer-engineer',
   'security-officer',
   'platform-engineer',
   'auditor',
 ] as const
 export type Role = (typeof roles)[number]
 
+/** What an account of the role belongs to. */
+export const boundTo = {
+  'department-editor': 'department',
+  'department-reviewer': 'department',
+  'data-owner': 'department',
+  'consumer-engineer': 'consumer',
+  'security-officer': 'city',
+  'platform-engineer': 'city',
+  auditor: 'city',
+} as const satisfies Record<Role, 'department' | 'consumer' | 'city'>
+
 type Scope = 'own' | 'all'
 
 const inDepartment = { 'department-editor': 'own', 'department-reviewer': 'own' } as const
 const everywhere = { 'security-officer': 'all', 'platform-engineer': 'all', auditor: 'all' } as const
-const everybody = { ...inDepartment, ...everywhere } as const
+const everybody = { ...inDepartment, 'data-owner': 'own', ...everywhere } as const
 /** What holds nothing of one department alone: every role reads all of it. */
-const published = { ...everywhere, 'department-editor': 'all', 'department-reviewer': 'all' } as const
+const published = {
+  ...everywhere,
+  'department-editor': 'all',
+  'department-reviewer': 'all',
+  'data-owner': 'all',
+  'consumer-engineer': 'all',
+} as const
+/** The consumer writes an application, its data owner and the security officer answer it. */
+const byConsumer = { 'consumer-engineer': 'own' } as const
+const bySharer = { 'data-owner': 'own', 'security-officer': 'all' } as const
 
 const permissions = {
   'feed.read': everybody,
@@ -44,7 +66,7 @@ const permissions = {
   'rejection.fix': { 'department-editor': 'own' },
   'quality.read': everybody,
   // Masked values and record ids are shown to the department of the record only.
-  'person-conflict.read': everybody,
+  'person-conflict.read': { ...inDepartment, ...everywhere },
   'person-link.decide': { 'department-reviewer': 'own' },
   // It tells of the feeds of all departments.
   'schema.read': everywhere,
@@ -55,25 +77,60 @@ const permissions = {
   'endpoint.approve': { 'security-officer': 'all' },
   'service-item.read': published,
   'service-item.publish': { 'platform-engineer': 'all' },
+  'alert.acknowledge': {
+    'department-editor': 'own',
+    'data-owner': 'own',
+    'platform-engineer': 'all',
+    'security-officer': 'all',
+  },
+  'application.read': { ...everybody, 'consumer-engineer': 'own' },
+  'application.write': byConsumer,
+  'application.submit': byConsumer,
+  'application.withdraw': byConsumer,
+  'application.confirm': byConsumer,
+  'application.dispose': byConsumer,
+  'application.ask': bySharer,
+  'application.approve': bySharer,
+  'application.refuse': bySharer,
+  'application.revoke': bySharer,
+  'application.extend': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'application.provision': { 'platform-engineer': 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions
 
-/** What an account is judged by. `department` is null for the roles of the whole city. */
+/** What an account is judged by. `department` and `consumer` are null unless the role is bound to one. */
 interface Actor {
   readonly role: Role
   readonly department: string | null
+  readonly consumer: string | null
 }
 
+/** Whose something is that has a department on one side and a consumer on the other. */
+export interface Parties {
+  readonly department: string | null
+  readonly consumer: string | null
+}
+
+/** A department, both parties, or null for something of the whole city. */
+export type Owner = string | Parties | null
+
+const partiesOf = (owner: Owner): Parties =>
+  typeof owner === 'object' && owner !== null ? owner : { department: owner, consumer: null }
+
 /**
- * Whether the actor may do the action with something of this department; null: with something of the whole city, for which a
- * scope of `own` is not enough.
+ * Whether the actor may do the action with something of this owner; null: with something of the whole city, for which a scope of
+ * `own` is not enough.
  */
-export function isPermitted({ role, department }: Actor, action: Action, owner: string | null): boolean {
+export function isPermitted({ role, department, consumer }: Actor, action: Action, owner: Owner): boolean {
   const granted: Readonly<Partial<Record<Role, Scope>>> = permissions[action]
   const scope = granted[role]
   if (scope === 'all') return true
-  return scope === 'own' && owner !== null && owner === department
+  const parties = partiesOf(owner)
+  const isOwn =
+    (parties.department !== null && parties.department === department) ||
+    (parties.consumer !== null && parties.consumer === consumer)
+  return scope === 'own' && isOwn
 }
 
 /** The actions that a role may do at all, each with how far it reaches. */

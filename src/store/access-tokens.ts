@@ -54,7 +54,8 @@ export async function findConsumerOfToken(
 /** The active account a living token belongs to. Throws TOKEN_INVALID, also for the token of a consumer. */
 export async function findAccountOfToken(query: Query, tokenHash: string): Promise<Account> {
   const [account] = await query<Account>(
-    `select account_id as "accountId", name, role, department from access_token join account using (account_id)
+    `select account_id as "accountId", account.name, role, department, consumer.name as consumer
+       from access_token join account using (account_id) left join consumer on consumer.consumer_id = account.consumer_id
       where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and active`,
     [tokenHash],
   )

@@ -53,6 +53,18 @@ export const alertKinds = {
     adviceEn: 'See the state and the reason of the last run',
     adviceZh: '查看最近批次的状态与原因',
   },
+  'answer-overdue': {
+    en: 'An application was not answered within its working days',
+    zh: '使用申请超过答复期限',
+    adviceEn: 'The data owner and the security officer decide, or have the term extended once',
+    adviceZh: '由数据责任部门与安全管理员作出决定，或经批准延长一次',
+  },
+  'provision-overdue': {
+    en: 'An approved application was not provided within its working days',
+    zh: '已同意的使用申请超过提供期限',
+    adviceEn: 'Open the service to the consumer and say so',
+    adviceZh: '尽快向使用方开通服务并登记',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds
@@ -60,8 +72,12 @@ export type AlertKind = keyof typeof alertKinds
 export interface Alert {
   readonly alertId: number
   readonly kind: AlertKind
-  readonly feed: string
-  readonly department: string
+  /** Null for an alert about something else. */
+  readonly feed: string | null
+  /** What it is about where that is no feed, `application/7`. */
+  readonly object: string | null
+  /** Whose it is; null: of the whole city. */
+  readonly department: string | null
   readonly runId: number | null
   readonly details: Readonly<Record<string, unknown>>
   readonly raisedAt: Date
@@ -70,20 +86,33 @@ export interface Alert {
   readonly clearedAt: Date | null
 }
 
+/** Codes and counts only. */
+type Details = Readonly<Record<string, string | number>>
+
 export interface NewAlert {
   readonly kind: AlertKind
   readonly feed: Pick<Feed, 'feedId' | 'code' | 'dataset'>
   readonly runId: number | null
-  /** Codes and counts only. */
-  readonly details: Readonly<Record<string, string | number>>
+  readonly details: Details
 }
 
-/** Raises an alert and writes it down; one that is open already is left as it is. */
+/** An alert about something that is no feed. */
+export interface NewObjectAlert {
+  readonly kind: AlertKind
+  /** Kind and number, `application/7`. */
+  readonly object: string
+  /** Whose it is; null: of the whole city. */
+  readonly department: string | null
+  readonly details: Details
+}
+
+/** Raises an alert about a feed and writes it down; one that is open already is left as it is. */
 export async function raiseAlert({ query, audit }: Transaction, alert: NewAlert): Promise<void> {
   const { kind, feed, runId, details } = alert
   const [row] = await query<{ alertId: number }>(
     `insert into alert (kind, feed_id, run_id, details) values ($1, $2, $3, $4)
-       on conflict (feed_id, kind, coalesce(run_id, 0)) where acknowledged_at is null and cleared_at is null do nothing
+       on conflict (feed_id, kind, coalesce(run_id, 0))
+         where acknowledged_at is null and cleared_at is null and feed_id is not null do nothing
        returning alert_id as "alertId"`,
     [kind, feed.feedId, runId, JSON.stringify(details)],
   )
@@ -99,7 +128,35 @@ export async function raiseAlert({ query, audit }: Transaction, alert: NewAlert)
   })
 }
 
-/** Closes the open alerts of a kind whose cause is gone. */
+/** Raises an alert about an object and writes it down; one that is open already is left as it is. */
+export async function raiseObjectAlert({ query, audit }: Transaction, alert: NewObjectAlert): Promise<void> {
+  const { kind, object, department, details } = alert
+  const [row] = await query<{ alertId: number }>(
+    `insert into alert (kind, object, department, details) values ($1, $2, $3, $4)
+       on conflict (object, kind) where acknowledged_at is null and cleared_at is null and object is not null do nothing
+       returning alert_id as "alertId"`,
+    [kind, object, department, JSON.stringify(details)],
+  )
+  if (row === undefined) return
+  await audit({
+    type: 'alert.raised',
+    actor: 'system:worker',
+    outcome: 'ok',
+    object: `alert/${row.alertId}`,
+    details: { kind, about: object, department, ...details },
+  })
+}
+
+/** Closes the open alerts of a kind about an object whose cause is gone. */
+export async function clearObjectAlert(query: Query, object: string, kind: AlertKind): Promise<void> {
+  await query(
+    `update alert set cleared_at = clock_timestamp()
+      where object = $1 and kind = $2 and acknowledged_at is null and cleared_at is null`,
+    [object, kind],
+  )
+}
+
+/** Closes the open alerts of a kind about a feed whose cause is gone. */
 export async function clearAlert(query: Query, feedId: number, kind: AlertKind): Promise<void> {
   await query(
     `update alert set cleared_at = clock_timestamp()
@@ -108,8 +165,8 @@ export async function clearAlert(query: Query, feedId: number, kind: AlertKind):
   )
 }
 
-const ALERT_COLUMNS = `alert_id as "alertId", kind, feed.code as feed, department, run_id as "runId", details, raised_at as "raisedAt",
-  acknowledged_at as "acknowledgedAt", acknowledged_by as "acknowledgedBy", cleared_at as "clearedAt"`
+const ALERT_COLUMNS = `alert_id as "alertId", kind, feed.code as feed, object, coalesce(feed.department, alert.department) as department,
+  run_id as "runId", details, raised_at as "raisedAt", acknowledged_at as "acknowledgedAt", acknowledged_by as "acknowledgedBy", cleared_at as "clearedAt"`
 
 export interface AlertFilter {
   /** Null: of every department. */
@@ -123,8 +180,8 @@ export interface AlertFilter {
 /** Alerts, the newest first. */
 export async function listAlerts(query: Query, filter: AlertFilter): Promise<readonly Alert[]> {
   return query<Alert>(
-    `select ${ALERT_COLUMNS} from alert join feed using (feed_id)
-      where ($1::text is null or department = $1) and ($2::bigint is null or alert_id < $2)
+    `select ${ALERT_COLUMNS} from alert left join feed using (feed_id)
+      where ($1::text is null or coalesce(feed.department, alert.department) = $1) and ($2::bigint is null or alert_id < $2)
         and (not $3 or (acknowledged_at is null and cleared_at is null))
       order by alert_id desc limit $4`,
     [filter.department, filter.before, filter.isOpen, filter.limit],
@@ -134,8 +191,8 @@ export async function listAlerts(query: Query, filter: AlertFilter): Promise<rea
 /** Throws ALERT_UNKNOWN where there is none, also for an alert of another department. */
 export async function findAlert(query: Query, alertId: number, department: string | null): Promise<Alert> {
   const [alert] = await query<Alert>(
-    `select ${ALERT_COLUMNS} from alert join feed using (feed_id)
-      where alert_id = $1 and ($2::text is null or department = $2)`,
+    `select ${ALERT_COLUMNS} from alert left join feed using (feed_id)
+      where alert_id = $1 and ($2::text is null or coalesce(feed.department, alert.department) = $2)`,
     [alertId, department],
   )
   if (alert === undefined) throw new AppError('ALERT_UNKNOWN', `alert ${alertId}`)
@@ -150,15 +207,10 @@ export async function acknowledgeAlert({ query, audit }: Transaction, alert: Ale
     [alert.alertId, actor],
   )
   if (rows.length === 0) return
+  const { kind, feed, object: about } = alert
   const object = `alert/${alert.alertId}`
-  await audit({
-    type: 'alert.acknowledged',
-    actor,
-    outcome: 'ok',
-    feed: alert.feed,
-    object,
-    details: { kind: alert.kind },
-  })
+  const fact = { actor, outcome: 'ok', object, ...(feed === null ? {} : { feed }) } as const
+  await audit({ ...fact, type: 'alert.acknowledged', details: about === null ? { kind } : { kind, about } })
 }
 
 /** Open alerts by kind. */

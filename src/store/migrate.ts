@@ -19,6 +19,7 @@ import * as runRead from './migrations/0011-run-read.ts'
 import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
+import * as applications from './migrations/0017-applications.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -35,6 +36,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0012-run-merged': runMerged,
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
+  '0017-applications': applications,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -2,17 +2,18 @@ import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fileForms } from '../../src/ingest/rejections/export.ts'
-import { roles, type Role } from '../../src/security/permissions.ts'
+import { boundTo, roles, type Role } from '../../src/security/permissions.ts'
 import { clearAlert, raiseAlert } from '../../src/store/alerts.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { endRun, requestRun } from '../../src/store/runs.ts'
 import { savePage } from '../../src/store/save-page.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { beginRun, makePage, registerAccount, registerFeed, residentRows } from '../support/ledger.ts'
+import { beginRun, makePage, registerAccount, registerConsumer, registerFeed, residentRows } from '../support/ledger.ts'
 import { bearerOf, openDoor } from './door.ts'
 
 const OWNER = 'public-security'
 const OTHER = 'civil-affairs'
+const CONSUMER = 'grid-platform'
 const CODE = 'LZ-GA-RK-001'
 const WRONG = '510502190001010018'
 const RIGHT = '510502190001010017'
@@ -22,13 +23,10 @@ let server: FastifyInstance
 let feed: Feed
 const bearers = new Map<string, string>()
 
-interface Actor {
-  readonly role: Role
-  readonly department: string | null
-}
+type Actor = Readonly<{ role: Role; department: string | null }>
 /** Each role; those of a department with the owner's and with another one. */
 const actors = roles.flatMap((role): readonly Actor[] =>
-  role.startsWith('department-')
+  boundTo[role] === 'department'
     ? [OWNER, OTHER].map((department) => ({ role, department }))
     : [{ role, department: null }],
 )
@@ -38,8 +36,10 @@ beforeAll(async () => {
   installation = await openTestInstallation('quality')
   server = await openDoor(installation)
   feed = await registerFeed(installation, CODE)
+  await registerConsumer(installation, CONSUMER)
   for (const actor of actors) {
-    const account = await registerAccount(installation, nameOf(actor), actor.role, actor.department)
+    const consumer = boundTo[actor.role] === 'consumer' ? CONSUMER : null
+    const account = await registerAccount(installation, nameOf(actor), actor.role, actor.department, consumer)
     bearers.set(nameOf(actor), await bearerOf(server, account))
   }
 })

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
 
-const editor = { role: 'department-editor', department: 'civil-affairs' } as const
-const reviewer = { role: 'department-reviewer', department: 'civil-affairs' } as const
-const officer = { role: 'security-officer', department: null } as const
+const editor = { role: 'department-editor', department: 'civil-affairs', consumer: null } as const
+const reviewer = { role: 'department-reviewer', department: 'civil-affairs', consumer: null } as const
+const officer = { role: 'security-officer', department: null, consumer: null } as const
+const owner = { role: 'data-owner', department: 'civil-affairs', consumer: null } as const
+const engineer = { role: 'consumer-engineer', department: null, consumer: 'grid-platform' } as const
 
 test('a role of a department reaches its own department only, and never the whole city', () => {
   expect(isPermitted(editor, 'feed.edit', 'civil-affairs')).toBe(true)
@@ -11,10 +13,29 @@ test('a role of a department reaches its own department only, and never the whol
   expect(isPermitted(editor, 'feed.edit', null)).toBe(false)
 })
 
+test('an application is seen by both of its parties, each from its own side', () => {
+  const parties = { department: 'civil-affairs', consumer: 'grid-platform' }
+  expect(isPermitted(owner, 'application.approve', parties)).toBe(true)
+  expect(isPermitted(owner, 'application.approve', { ...parties, department: 'health' })).toBe(false)
+  expect(isPermitted(engineer, 'application.submit', parties)).toBe(true)
+  expect(isPermitted(engineer, 'application.submit', { ...parties, consumer: 'civil-affairs' })).toBe(false)
+  expect(isPermitted(engineer, 'application.approve', parties)).toBe(false)
+})
+
+test('an engineer of a consumer reaches nothing of a department or of the city', () => {
+  const own = { department: null, consumer: 'grid-platform' }
+  const reached = Object.entries(permissionsOf('consumer-engineer')).filter(([, scope]) => scope === 'all')
+  expect(reached.map(([action]) => action)).toEqual(['catalogue.read', 'coverage.read', 'service-item.read'])
+  expect(isPermitted(engineer, 'application.read', null)).toBe(false)
+  expect(isPermitted({ ...engineer, consumer: null }, 'application.read', { ...own, consumer: null })).toBe(false)
+})
+
 test('what is not in the table is refused', () => {
   expect(isPermitted(officer, 'feed.edit', 'civil-affairs')).toBe(false)
-  expect(isPermitted({ role: 'auditor', department: null }, 'feed.suspend', 'civil-affairs')).toBe(false)
-  const made = { role: 'made-up' as 'auditor', department: null }
+  expect(isPermitted({ role: 'auditor', department: null, consumer: null }, 'feed.suspend', 'civil-affairs')).toBe(
+    false,
+  )
+  const made = { role: 'made-up' as 'auditor', department: null, consumer: null }
   expect(isPermitted(made, 'feed.read', 'civil-affairs')).toBe(false)
 })
 
@@ -25,6 +46,8 @@ describe('duties that no role holds together', () => {
     ['feed.review', 'feed.approve'],
     ['rejection.read', 'feed.approve'],
     ['endpoint.approve', 'feed.edit'],
+    ['application.submit', 'application.approve'],
+    ['application.provision', 'application.approve'],
   ])('%s and %s', (one, other) => {
     const both = roles.filter((role) => one in permissionsOf(role) && other in permissionsOf(role))
     expect(both).toEqual([])

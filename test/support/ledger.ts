@@ -141,14 +141,16 @@ export interface RegisteredAccount {
   readonly accountId: number
 }
 
-/** Registers an account; `department` for the roles of a department. */
+/** Registers an account; `department` for the roles of a department, `consumer` for the engineers of a consumer. */
 export async function registerAccount(
   { database, keys }: TestInstallation,
   name: string,
   role: Role,
   department: string | null = null,
+  consumer: string | null = null,
 ): Promise<RegisteredAccount> {
   const clientSecret = `secret-of-${name}`
   const secretHash = keys.token('credential', clientSecret)
-  return { name, clientSecret, accountId: await insertAccount(database.query, { name, role, department, secretHash }) }
+  const account = { name, role, department, consumer, secretHash }
+  return { name, clientSecret, accountId: await insertAccount(database.query, account) }
 }

@@ -991,10 +991,12 @@ export interface operations {
                          * @description Its one role
                          * @enum {string}
                          */
-                        readonly role: "department-editor" | "department-reviewer" | "security-officer" | "platform-engineer" | "auditor";
-                        /** @description The department it belongs to; null for a role of the whole city */
+                        readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-officer" | "platform-engineer" | "auditor";
+                        /** @description The department it belongs to; null for a role that is not of a department */
                         readonly department: string | null;
-                        /** @description What it may do, by action: own is for its own department only, all is for the whole city */
+                        /** @description The consumer it belongs to; null for a role that is not of a consumer */
+                        readonly consumer: string | null;
+                        /** @description What it may do, by action: own is for its own department or consumer only, all is for the whole city */
                         readonly permissions: {
                             readonly [key: string]: "own" | "all";
                         };
@@ -4260,7 +4262,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -4269,10 +4271,12 @@ export interface operations {
                             readonly adviceEn: string;
                             /** @description 处理建议 */
                             readonly adviceZh: string;
-                            /** @description Code of the feed */
-                            readonly feed: string;
-                            /** @description Owner of the feed */
-                            readonly department: string;
+                            /** @description Code of the feed; null where it is about something else */
+                            readonly feed: string | null;
+                            /** @description What it is about where that is no feed, application/7 */
+                            readonly object: string | null;
+                            /** @description Department whose it is; null: of the whole city */
+                            readonly department: string | null;
                             /** @description Number of the run, where it is about one */
                             readonly runId: number | null;
                             /** @description Codes and counts */
@@ -4338,7 +4342,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -4347,10 +4351,12 @@ export interface operations {
                         readonly adviceEn: string;
                         /** @description 处理建议 */
                         readonly adviceZh: string;
-                        /** @description Code of the feed */
-                        readonly feed: string;
-                        /** @description Owner of the feed */
-                        readonly department: string;
+                        /** @description Code of the feed; null where it is about something else */
+                        readonly feed: string | null;
+                        /** @description What it is about where that is no feed, application/7 */
+                        readonly object: string | null;
+                        /** @description Department whose it is; null: of the whole city */
+                        readonly department: string | null;
                         /** @description Number of the run, where it is about one */
                         readonly runId: number | null;
                         /** @description Codes and counts */
