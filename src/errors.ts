@@ -23,7 +23,7 @@ export const errorTable = {
   },
   FEED_UNKNOWN: { status: 404, retry: false, en: 'No feed has this code', zh: '没有此编号的数据接入' },
   FEED_EXISTS: { status: 409, retry: false, en: 'A feed with this code exists already', zh: '该编号的数据接入已存在' },
-  RECORD_UNKNOWN: { status: 404, retry: false, en: 'No such record of a person', zh: '没有此人员记录' },
+  RECORD_UNKNOWN: { status: 404, retry: false, en: 'No such record', zh: '没有此记录' },
   FEED_STATE: {
     status: 409,
     retry: false,
@@ -184,6 +184,44 @@ export const errorTable = {
     retry: false,
     en: 'Too many rows of this run were rejected',
     zh: '本批次问题数据超过限额',
+  },
+  CORRECTION_UNKNOWN: { status: 404, retry: false, en: 'There is no such correction', zh: '没有此校核异议' },
+  CORRECTION_INVALID: {
+    status: 422,
+    retry: false,
+    en: 'The correction cannot be taken as it is',
+    zh: '校核异议无法受理',
+  },
+  CORRECTION_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'Another correction was given this reference',
+    zh: '该编号已用于另一校核异议',
+  },
+  CORRECTION_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The correction is not in a state for this',
+    zh: '校核异议当前状态不允许此操作',
+  },
+  VERIFICATION_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'Another verification was given this reference',
+    zh: '该编号已用于另一核实结果',
+  },
+  RECALL_UNKNOWN: { status: 404, retry: false, en: 'There is no such recall', zh: '没有此数据召回' },
+  RECALL_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The recall is not in a state for this',
+    zh: '数据召回当前状态不允许此操作',
+  },
+  RECALL_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'The recall was acknowledged with something else',
+    zh: '该召回已以不同内容确认',
   },
   EGRESS_FORBIDDEN: {
     status: 403,

@@ -90,9 +90,10 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const { config, database } = installation
+  const { config, database, jurisdiction } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const stopHousekeeping = startHousekeeping(database, { rejectionDays: config.rejectionDays }, (error) =>
+  const rules = { rejectionDays: config.rejectionDays, clocks: jurisdiction.clocks }
+  const stopHousekeeping = startHousekeeping(database, rules, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
   return Promise.resolve(async () => {

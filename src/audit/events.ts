@@ -98,6 +98,57 @@ export const auditEvents = {
   'changes.pulled': { personal: true, en: 'Changes are about to be answered to a consumer', zh: '向使用方应答变更' },
   'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
   'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
+  'correction.raised': {
+    personal: false,
+    en: 'A consumer reported that a record is wrong',
+    zh: '使用方提出校核异议',
+  },
+  'correction.moved': { personal: false, en: 'A correction came into another state', zh: '校核异议状态变更' },
+  'corrections.viewed': {
+    personal: true,
+    en: 'Corrections are about to be shown to their consumer or their department',
+    zh: '查看校核异议',
+  },
+  'verifications.received': { personal: false, en: 'A consumer sent verification results', zh: '接收核实结果' },
+  'verifications.viewed': {
+    personal: true,
+    en: 'Verification results are about to be shown to their department',
+    zh: '部门查看核实结果',
+  },
+  'verifications.sent': {
+    personal: true,
+    en: 'Verification results are about to be sent to their department',
+    zh: '向部门回传核实结果',
+  },
+  'verifications.acknowledged': {
+    personal: false,
+    en: 'A department acknowledged verification results',
+    zh: '部门确认核实结果',
+  },
+  'verifications.failed': {
+    personal: false,
+    en: 'Verification results were not acknowledged',
+    zh: '核实结果回传未获确认',
+  },
+  'verification-target.set': {
+    personal: false,
+    en: 'A department said where verification results are sent',
+    zh: '设置核实结果回传地址',
+  },
+  'verification-target.removed': {
+    personal: false,
+    en: 'Verification results are sent there no more',
+    zh: '停止核实结果回传',
+  },
+  'notices.pulled': { personal: false, en: 'A consumer asked for its notices', zh: '使用方查询通知' },
+  'recall.asked': { personal: false, en: 'A department asked to have records withdrawn', zh: '部门提出数据召回' },
+  'recall.moved': { personal: false, en: 'A recall was approved, refused or lifted', zh: '批准、驳回召回或解除限制' },
+  'recall.done': { personal: false, en: 'The records of a recall were withdrawn', zh: '数据召回已执行' },
+  'recall.acknowledged': {
+    personal: false,
+    en: 'A consumer acknowledged that it removed recalled records',
+    zh: '使用方确认已清除召回数据',
+  },
   'delivery.failed': { personal: false, en: 'A delivery was not acknowledged', zh: '推送未获确认' },
 } as const satisfies Record<string, EventEntry>
 

@@ -12,7 +12,10 @@ import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { resubmissionRoutes } from './resubmission-routes.ts'
+import { correctionAnswersRoutes } from './correction-answers-routes.ts'
+import { correctionsRoutes } from './corrections-routes.ts'
 import type { ManagementContext } from './management.ts'
+import { noticesRoute } from './notices-route.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
@@ -108,6 +111,9 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     rejectionRoutes,
     resubmissionRoutes,
     alertRoutes,
+    correctionsRoutes,
+    correctionAnswersRoutes,
+    noticesRoute,
   ]) {
     await server.register(routes, context)
   }

@@ -95,6 +95,16 @@ const permissions = {
   'application.revoke': bySharer,
   'application.extend': { 'department-reviewer': 'own', 'security-officer': 'all' },
   'application.provision': { 'platform-engineer': 'all' },
+  // What was observed and record ids are shown to the department of the record only.
+  'correction.read': everybody,
+  'correction.answer': { ...inDepartment, 'data-owner': 'own' },
+  'verification.read': { ...inDepartment, 'data-owner': 'own' },
+  'verification.route': { 'department-editor': 'own' },
+  'recall.read': everybody,
+  'recall.ask': { 'department-reviewer': 'own' },
+  'recall.approve': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'recall.refuse': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'recall.lift': { 'department-reviewer': 'own' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions

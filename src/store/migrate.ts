@@ -20,6 +20,7 @@ import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
 import * as applications from './migrations/0017-applications.ts'
+import * as corrections from './migrations/0019-corrections.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -37,6 +38,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
   '0017-applications': applications,
+  '0019-corrections': corrections,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

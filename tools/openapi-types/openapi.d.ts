@@ -746,6 +746,104 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/corrections": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查询本使用方的校核异议 / Your corrections in the order in which they last changed */
+        readonly get: operations["listOwnCorrections"];
+        readonly put?: never;
+        /**
+         * 提出校核异议 / Report that a record is wrong; its department answers within working days
+         * @description Needs an agreement for the dataset that grants the field. The same reference again gives the first ticket; with other content 409. A record that is unknown, gone or out of reach is 404.
+         */
+        readonly post: operations["raiseCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/corrections/{correctionId}/closure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 办结校核异议 / Close a correction that was synced, refused or not found
+         * @description One that nobody closes is closed by itself after as many working days as the department had to answer.
+         */
+        readonly post: operations["closeCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/corrections": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数源部门待办校核异议 / Corrections of the records of a feed
+         * @description What was observed and record ids are shown to accounts of the own department only; the audit entry is committed before.
+         */
+        readonly get: operations["listCorrections"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/corrections/{correctionId}/answers": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 答复校核异议 / Accept a correction, then say that the source is fixed, why not, or that it cannot be found
+         * @description After fix the correction is synced by itself when the record comes in anew.
+         */
+        readonly post: operations["answerCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/notices": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方通知 / What you are told beside data: answered corrections, recalls */
+        readonly get: operations["listNotices"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -835,7 +933,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "SECOND_PERSON" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "PREVIEWS_SPENT" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "CONFIG_INVALID" | "USAGE_INVALID" | "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "SECOND_PERSON" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "AGREEMENT_INVALID" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "ALERT_UNKNOWN" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "AGREEMENT_MISSING" | "FORBIDDEN" | "PREVIEWS_SPENT" | "CURSOR_INVALID" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -4262,7 +4360,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -4342,7 +4440,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -4439,6 +4537,578 @@ export interface operations {
                         readonly stale: boolean;
                         /** @description Refused rows that wait for the department */
                         readonly openRejections: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listOwnCorrections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查询本使用方的校核异议 / Your corrections in the order in which they last changed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they last changed */
+                        readonly corrections: readonly {
+                            /** @description Number of the correction */
+                            readonly correctionId: number;
+                            /** @description The consumer's own number of it */
+                            readonly reference: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                             * @enum {unknown}
+                             */
+                            readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                            /** @description Property that is wrong; null: the record as a whole */
+                            readonly field: string | null;
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /**
+                             * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                            /** @description Why the department refused or could not find it */
+                            readonly reason: string | null;
+                            /** @description When it was received first */
+                            readonly raisedAt: string;
+                            /** @description Until when the department answers, in working days */
+                            readonly dueAt: string;
+                            /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                            readonly dueAssumed: boolean;
+                            /** @description Whether the answer came late, or is late */
+                            readonly overdue: boolean;
+                            /** @description When the department took it up */
+                            readonly acceptedAt: string | null;
+                            /** @description When it answered */
+                            readonly answeredAt: string | null;
+                            /** @description When the record came in anew after the fix */
+                            readonly syncedAt: string | null;
+                            /** @description Version of the department's record that came in then */
+                            readonly syncedVersion: number | null;
+                            /** @description When it was closed */
+                            readonly closedAt: string | null;
+                            /** @description Identity of the record as it was shared */
+                            readonly id: string;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly raiseCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the dataset */
+                    readonly dataset: string;
+                    /** @description Identity of the record as it was shared: feed code, a slash, source record id */
+                    readonly id: string;
+                    /** @description Version that you hold */
+                    readonly version: number;
+                    /**
+                     * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                     * @enum {unknown}
+                     */
+                    readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                    /** @description Property that is wrong, wanted for wrong-value and missing; the agreement must grant it */
+                    readonly field?: null | string;
+                    /** @description What was seen instead. It rests sealed and is shown to the record's own department only */
+                    readonly observed?: null | string;
+                    /** @description Words; sealed as well */
+                    readonly note?: null | string;
+                    /**
+                     * Format: date-time
+                     * @description When it was seen at the place, RFC 3339 with an offset
+                     */
+                    readonly evidenceAt: string;
+                    /** @description Your own number of it; the same again gives the first answer */
+                    readonly reference: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 提出校核异议 / Report that a record is wrong; its department answers within working days */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Identity of the record as it was shared */
+                        readonly id: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly closeCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the correction */
+                readonly correctionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 办结校核异议 / Close a correction that was synced, refused or not found */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Identity of the record as it was shared */
+                        readonly id: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listCorrections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only those in this state */
+                readonly state?: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                /** @description From an earlier answer; none means the oldest */
+                readonly cursor?: number;
+                /** @description Corrections in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数源部门待办校核异议 / Corrections of the records of a feed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly corrections: readonly {
+                            /** @description Number of the correction */
+                            readonly correctionId: number;
+                            /** @description The consumer's own number of it */
+                            readonly reference: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                             * @enum {unknown}
+                             */
+                            readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                            /** @description Property that is wrong; null: the record as a whole */
+                            readonly field: string | null;
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /**
+                             * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                            /** @description Why the department refused or could not find it */
+                            readonly reason: string | null;
+                            /** @description When it was received first */
+                            readonly raisedAt: string;
+                            /** @description Until when the department answers, in working days */
+                            readonly dueAt: string;
+                            /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                            readonly dueAssumed: boolean;
+                            /** @description Whether the answer came late, or is late */
+                            readonly overdue: boolean;
+                            /** @description When the department took it up */
+                            readonly acceptedAt: string | null;
+                            /** @description When it answered */
+                            readonly answeredAt: string | null;
+                            /** @description When the record came in anew after the fix */
+                            readonly syncedAt: string | null;
+                            /** @description Version of the department's record that came in then */
+                            readonly syncedVersion: number | null;
+                            /** @description When it was closed */
+                            readonly closedAt: string | null;
+                            /** @description Who reported it */
+                            readonly consumer: string;
+                            /** @description Feed of the record */
+                            readonly feed: string;
+                            /** @description Record id at the source, for the record's own department */
+                            readonly recordId: string | null;
+                            /** @description Version of the record now */
+                            readonly recordVersion: number;
+                            /** @description What was seen instead, in clear, for the record's own department */
+                            readonly observed: string | null;
+                            /** @description Words of the consumer, for the record's own department */
+                            readonly note: string | null;
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly answerCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the correction */
+                readonly correctionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description accept 受理; then fix 数源已更正, refuse 不予更正 or cannot-find 无法核实
+                     * @enum {unknown}
+                     */
+                    readonly answer: "accept" | "fix" | "refuse" | "cannot-find";
+                    /** @description Wanted to refuse and where it cannot be found; it is told to the consumer */
+                    readonly reason?: null | string;
+                    /** @description With fix: the version of the record that holds the fix, where it came in before this answer */
+                    readonly version?: null | number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 答复校核异议 / Accept a correction, then say that the source is fixed, why not, or that it cannot be found */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Who reported it */
+                        readonly consumer: string;
+                        /** @description Feed of the record */
+                        readonly feed: string;
+                        /** @description Record id at the source, for the record's own department */
+                        readonly recordId: string | null;
+                        /** @description Version of the record now */
+                        readonly recordVersion: number;
+                        /** @description What was seen instead, in clear, for the record's own department */
+                        readonly observed: string | null;
+                        /** @description Words of the consumer, for the record's own department */
+                        readonly note: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listNotices: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方通知 / What you are told beside data: answered corrections, recalls */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In commit order; a notice never changes */
+                        readonly notices: readonly {
+                            /** @description correction.accepted, correction.answered, correction.synced, correction.closed, recall.issued; take no other amiss */
+                            readonly type: string;
+                            /** @description When it came about */
+                            readonly at: string;
+                            /** @description Ids, codes, counts and times */
+                            readonly data: {
+                                readonly [key: string]: unknown;
+                            };
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
                     };
                 };
             };
