@@ -57,6 +57,18 @@ async function addConsumers(stage: Stage, datasets: string): Promise<Consumer & 
       stage.receiver.url + path,
       '--json',
     ])
+  await stage.command('item publish', [
+    'src/cli.ts',
+    'item',
+    'publish',
+    'LZ-QD-001',
+    '--name',
+    '实有人口信息采集核实',
+    '--county',
+    '510502',
+    '--approval',
+    '演示批准',
+  ])
   const [taker] = await Promise.all([add('taint-platform', '/webhook'), add('taint-refuser', '/refuse')])
   return JSON.parse(taker) as Consumer & { readonly webhookSecret: string }
 }

@@ -6,8 +6,9 @@ import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
 import { addManifestCommands } from './cli-feeds.ts'
 import { addRunCommands } from './cli-runs.ts'
+import { addSharingCommands } from './cli-sharing.ts'
 import { config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
-import { addConsumer, checkEverything, showFeeds, verifyAudit } from './commands.ts'
+import { checkEverything, showFeeds, verifyAudit } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
 import { roles, start, type Role } from './main.ts'
@@ -16,12 +17,6 @@ function parseRole(value: string): Role {
   const role = roles.find((one) => one === value)
   if (role === undefined) throw new InvalidArgumentError(`choose from ${roles.join(', ')}`)
   return role
-}
-
-function wholeDays(value: string): number {
-  const days = Number(value)
-  if (Number.isInteger(days) && days >= 1 && days <= 1096) return days
-  throw new InvalidArgumentError('give whole days from 1 to 1096')
 }
 
 const program = new Command('gridbridge')
@@ -102,35 +97,7 @@ addRunCommands(program, feed)
 addProveCommand(feed)
 addManifestCommands(feed)
 
-program
-  .command('consumer')
-  .description('使用方 / Consumers')
-  .command('add')
-  .description('登记使用方与共享协议 / Register a consumer and its agreements; the secrets are shown once')
-  .argument('<name>')
-  .requiredOption('--datasets <names>', 'comma-separated', (value: string) => value.split(','))
-  .requiredOption('--purpose <item>', 'item of the published service list that the data is for')
-  .option('--profile <profile>', 'mask profile', 'operator')
-  .option('--webhook <url>', 'push changes here')
-  .option('--days <n>', 'term of the agreements', wholeDays, 365)
-  .option('--json')
-  .action(
-    guarded(
-      async (
-        name: string,
-        options: JsonOption & { datasets: string[]; purpose: string; profile: string; webhook?: string; days: number },
-      ) => {
-        const added = await addConsumer(config(), name, { ...options, webhook: options.webhook ?? null })
-        tell(added, options, () =>
-          table(
-            ['consumer', 'client secret', 'webhook secret'],
-            [[added.consumer, added.clientSecret, added.webhookSecret ?? '']],
-          ),
-        )
-      },
-    ),
-  )
-
+addSharingCommands(program)
 addAccountCommands(program)
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */

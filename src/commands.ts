@@ -15,9 +15,12 @@ import { openInstallation, type Installation } from './installation.ts'
 import { openQueues } from './jobs/queues.ts'
 import { seal } from './security/seal.ts'
 import { createWebhookSecret } from './security/webhook-signature.ts'
-import { formsOfProfile } from './sharing/agreements.ts'
+import { formsOfProfile } from './feeds/profiles.ts'
+import { MOST_PAGE, wholeCityOf } from './feeds/agreement-rules.ts'
+import { grantAgreement } from './sharing/agreements.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
-import { insertAgreement, insertConsumer } from './store/consumers.ts'
+import { insertConsumer } from './store/consumers.ts'
+import { insertSubscription } from './store/deliveries.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
 import { followRun, type Progress } from './store/run-progress.ts'
 import { findRun, requestRun, type Run } from './store/runs.ts'
@@ -216,7 +219,8 @@ export async function addConsumer(config: Config, name: string, options: AddCons
     const clientSecret = randomBytes(32).toString('base64url')
     const webhookSecret = options.webhook === null ? null : createWebhookSecret()
     const validTo = new Date(Date.now() + options.days * 86_400_000)
-    await database.transaction(async ({ query, audit }) => {
+    await database.transaction(async (transaction) => {
+      const { query, audit } = transaction
       const consumerId = await insertConsumer(query, {
         name,
         secretHash: keys.token('credential', clientSecret),
@@ -225,18 +229,21 @@ export async function addConsumer(config: Config, name: string, options: AddCons
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
       for (const dataset of granted) {
-        const forms = formsOfProfile(options.profile, dataset)
-        const agreement = { consumerId, dataset: dataset.name, forms, purpose: options.purpose, validTo }
-        const id = await insertAgreement(query, agreement, options.webhook !== null)
-        await audit({
-          type: 'agreement.granted',
-          actor: operator(),
-          outcome: 'ok',
-          dataset: dataset.name,
-          agreement: `${id}@1`,
+        const { agreementId } = await grantAgreement(transaction, {
+          consumer: name,
+          consumerId,
+          dataset,
+          forms: formsOfProfile(options.profile, dataset),
+          area: [wholeCityOf(dataset)],
           purpose: options.purpose,
-          object: `consumer/${name}`,
+          method: 'copy',
+          recordsPerDay: null,
+          pageSize: MOST_PAGE,
+          validTo,
+          grantedBy: operator(),
+          isClearApproved: false,
         })
+        if (options.webhook !== null) await insertSubscription(query, agreementId)
       }
     })
     return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }

@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
+import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startProjector } from './jobs/projector.ts'
@@ -96,7 +97,11 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopHousekeeping = startHousekeeping(database, rules, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
+  const stopAgreementWatch = startAgreementWatch(database, (error) =>
+    log.warn({ code: toAppError(error).code }, 'agreements'),
+  )
   return Promise.resolve(async () => {
+    await stopAgreementWatch()
     await stopHousekeeping()
     await timetable.stop()
   })

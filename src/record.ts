@@ -71,7 +71,10 @@ export interface ProtectedRecord {
   readonly subject: string | null
   /** Keyed digest of the clear fields for change detection, 32 hexadecimal digits. */
   readonly digest: string
-  readonly gridCode: string | null
+  /** The most precise area code of the record: grid, community, town or division; null where it has none. */
+  readonly areaCode: string | null
+  /** The strictest profile holds: the record is of a person under 14. */
+  readonly isMinor: boolean
   readonly updatedAt: number | null
 }
 
@@ -92,5 +95,7 @@ export interface SharedRecord {
   readonly id: string
   readonly version: number
   readonly operation: Operation
+  /** RFC 3339: when the version came about here. */
+  readonly changedAt: string
   readonly record: Fields | null
 }

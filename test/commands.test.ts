@@ -6,6 +6,7 @@ import { addConsumer, addFeed, type AddConsumerOptions, type AddFeedOptions } fr
 import { loadConfig } from '../src/config.ts'
 import { environmentOf, projectRoot, runCommand, type Ended } from './support/command-line.ts'
 import { openTestInstallation, type TestInstallation } from './support/installation.ts'
+import { publishTestItem } from './support/ledger.ts'
 import { refusalBy, refusalByCommand, type Refusal } from './support/refusals.ts'
 
 let installation: TestInstallation
@@ -136,7 +137,38 @@ describe('feed add', () => {
   })
 })
 
+describe('item publish', () => {
+  const item = [
+    'item',
+    'publish',
+    'LZ-QD-002',
+    '--name',
+    '房屋信息核实',
+    '--county',
+    '510502',
+    '--approval',
+    '测试批准',
+  ] as const
+
+  test('puts an item on the service list', async () => {
+    expect(await run(...item, '--json')).toMatchObject({ code: 0, output: '{"item":"LZ-QD-002"}\n' })
+    const found = `select county, published_by from gridbridge.service_item where code = 'LZ-QD-002'`
+    expect(await installation.asOwner(found)).toEqual([{ county: '510502', published_by: null }])
+  })
+
+  test.each([
+    ['a punishment', ['--name', '行政处罚告知'], /Art. 15/],
+    ['a county that is no code', ['--county', '江阳'], /--county/],
+    ['a day that does not exist', ['--to', '2026-02-30'], /--from and --to/],
+  ] as const)('refuses %s', async (_what, change, telling) => {
+    const refusal = await refusalByCommand(installation, [...item, ...change])
+    expect(refusal).toEqual(refusedByCommand('USAGE_INVALID', telling))
+  })
+})
+
 describe('consumer add', () => {
+  beforeAll(() => publishTestItem(installation.database))
+
   const given = [
     'consumer',
     'add',
@@ -148,7 +180,7 @@ describe('consumer add', () => {
   ] as const
   const options: AddConsumerOptions = {
     datasets: ['resident'],
-    profile: 'operator',
+    profile: 'P1_OPERATOR',
     purpose: 'LZ-QD-001',
     days: 1,
     webhook: null,
@@ -175,7 +207,14 @@ describe('consumer add', () => {
       'USAGE_INVALID',
       /no dataset persons; choose from .*resident/,
     ],
-    ['an unknown profile', 'other', { profile: 'clear' }, 'AGREEMENT_INVALID', /"clear"; choose one of operator/],
+    ['an unknown profile', 'other', { profile: 'clear' }, 'AGREEMENT_INVALID', /"clear"; choose one of P0_RAW/],
+    [
+      'a purpose that is on no list',
+      'other',
+      { purpose: 'LZ-QD-404' },
+      'AGREEMENT_INVALID',
+      /\/purpose: wanted an item/,
+    ],
     ['a webhook that is no URL', 'other', { webhook: 'ftp://x' }, 'USAGE_INVALID', /--webhook/],
   ] as const)('refuses %s and changes nothing', async (_what, name, change, code, telling) => {
     const config = loadConfig(environmentOf(installation))

@@ -149,7 +149,14 @@ describe('api-guide.md', () => {
     const thrown = sources.flatMap((file) =>
       [...read(file).matchAll(/AppError\('([A-Z_]+)'|: '([A-Z_]{6,})',/g)].map((match) => match[1] ?? match[2] ?? ''),
     )
-    const fromStore = ['TOKEN_INVALID', 'AGREEMENT_MISSING']
+    const barriers = [
+      'AGREEMENT_MISSING',
+      'AGREEMENT_SUSPENDED',
+      'PURPOSE_WITHDRAWN',
+      'CONSUMER_STOPPED',
+      'QUOTA_SPENT',
+    ]
+    const fromStore = ['TOKEN_INVALID', ...barriers]
     expect(thrown.length).toBeGreaterThan(10)
     expect([...new Set([...thrown, ...fromStore])].toSorted()).toEqual(rows.map(([code = '']) => code).toSorted())
   })

@@ -15,7 +15,7 @@ const parts = {
   record: '^src/record\\.ts$',
   config: '^src/config\\.ts$',
   log: '^src/log\\.ts$',
-  errors: '^src/errors\\.ts$',
+  errors: '^src/errors[./]',
 } as const
 
 type Part = keyof typeof parts

@@ -77,6 +77,9 @@ export interface GateFault {
   readonly wanted: string
 }
 
+/** Luzhou Art. 15: licensing, punishment and coercion may not be on the service list. */
+export const FORBIDDEN_MATTERS = /行政许可|行政处罚|行政强制/
+
 const LUZHOU_ARTICLE = '22'
 
 /** Whether records of the dataset say anything about a person. */

@@ -69,8 +69,8 @@ export function isMinorRecord(dataset: Dataset, fields: Fields, today: Date): bo
   return typeof number === 'string' && EIGHTEEN.test(number) && birthDateOf(number) > after
 }
 
-function stepsFor(plan: Plan, dataset: Dataset, fields: Fields, today: Date, isMinor: boolean): readonly Step[] {
-  if (plan.hasMinorMasks && (isMinor || isMinorRecord(dataset, fields, today))) return plan.minor
+function stepsFor(plan: Plan, fields: Fields, isMinor: boolean): readonly Step[] {
+  if (plan.hasMinorMasks && isMinor) return plan.minor
   const code = plan.hasIndividualMasks ? fields['uscc'] : undefined
   return typeof code === 'string' && code.startsWith(INDIVIDUAL_PREFIX) ? plan.individual : plan.ordinary
 }
@@ -78,19 +78,12 @@ function stepsFor(plan: Plan, dataset: Dataset, fields: Fields, today: Date, isM
 /**
  * The masked view of one record as JSON text: only properties of the schema, each under the rule that fits this record (a
  * child under 14: `x-gb-mask-minor`; an individual business: `x-gb-mask-individual`). Absent and suppressed fields are
- * left out. `token` gives the keyed token of a value; `today` decides who is a child, unless `isMinor` says so already.
- * Idempotent but for TOKEN.
+ * left out. `token` gives the keyed token of a value; `isMinor` tells whether the record is of a child. Idempotent but for TOKEN.
  */
-export function maskText(
-  dataset: Dataset,
-  fields: Fields,
-  token: (value: string) => string,
-  today: Date,
-  isMinor = false,
-): string {
+export function maskText(dataset: Dataset, fields: Fields, token: (value: string) => string, isMinor: boolean): string {
   const context: MaskContext = { token }
   const pieces = ['{']
-  for (const { member, mask } of stepsFor(planOf(dataset), dataset, fields, today, isMinor)) {
+  for (const { member, mask } of stepsFor(planOf(dataset), fields, isMinor)) {
     const value = fields[member.name]
     if (value === undefined || value === null) continue
     addMember(pieces, member, mask === 'NONE' ? value : maskValue(mask, value, context))
@@ -101,5 +94,5 @@ export function maskText(
 
 /** The masked view of one record as values; see `maskText`, which is what rests. */
 export function maskFields(dataset: Dataset, fields: Fields, token: (value: string) => string, today: Date): Fields {
-  return JSON.parse(maskText(dataset, fields, token, today)) as Fields
+  return JSON.parse(maskText(dataset, fields, token, isMinorRecord(dataset, fields, today))) as Fields
 }

@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { toAppError } from '../errors.ts'
 import { decodeCursor, pullChanges } from '../sharing/pull.ts'
-import { findAgreement } from '../store/consumers.ts'
-import { auditDenial, recogniseClient, type ClientContext } from './clients.ts'
+import { findAgreement } from '../store/agreements.ts'
+import { auditDenial, recogniseClient } from './clients.ts'
+import type { ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 
 const Change = Type.Object(
@@ -14,6 +15,7 @@ const Change = Type.Object(
       minimum: 1,
       description: 'Apply a change only when its version is newer than the one you hold',
     }),
+    changedAt: Type.String({ format: 'date-time', description: 'When this version came about here' }),
     record: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
       description: 'The fields that the agreement grants, in their granted forms; null in a tombstone',
     }),
@@ -41,10 +43,6 @@ const ChangesQuery = Type.Object({
   ),
 })
 
-interface ChangesContext extends ClientContext {
-  readonly datasets: readonly string[]
-}
-
 const describeChanges = (datasets: readonly string[]) => ({
   operationId: 'pullChanges',
   tags: ['sharing'],
@@ -61,28 +59,21 @@ const describeChanges = (datasets: readonly string[]) => ({
 })
 
 /** GET /api/v1/datasets/:dataset/changes: the change feed in commit order, as the caller's agreement grants it. */
-export const changesRoute: FastifyPluginAsyncTypebox<ChangesContext> = async (server, context) => {
-  server.get(
-    '/api/v1/datasets/:dataset/changes',
-    { schema: describeChanges(context.datasets) },
-    async (request, reply) => {
-      const { dataset } = request.params
-      const client = await recogniseClient(context, request.headers.authorization)
-      const agreement = await findAgreement(context.database.query, client.consumerId, dataset).catch(
-        async (error: unknown) => {
-          await auditDenial(context, `consumer:${client.name}`, toAppError(error).code, dataset)
-          throw error
-        },
-      )
-      const after = decodeCursor(request.query.cursor)
-      void reply.header('cache-control', 'no-store')
-      const page = await pullChanges(context.database, {
-        agreement,
-        after,
-        limit: request.query.limit ?? DEFAULT_LIMIT,
-        auditDeadlineMs: context.auditDeadlineMs,
-      })
-      return { ...page, changes: [...page.changes] }
-    },
-  )
+export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+  const datasets = [...context.datasets.keys()].toSorted()
+  server.get('/api/v1/datasets/:dataset/changes', { schema: describeChanges(datasets) }, async (request, reply) => {
+    const { dataset } = request.params
+    const client = await recogniseClient(context, request.headers.authorization)
+    const agreement = await findAgreement(context.database.query, client.consumerId, dataset).catch(
+      async (error: unknown) => {
+        await auditDenial(context, `consumer:${client.name}`, toAppError(error).code, dataset)
+        throw error
+      },
+    )
+    const after = decodeCursor(agreement.version, request.query.cursor)
+    void reply.header('cache-control', 'no-store')
+    const limit = Math.min(request.query.limit ?? DEFAULT_LIMIT, agreement.pageSize)
+    const page = await pullChanges(context, { agreement, after, limit })
+    return { ...page, changes: [...page.changes] }
+  })
 }

@@ -1,7 +1,7 @@
 import { Type, type TSchema } from 'typebox'
 import { toAppError } from '../errors.ts'
-import { encodeCursor } from '../sharing/pull.ts'
 import type { Reporter } from '../sharing/corrections.ts'
+import { encodePlace } from '../sharing/notice-cursor.ts'
 import type { ChangePlace } from '../store/changes.ts'
 import { auditDenial, type ClientContext } from './clients.ts'
 import { describeRoute } from './management.ts'
@@ -41,8 +41,7 @@ export function cutPage<Item extends ChangePlace>(
   after: ChangePlace,
 ): { readonly items: readonly Item[]; readonly cursor: string; readonly hasMore: boolean } {
   const page = items.slice(0, limit)
-  const { tx, seq } = page.at(-1) ?? after
-  return { items: page, cursor: encodeCursor({ tx, seq }), hasMore: items.length > limit }
+  return { items: page, cursor: encodePlace(page.at(-1) ?? after), hasMore: items.length > limit }
 }
 
 /** Writes down that the consumer was refused, and passes the refusal on. Throws AUDIT_UNAVAILABLE. */

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { Type } from 'typebox'
 import { closeOwnCorrection, raiseCorrection, type CorrectionContext } from '../sharing/corrections.ts'
-import { decodeCursor } from '../sharing/pull.ts'
+import { decodePlace } from '../sharing/notice-cursor.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readCorrections } from '../store/corrections.ts'
 import { recogniseClient } from './clients.ts'
@@ -66,7 +66,7 @@ const listOwnCorrectionsRoute: Route = (server, context) => {
     },
     async (request, reply) => {
       const { consumerId, name } = await recogniseClient(context, request.headers.authorization)
-      const after = decodeCursor(request.query.cursor)
+      const after = decodePlace(request.query.cursor)
       const limit = limitOf(request.query)
       const { items, ...end } = cutPage(
         await readCorrections(database.query, consumerId, after, limit + 1),

@@ -8,7 +8,7 @@ import { liveVersionOf, openVersionOf, setSecret } from '../ingest/registration.
 import type { Source } from '../ingest/sources/source.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { listGrants } from '../store/consumers.ts'
+import { listGrants } from '../store/agreements.ts'
 import { listVersions, saveTestReport, type FeedVersion, type TestReport } from '../store/feed-versions.ts'
 import type { Feed } from '../store/feeds.ts'
 import { FeedCode, MoveBody, MovedView, PreviewView, TestReport as TestReportView } from './feed-schemas.ts'

@@ -2,11 +2,17 @@ import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { registeredDepartments } from '../feeds/departments.ts'
 import { isDate } from '../feeds/formats.ts'
+import { FORBIDDEN_MATTERS } from '../feeds/legal-basis.ts'
 import { isEndpointAddress, type Endpoint } from '../security/endpoints.ts'
 import { insertEndpoint, listEndpoints, withdrawEndpoint } from '../store/endpoints.ts'
-import { listServiceItems, publishServiceItem, type ServiceItem } from '../store/service-items.ts'
+import {
+  listServiceItems,
+  publishServiceItem,
+  withdrawServiceItem,
+  type NewServiceItem,
+} from '../store/service-items.ts'
 import { actorOf, admit, assertPermitted, recogniseAccount } from './accounts.ts'
-import { asPlugin, describeRoute, type Route } from './management.ts'
+import { asPlugin, assertImpersonal, describeRoute, type Route } from './management.ts'
 
 const endpointFacts = {
   department: Type.String({ maxLength: 60, description: 'Department whose feeds may read from here' }),
@@ -51,8 +57,22 @@ const ItemCode = Type.Object({
 })
 const ItemBody = Type.Object(itemFacts, { additionalProperties: false, title: 'NewServiceItem' })
 const ItemView = Type.Object(
-  { code: Type.String({ description: 'Code of the item' }), ...itemFacts },
+  {
+    code: Type.String({ description: 'Code of the item' }),
+    ...itemFacts,
+    withdrawn: Type.Union([Type.Null(), Type.String()], {
+      description: 'Why it was taken from the list; null while it is on it',
+    }),
+  },
   { title: 'ServiceItem' },
+)
+const WithdrawnView = Type.Object(
+  { code: Type.String({ description: 'Code of the item' }) },
+  { title: 'WithdrawnItem' },
+)
+const WithdrawBody = Type.Object(
+  { reason: Type.String({ minLength: 1, maxLength: 500, description: '退出原因 / Why it leaves the list' }) },
+  { additionalProperties: false, title: 'ItemWithdrawal' },
 )
 const ItemList = Type.Object({ items: Type.Array(ItemView, { description: 'By code' }) }, { title: 'ServiceItemList' })
 
@@ -67,10 +87,7 @@ function checkEndpoint({ department, scheme, address, firstPort, lastPort }: Omi
   if (firstPort > lastPort) throw new AppError('REQUEST_INVALID', 'body/lastPort is below body/firstPort')
 }
 
-/** Luzhou Art. 15: licensing, punishment and coercion may not be on the list. */
-const FORBIDDEN_MATTERS = /行政许可|行政处罚|行政强制/
-
-function checkItem({ name, validFrom, validTo }: ServiceItem): void {
+function checkItem({ name, validFrom, validTo }: NewServiceItem): void {
   if (FORBIDDEN_MATTERS.test(name))
     throw new AppError(
       'REQUEST_INVALID',
@@ -190,7 +207,41 @@ const publishServiceItemRoute: Route = (server, context) => {
         const object = `service-item/${item.code}`
         await audit({ type: 'service-item.published', actor: actorOf(account), outcome: 'ok', object })
       })
-      return item
+      return { ...item, withdrawn: null }
+    },
+  )
+}
+
+const withdrawServiceItemRoute: Route = (server, context) => {
+  const { database } = context
+  server.post(
+    '/api/v1/service-items/:code/withdraw',
+    {
+      schema: {
+        ...describeRoute(
+          'withdrawServiceItem',
+          '服务事项退出清单 / Take an item from the service list',
+          WithdrawnView,
+          'Agreements that cite it let nothing leave from this moment on, and are shown as suspended within seconds.',
+        ),
+        params: ItemCode,
+        body: WithdrawBody,
+      },
+    },
+    async (request) => {
+      const account = await admit(context, request.headers.authorization, 'service-item.publish')
+      const { code } = request.params
+      assertImpersonal('reason', request.body.reason)
+      await database.transaction(async ({ query, audit }) => {
+        await withdrawServiceItem(query, code, request.body.reason)
+        await audit({
+          type: 'service-item.withdrawn',
+          actor: actorOf(account),
+          outcome: 'ok',
+          object: `service-item/${code}`,
+        })
+      })
+      return { code }
     },
   )
 }
@@ -202,4 +253,5 @@ export const groundRoutes = asPlugin([
   withdrawEndpointRoute,
   listServiceItemsRoute,
   publishServiceItemRoute,
+  withdrawServiceItemRoute,
 ])

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { decodeCursor } from '../sharing/pull.ts'
+import { decodePlace } from '../sharing/notice-cursor.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readNotices } from '../store/notices.ts'
 import { recogniseClient } from './clients.ts'
@@ -39,7 +39,7 @@ const listNoticesRoute: Route = (server, context) => {
     },
     async (request, reply) => {
       const { consumerId, name } = await recogniseClient(context, request.headers.authorization)
-      const after = decodeCursor(request.query.cursor)
+      const after = decodePlace(request.query.cursor)
       const limit = limitOf(request.query)
       const { items, ...end } = cutPage(await readNotices(database.query, consumerId, after, limit + 1), limit, after)
       const notices = items.map(({ type, at, data }) => ({ type, at: at.toISOString(), data: { ...data } }))

@@ -7,7 +7,7 @@ import {
   type PropertyChange,
   type PropertyChangeKind,
 } from '../feeds/schema-impact.ts'
-import { listGrants } from '../store/consumers.ts'
+import { listGrants } from '../store/agreements.ts'
 import { listManifestsOf } from '../store/feed-versions.ts'
 import { countHolding } from '../store/records.ts'
 import { admit } from './accounts.ts'

@@ -12,10 +12,7 @@ import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { resubmissionRoutes } from './resubmission-routes.ts'
-import { correctionAnswersRoutes } from './correction-answers-routes.ts'
-import { correctionsRoutes } from './corrections-routes.ts'
 import type { ManagementContext } from './management.ts'
-import { noticesRoute } from './notices-route.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
@@ -25,6 +22,7 @@ import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
 import { tokenRoute } from './token-route.ts'
+import { wayBackRoutes } from './way-back-routes.ts'
 
 export interface ServerContext extends ManagementContext {
   readonly version: string
@@ -96,7 +94,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     openapi: describe(context.version),
   })
   await server.register(tokenRoute, context)
-  await server.register(changesRoute, { ...context, datasets: [...context.datasets.keys()].toSorted() })
+  await server.register(changesRoute, context)
   for (const routes of [
     accountRoute,
     feedsRoutes,
@@ -111,9 +109,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     rejectionRoutes,
     resubmissionRoutes,
     alertRoutes,
-    correctionsRoutes,
-    correctionAnswersRoutes,
-    noticesRoute,
+    wayBackRoutes,
   ]) {
     await server.register(routes, context)
   }

@@ -1,6 +1,6 @@
 import type { Dataset } from '../feeds/datasets.ts'
 import { fieldsJson, joinValues } from '../feeds/flat-json.ts'
-import { maskText } from '../feeds/masks.ts'
+import { isMinorRecord, maskText } from '../feeds/masks.ts'
 import type { Fields, ProtectedRecord, ProtectedRejection, Rejection, ValidRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open, seal, sealAll } from '../security/seal.ts'
@@ -52,8 +52,19 @@ function tokenOnce(keys: KeyRing): (value: string) => string {
   }
 }
 
+/** From the most precise to the widest. */
+const AREA_FIELDS = ['gridCode', 'communityCode', 'townCode', 'divisionCode'] as const
+
+function areaOf(fields: Fields): string | null {
+  for (const name of AREA_FIELDS) {
+    const code = text(fields[name])
+    if (code !== '') return code
+  }
+  return null
+}
+
 function tombstone({ record, digest }: DigestedRecord): ProtectedRecord {
-  const empty = { masked: null, sealed: null, subject: null, gridCode: null, updatedAt: null }
+  const empty = { masked: null, sealed: null, subject: null, areaCode: null, isMinor: true, updatedAt: null }
   return { recordId: record.recordId, operation: 'delete', digest, ...empty } as unknown as ProtectedRecord
 }
 
@@ -73,16 +84,20 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
       clear: fieldsJson(record.fields, dataset.sealed),
     })),
   )
-  const kept = upserts.map(({ record, digest, isMinor }, index) => ({
-    recordId: record.recordId,
-    operation: 'upsert',
-    masked: maskText(dataset, record.fields, displayToken, today, isMinor),
-    sealed: sealed[index],
-    subject: subjectToken(record.fields, protection),
-    digest,
-    gridCode: text(record.fields['gridCode']) || null,
-    updatedAt: record.updatedAt,
-  }))
+  const kept = upserts.map(({ record, digest, isMinor: isKnownMinor = false }, index) => {
+    const isMinor = isKnownMinor || isMinorRecord(dataset, record.fields, today)
+    return {
+      recordId: record.recordId,
+      operation: 'upsert',
+      masked: maskText(dataset, record.fields, displayToken, isMinor),
+      sealed: sealed[index],
+      subject: subjectToken(record.fields, protection),
+      digest,
+      areaCode: areaOf(record.fields),
+      isMinor,
+      updatedAt: record.updatedAt,
+    }
+  })
   const gone = records.filter(({ record }) => record.operation === 'delete').map(tombstone)
   return [...(kept as unknown as readonly ProtectedRecord[]), ...gone]
 }

@@ -7,9 +7,9 @@ import { hmac, hmacText, prepareHmacKey, suites, type HmacKey, type Suite } from
  * One key per purpose. `seal` keys rotate; the token keys do not, because a token that changed would no longer link.
  *   subject  one person across departments      digest   change detection
  *   display  tokens in the masked view           audit    persons in audit entries
- *   credential  client secrets and access tokens at rest
+ *   credential  client secrets and access tokens at rest      share  tokens that a consumer receives
  */
-export const keyPurposes = ['seal', 'subject', 'digest', 'display', 'audit', 'credential'] as const
+export const keyPurposes = ['seal', 'subject', 'digest', 'display', 'audit', 'credential', 'share'] as const
 export type KeyPurpose = (typeof keyPurposes)[number]
 export type TokenPurpose = Exclude<KeyPurpose, 'seal'>
 

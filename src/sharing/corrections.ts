@@ -11,7 +11,7 @@ import { addWorkingDays } from '../feeds/working-days.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open, seal } from '../security/seal.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
-import { findAgreement, type Agreement } from '../store/consumers.ts'
+import { agreementName, findAgreement, type Agreement } from '../store/agreements.ts'
 import {
   findCorrection,
   findReferenced,
@@ -24,6 +24,8 @@ import { closeCorrection, syncCorrections, takeStep } from '../store/correction-
 import type { Database, Transaction } from '../store/database.ts'
 import { findNamedRecords, type NamedRecord } from '../store/disputed-records.ts'
 import { assertEvidenceTime } from './evidence-time.ts'
+import { datasetOfAgreement } from './pull.ts'
+import { selectionOf } from './share.ts'
 
 export interface CorrectionContext {
   readonly database: Database
@@ -119,7 +121,8 @@ async function findDisputed(
   agreement: Agreement,
   report: CorrectionReport,
 ): Promise<NamedRecord> {
-  const records = await findNamedRecords(database.query, agreement, [report.id])
+  const selection = selectionOf(agreement, datasetOfAgreement({ datasets }, agreement))
+  const records = await findNamedRecords(database.query, selection, [report.id])
   const record = chooseRecord(records, datasets, report)
   if (record === undefined) throw new AppError('RECORD_UNKNOWN')
   if (report.version > record.version)
@@ -162,7 +165,7 @@ function makeCorrection(
   const evidence = JSON.stringify({ observed, note } satisfies Evidence)
   return {
     consumerId,
-    agreement: `${agreement.agreementId}@${agreement.version}`,
+    agreement: agreementName(agreement),
     datasetId: agreement.datasetId,
     id: report.id,
     seenVersion: report.version,

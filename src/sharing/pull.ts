@@ -1,11 +1,14 @@
 import { hash } from 'node:crypto'
 import { AppError } from '../errors.ts'
+import type { Dataset } from '../feeds/datasets.ts'
 import type { SharedRecord } from '../record.ts'
+import type { KeyRing } from '../security/key-ring.ts'
+import { countUse, type FeedShare } from '../store/agreement-use.ts'
+import { agreementName, type Agreement } from '../store/agreements.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { FIRST_PLACE, readChanges, type ChangePlace } from '../store/changes.ts'
-import type { Agreement } from '../store/consumers.ts'
+import { FIRST_PLACE, readChanges, readHorizon, type Change, type ChangePlace } from '../store/changes.ts'
 import type { Database } from '../store/database.ts'
-import { share } from './share.ts'
+import { selectionOf, share } from './share.ts'
 
 export interface PulledPage {
   readonly changes: readonly SharedRecord[]
@@ -14,48 +17,109 @@ export interface PulledPage {
   readonly hasMore: boolean
 }
 
-/** A cursor says only where in commit order; what lies there is decided by the agreement each time. */
-export function encodeCursor(place: ChangePlace): string {
-  return Buffer.from(`1.${place.tx}.${place.seq}`).toString('base64url')
+/**
+ * A cursor says where in commit order, and under which version of the agreement: what was pulled under another one has other fields or
+ * another area, and only a snapshot makes it whole.
+ */
+export function encodeCursor(version: number, place: ChangePlace): string {
+  return Buffer.from(`2.${version}.${place.tx}.${place.seq}`).toString('base64url')
 }
 
-/** Throws CURSOR_INVALID. No cursor means: from the beginning. */
-export function decodeCursor(cursor: string | undefined): ChangePlace {
+/** Throws CURSOR_INVALID, CURSOR_EXPIRED. No cursor means: from the beginning. */
+export function decodeCursor(version: number, cursor: string | undefined): ChangePlace {
   if (cursor === undefined || cursor === '') return FIRST_PLACE
-  const parts = /^1\.(\d{1,19})\.(\d{1,9})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
+  const parts = /^2\.(\d{1,9})\.(\d{1,19})\.(\d{1,9})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
   if (parts === null) throw new AppError('CURSOR_INVALID', 'give back a cursor from an earlier answer, or none')
-  return { tx: parts[1] ?? '0', seq: Number(parts[2]) }
+  if (Number(parts[1]) !== version) throw new AppError('CURSOR_EXPIRED', 'the agreement changed since')
+  return { tx: parts[2] ?? '0', seq: Number(parts[3]) }
+}
+
+/** What answers are made with. */
+export interface SharingContext {
+  readonly database: Database
+  readonly datasets: ReadonlyMap<string, Dataset>
+  readonly keys: KeyRing
+  readonly auditDeadlineMs: number
 }
 
 export interface PullRequest {
   readonly agreement: Agreement
   readonly after: ChangePlace
   readonly limit: number
-  readonly auditDeadlineMs: number
+}
+
+/** The dataset of an agreement. Throws AGREEMENT_MISSING where this version of the product no longer has it. */
+export function datasetOfAgreement(
+  { datasets }: Pick<SharingContext, 'datasets'>,
+  { dataset: name }: Agreement,
+): Dataset {
+  const dataset = datasets.get(name)
+  if (dataset === undefined) throw new AppError('AGREEMENT_MISSING', `there is no dataset ${name} any more`)
+  return dataset
+}
+
+/** How much of each feed is in these changes. A tombstone tells of a record and of nobody. */
+export function sharesOf(changes: readonly Change[]): readonly FeedShare[] {
+  return [...Map.groupBy(changes, ({ feed }) => feed)].map(([feed, members]) => ({
+    feed,
+    records: members.length,
+    persons: members.filter(({ subject }) => subject !== null).length,
+  }))
+}
+
+/** Throws QUERY_ONLY for an agreement under which nothing may be copied. */
+export function assertMayCopy({ method, dataset }: Agreement): void {
+  if (method === 'query') throw new AppError('QUERY_ONLY', dataset)
 }
 
 /**
  * The changes after a place, as the agreement grants them. The audit entry is committed before this returns; when it cannot
- * be within the deadline, nothing is answered: AUDIT_UNAVAILABLE (503).
+ * be within the deadline, nothing is answered: AUDIT_UNAVAILABLE (503). Throws QUERY_ONLY, QUOTA_SPENT.
  */
-export async function pullChanges(database: Database, request: PullRequest): Promise<PulledPage> {
+export async function pullChanges(context: SharingContext, request: PullRequest): Promise<PulledPage> {
+  const { database, keys } = context
   const { agreement, after, limit } = request
-  const changes = await readChanges(database.query, agreement.datasetId, after, limit + 1)
+  assertMayCopy(agreement)
+  const dataset = datasetOfAgreement(context, agreement)
+  const selection = selectionOf(agreement, dataset)
+  const horizon = await readHorizon(database.query)
+  const changes = await readChanges(database.query, selection, after, limit + 1)
   const page = changes.slice(0, limit)
-  const shared = share(page, agreement)
-  const last = page.at(-1)
-  const cursor = encodeCursor(last === undefined ? after : { tx: last.tx, seq: last.seq })
-  await auditBeforeAnswer(database, agreement.dataset, request.auditDeadlineMs, ({ audit }) =>
-    audit({
-      type: 'changes.pulled',
+  const shared = share(page, agreement, { dataset, keys, today: new Date() })
+  const last = page.at(-1) ?? (selection.area === null ? after : later(after, horizon))
+  await auditShared(context, agreement, { type: 'changes.pulled', changes: page, shared })
+  return { changes: shared, cursor: encodeCursor(agreement.version, last), hasMore: changes.length > limit }
+}
+
+/** Where nothing of the area changed, reading goes on at the horizon, so that what lies elsewhere is not looked at again. */
+function later(place: ChangePlace, horizon: ChangePlace): ChangePlace {
+  return BigInt(horizon.tx) > BigInt(place.tx) ? horizon : place
+}
+
+/** What is about to leave. */
+export interface Outgoing {
+  readonly type: 'changes.pulled'
+  readonly changes: readonly Change[]
+  readonly shared: readonly SharedRecord[]
+}
+
+/** Commits use and audit entry before anything leaves. Throws AUDIT_UNAVAILABLE, QUOTA_SPENT. */
+export async function auditShared(
+  { database, auditDeadlineMs }: SharingContext,
+  agreement: Agreement,
+  { type, changes, shared }: Outgoing,
+): Promise<void> {
+  await auditBeforeAnswer(database, agreement.dataset, auditDeadlineMs, async ({ query, audit }) => {
+    await countUse(query, agreement, sharesOf(changes))
+    await audit({
+      type,
       actor: `consumer:${agreement.consumer}`,
       outcome: 'ok',
       dataset: agreement.dataset,
-      agreement: `${agreement.agreementId}@${agreement.version}`,
+      agreement: agreementName(agreement),
       purpose: agreement.purpose,
       count: shared.length,
       outputDigest: hash('sha256', JSON.stringify(shared)),
-    }),
-  )
-  return { changes: shared, cursor, hasMore: changes.length > limit }
+    })
+  })
 }

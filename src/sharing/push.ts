@@ -2,11 +2,12 @@ import { hash } from 'node:crypto'
 import { fetch, type Agent } from 'undici'
 import { AppError, toAppError } from '../errors.ts'
 import type { EgressGuard } from '../security/egress.ts'
-import type { KeyRing } from '../security/key-ring.ts'
 import { open } from '../security/seal.ts'
 import { webhookHeaders, type WebhookMessage } from '../security/webhook-signature.ts'
-import { readChanges, readChangesBetween, type Change, type ChangePlace } from '../store/changes.ts'
-import { findAgreementOfSubscription, findConsumer, type Agreement } from '../store/consumers.ts'
+import { countUse } from '../store/agreement-use.ts'
+import { agreementName, findAgreementOfSubscription, type Agreement } from '../store/agreements.ts'
+import { readChanges, readChangesBetween, readHorizon, type Change, type ChangePlace } from '../store/changes.ts'
+import { findConsumer } from '../store/consumers.ts'
 import type { Database } from '../store/database.ts'
 import {
   acknowledgeDelivery,
@@ -15,15 +16,15 @@ import {
   postponeSubscription,
   recordAttempt,
   releaseSubscription,
+  skipChanges,
+  type Delivery,
   type SubscriptionLease,
 } from '../store/deliveries.ts'
-import { share } from './share.ts'
+import { assertMayCopy, datasetOfAgreement, sharesOf, type SharingContext } from './pull.ts'
+import { selectionOf, share } from './share.ts'
 
-export interface PushContext {
-  readonly database: Database
-  readonly keys: KeyRing
+export interface PushContext extends SharingContext {
   readonly egress: EgressGuard
-  readonly auditDeadlineMs: number
   /** When this time slice should end, in milliseconds since the epoch. */
   readonly sliceEndsAt: number
 }
@@ -38,6 +39,8 @@ interface Endpoint {
 interface Batch {
   readonly from: ChangePlace
   readonly to: ChangePlace
+  /** What of it is read; empty where every record moved on since. */
+  readonly changes: readonly Change[]
   readonly records: number
   readonly body: string
   readonly webhookId: string
@@ -67,6 +70,7 @@ export async function pushChanges(
   const lease = await claimSubscription(database.query, subscriptionId)
   if (lease === null) return 'busy'
   const agreement = await findAgreementOfSubscription(database.query, subscriptionId)
+  assertMayCopy(agreement)
   const agent = context.egress.agent(CONNECT_MS)
   try {
     const endpoint = await openEndpoint(context, agreement, agent)
@@ -89,7 +93,7 @@ async function deliverBatches(
 ): Promise<'idle' | 'more'> {
   let cursor = lease.cursor
   while (Date.now() < context.sliceEndsAt) {
-    const batch = await nextBatch(context.database, lease, agreement, cursor)
+    const batch = await nextBatch(context, lease, agreement, cursor)
     if (batch === null) return 'idle'
     await announce(context, lease, agreement, batch)
     if (batch.records > 0) await post(endpoint, batch)
@@ -114,19 +118,24 @@ async function openEndpoint(
 
 /** The open delivery's range again, or the next range. null: nothing to deliver. */
 async function nextBatch(
-  database: Database,
+  context: PushContext,
   lease: SubscriptionLease,
   agreement: Agreement,
   cursor: ChangePlace,
 ): Promise<Batch | null> {
-  const unanswered = await findOpenDelivery(database.query, lease.subscriptionId)
+  const { query } = context.database
+  const selection = selectionOf(agreement, datasetOfAgreement(context, agreement))
+  const unanswered = await findOpenDelivery(query, lease.subscriptionId)
   if (unanswered !== null) {
-    const left = await readChangesBetween(database.query, agreement.datasetId, unanswered.from, unanswered.to)
-    return makeBatch(agreement, lease, left, unanswered.from, unanswered.to)
+    const left = await readChangesBetween(query, selection, unanswered.from, unanswered.to)
+    return makeBatch(context, agreement, lease, left, unanswered)
   }
-  const changes = await readChanges(database.query, agreement.datasetId, cursor, BATCH_RECORDS)
+  const horizon = await readHorizon(query)
+  const changes = await readChanges(query, selection, cursor, BATCH_RECORDS)
   const last = changes.at(-1)
-  return last === undefined ? null : makeBatch(agreement, lease, changes, cursor, { tx: last.tx, seq: last.seq })
+  if (last !== undefined) return makeBatch(context, agreement, lease, changes, { from: cursor, to: last })
+  if (selection.area !== null && BigInt(horizon.tx) > BigInt(cursor.tx)) await skipChanges(query, lease, horizon)
+  return null
 }
 
 /**
@@ -134,23 +143,24 @@ async function nextBatch(
  * same id exactly when it carries the same bytes.
  */
 function makeBatch(
+  context: PushContext,
   agreement: Agreement,
   lease: SubscriptionLease,
   changes: readonly Change[],
-  from: ChangePlace,
-  to: ChangePlace,
+  { from, to }: Pick<Delivery, 'from' | 'to'>,
 ): Batch {
-  const shared = share(changes, agreement)
+  const dataset = datasetOfAgreement(context, agreement)
+  const shared = share(changes, agreement, { dataset, keys: context.keys, today: new Date() })
   const body = JSON.stringify({ type: 'dataset.changes', dataset: agreement.dataset, changes: shared })
   const webhookId = `msg_${hash('sha256', `${lease.subscriptionId}|${from.tx}.${from.seq}|${body}`).slice(0, 40)}`
-  return { from, to, records: shared.length, body, webhookId }
+  return { from, to: { tx: to.tx, seq: to.seq }, changes, records: shared.length, body, webhookId }
 }
 
 const fact = (agreement: Agreement, batch: Batch) =>
   ({
     actor: `consumer:${agreement.consumer}`,
     dataset: agreement.dataset,
-    agreement: `${agreement.agreementId}@${agreement.version}`,
+    agreement: agreementName(agreement),
     purpose: agreement.purpose,
     object: batch.webhookId,
     count: batch.records,
@@ -166,6 +176,7 @@ async function announce(
   const work = context.database.transaction(async ({ query, audit }) => {
     await recordAttempt(query, lease, batch)
     if (batch.records === 0) return
+    await countUse(query, agreement, sharesOf(batch.changes))
     await audit({
       ...fact(agreement, batch),
       type: 'delivery.sent',
@@ -175,9 +186,7 @@ async function announce(
   }, context.auditDeadlineMs)
   await work.catch((error: unknown) => {
     const failure = toAppError(error)
-    throw failure.code === 'LEASE_LOST'
-      ? failure
-      : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
+    throw failure.status < 500 ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
   })
 }
 
@@ -224,7 +233,7 @@ async function postpone(
       actor: `consumer:${agreement.consumer}`,
       outcome: 'failed',
       dataset: agreement.dataset,
-      agreement: `${agreement.agreementId}@${agreement.version}`,
+      agreement: agreementName(agreement),
       details: { reason: error.code, delayMs: Math.round(delayMs) },
     })
   })

@@ -1,42 +1,147 @@
+import { wholeCityOf } from '../feeds/agreement-rules.ts'
+import type { Dataset, Property } from '../feeds/datasets.ts'
+import { generalisationOf, isPossible, needsClear, type FieldForm } from '../feeds/forms.ts'
+import { dayOf } from '../feeds/formats.ts'
 import type { Fields, SharedRecord } from '../record.ts'
-import type { Change } from '../store/changes.ts'
-import type { Agreement, FieldForm } from '../store/consumers.ts'
+import type { KeyRing } from '../security/key-ring.ts'
+import { open } from '../security/seal.ts'
+import type { Agreement } from '../store/agreements.ts'
+import type { Change, Selection } from '../store/changes.ts'
 
-type Form = (change: Change, name: string) => unknown
+/** What sharing needs beside records and agreement: the rules of the dataset, the keys, and the day of an age. */
+export interface Sharing {
+  readonly dataset: Dataset
+  readonly keys: KeyRing
+  readonly today: Date
+}
+
+/** One record on its way out. `clear` opens its sealed fields once, when a form first asks. */
+interface Outgoing {
+  readonly change: Change
+  readonly masked: Fields
+  readonly clear: () => Fields
+  readonly sharing: Sharing
+  readonly consumerId: number
+}
+
+type Form = (outgoing: Outgoing, property: Property) => unknown
+
+const own = (fields: Fields, name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined)
+
+/** The value as the source said it: sealed where the masked view hides it. */
+const clearValue: Form = ({ masked, clear }, property) => own(property.sealed ? clear() : masked, property.name)
+
+/**
+ * A token of the consumer's own, so that two consumers cannot put their data together. The number that the record's person is known by
+ * gives the same token in every dataset.
+ */
+const tokenOf: Form = (outgoing, property) => {
+  const { change, sharing, consumerId } = outgoing
+  const isSubject = property.name === sharing.dataset.subject?.number
+  const value = isSubject ? change.subject : clearValue(outgoing, property)
+  if (typeof value !== 'string' || value === '') return undefined
+  const kind = isSubject ? 'subject' : (property.format ?? property.name)
+  return sharing.keys.token('share', `${consumerId}|${kind}|${value}`)
+}
+
+const coarser: Form = (outgoing, property) => {
+  const value = clearValue(outgoing, property)
+  if (value === undefined) return undefined
+  return generalisationOf(property)?.(value, dayOf(outgoing.sharing.today)) ?? undefined
+}
 
 /** How each form is made. A form that is not here does not exist, and a field without a form does not leave. */
 const forms = {
   omit: () => undefined,
-  mask: (change, name) =>
-    change.masked !== null && Object.hasOwn(change.masked, name) ? change.masked[name] : undefined,
+  mask: ({ masked }, { name }) => own(masked, name),
+  token: tokenOf,
+  generalise: coarser,
+  clear: clearValue,
 } as const satisfies Record<FieldForm, Form>
 
-/** Names come from the database, so what every object has by birth is no form and no field. */
-const formOf = (name: FieldForm): Form => (Object.hasOwn(forms, name) ? forms[name] : forms.omit)
+/** A child's record takes the strictest: nothing of it leaves in clear, whatever was granted (PIPL Art. 31). */
+const strictest = (form: FieldForm): FieldForm => (form === 'clear' ? 'mask' : form)
 
-function shareFields(change: Change, granted: readonly (readonly [string, Form])[]): Fields {
+/** One property and its form for ordinary records and for those of children. */
+interface Grant {
+  readonly property: Property
+  readonly form: Form
+  readonly minorForm: Form
+}
+
+/** The grants of an agreement. Names come from the database, so what every object has by birth is no form and no field. */
+function grantsOf(agreement: Agreement, dataset: Dataset): readonly Grant[] {
+  return dataset.properties.flatMap((property) => {
+    const form = Object.hasOwn(agreement.forms, property.name) ? agreement.forms[property.name] : undefined
+    if (form === undefined || form === 'omit' || !Object.hasOwn(forms, form) || !isPossible(property, form)) return []
+    return [{ property, form: forms[form], minorForm: forms[strictest(form)] }]
+  })
+}
+
+/** What has to be read of the dataset for an agreement, and nothing else. */
+export function selectionOf(agreement: Agreement, dataset: Dataset): Selection {
+  const granted = grantsOf(agreement, dataset).map(({ property }) => property)
+  const names = new Set(granted.map(({ name }) => name))
+  return {
+    datasetId: agreement.datasetId,
+    unwanted: dataset.names.filter((name) => !names.has(name)),
+    wantsSealed: granted.some((property) => needsClear(property, agreement.forms[property.name] ?? 'omit')),
+    area: isWholeCity(agreement, dataset) ? null : agreement.area,
+  }
+}
+
+const isWholeCity = ({ area }: Agreement, dataset: Dataset): boolean => area.includes(wholeCityOf(dataset))
+
+/** Where a record lies for an agreement: inside its area, once inside, or never. */
+function placeOf({ areaCode, pastAreas }: Change, agreement: Agreement, dataset: Dataset): 'inside' | 'left' | 'never' {
+  if (isWholeCity(agreement, dataset)) return 'inside'
+  const isInside = (code: string): boolean => agreement.area.some((prefix) => code.startsWith(prefix))
+  if (areaCode !== null && isInside(areaCode)) return 'inside'
+  return pastAreas.some(isInside) ? 'left' : 'never'
+}
+
+function openOnce(change: Change, { dataset, keys }: Sharing): () => Fields {
+  let fields: Fields | null = null
+  return () => {
+    if (fields !== null) return fields
+    const bound = `record|${dataset.name}|${change.feed}|${change.recordId}`
+    fields = change.sealed === null ? {} : (JSON.parse(open(keys.sealKey, bound, change.sealed)) as Fields)
+    return fields
+  }
+}
+
+function shareFields(outgoing: Outgoing, grants: readonly Grant[]): Fields {
   const fields: Record<string, unknown> = {}
-  for (const [name, form] of granted) {
-    const value = form(change, name)
-    if (value !== undefined) fields[name] = value
+  for (const { property, form, minorForm } of grants) {
+    const value = (outgoing.change.isMinor ? minorForm : form)(outgoing, property)
+    if (value !== undefined) fields[property.name] = value
   }
   return fields
 }
 
 /**
  * What one consumer receives of these changes under its agreement: the only function that makes a SharedRecord, and so the
- * only way out, for push and for pull.
+ * only way out, for push, pull and export. A record that left the agreement's area is a deletion there; one that never lay in it
+ * does not show at all. Throws SEAL_BROKEN, KEY_UNAVAILABLE.
  */
-export function share(changes: readonly Change[], agreement: Agreement): readonly SharedRecord[] {
-  const granted = Object.entries(agreement.forms).map(([name, form]) => [name, formOf(form)] as const)
-  return changes.map((change) => {
-    const gone = change.masked === null
+export function share(changes: readonly Change[], agreement: Agreement, sharing: Sharing): readonly SharedRecord[] {
+  const { consumerId } = agreement
+  const grants = grantsOf(agreement, sharing.dataset)
+  return changes.flatMap((change) => {
+    const place = placeOf(change, agreement, sharing.dataset)
+    if (place === 'never') return []
+    const masked = place === 'inside' ? change.masked : null
+    const record =
+      masked === null
+        ? null
+        : shareFields({ change, masked, clear: openOnce(change, sharing), sharing, consumerId }, grants)
     const shared = {
-      operation: gone ? 'delete' : 'upsert',
+      operation: record === null ? 'delete' : 'upsert',
       id: `${change.feed}/${change.recordId}`,
       version: change.version,
-      record: gone ? null : shareFields(change, granted),
+      changedAt: change.changedAt.toISOString(),
+      record,
     }
-    return shared as unknown as SharedRecord
+    return [shared as unknown as SharedRecord]
   })
 }

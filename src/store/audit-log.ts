@@ -65,7 +65,7 @@ export async function countAuditEntries(query: Query): Promise<number> {
 
 /**
  * Work whose audit entry must be committed before anything is answered. Throws AUDIT_UNAVAILABLE when it is not within
- * `deadlineMs`: no audit, no answer.
+ * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on.
  */
 export async function auditBeforeAnswer<Result>(
   database: Database,
@@ -76,6 +76,7 @@ export async function auditBeforeAnswer<Result>(
   try {
     return await database.transaction(work, deadlineMs)
   } catch (error) {
+    if (error instanceof AppError && error.status < 500) throw error
     throw new AppError('AUDIT_UNAVAILABLE', about, { cause: error })
   }
 }

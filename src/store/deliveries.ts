@@ -1,5 +1,6 @@
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { ChangePlace } from './changes.ts'
+import { IN_FORCE } from './agreements.ts'
 import type { Query } from './database.ts'
 
 export interface SubscriptionLease {
@@ -18,6 +19,11 @@ export interface Delivery {
 
 /** A request to a consumer may take 15 s; the lease outlives it. */
 const LEASE = `interval '25 seconds'`
+
+/** A subscription begins at the first change. */
+export async function insertSubscription(query: Query, agreementId: number): Promise<void> {
+  await query('insert into subscription (agreement_id) values ($1)', [agreementId])
+}
 
 /** Takes the subscription when nobody holds it and it is due. null: somebody else delivers, or it waits. */
 export async function claimSubscription(query: Query, subscriptionId: number): Promise<SubscriptionLease | null> {
@@ -122,16 +128,39 @@ export async function postponeSubscription(
   ])
 }
 
+/**
+ * Begins the subscription of an agreement anew: its terms changed, so what was sent has to be sent in the new forms. Whoever delivers
+ * at this moment loses the lease.
+ */
+export async function restartSubscription(query: Query, agreementId: number): Promise<void> {
+  await query(
+    `with restarted as (
+       update subscription set cursor_tx = '0', cursor_seq = 0, lease_epoch = lease_epoch + 1, lease_until = null
+        where agreement_id = $1 returning subscription_id)
+     update delivery set state = 'superseded' from restarted
+      where delivery.subscription_id = restarted.subscription_id and state = 'open'`,
+    [agreementId],
+  )
+}
+
+/** Moves the cursor of a subscription past changes that are none of its concern. */
+export async function skipChanges(query: Query, lease: SubscriptionLease, to: ChangePlace): Promise<void> {
+  await query(
+    'update subscription set cursor_tx = $3::xid8, cursor_seq = $4 where subscription_id = $1 and lease_epoch = $2',
+    [lease.subscriptionId, lease.epoch, to.tx, to.seq],
+  )
+}
+
 /** Subscriptions with something to deliver that nobody holds and that are due: what the reconciler enqueues. */
 export async function listIdleSubscriptions(
   query: Query,
 ): Promise<readonly { readonly subscriptionId: number; readonly epoch: number }[]> {
   return query(
     `select subscription_id as "subscriptionId", lease_epoch as epoch
-       from subscription join agreement using (agreement_id)
+       from subscription join agreement using (agreement_id) join consumer using (consumer_id)
       where (lease_until is null or lease_until < clock_timestamp())
         and (not_before is null or not_before <= clock_timestamp())
-        and clock_timestamp() < valid_to
+        and ${IN_FORCE}
         and exists (select from record where record.dataset_id = agreement.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq)
                        and change_tx < pg_snapshot_xmin(pg_current_snapshot()))`,
   )

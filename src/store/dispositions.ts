@@ -66,7 +66,7 @@ export async function buryNext(
                 order by source_record_id limit $2) as next),
      gone as (
        update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = place,
-              subject = null, digest = null, masked = null, sealed = null
+              subject = null, digest = null, masked = null, sealed = null, changed_at = now()
          from page where feed_id = $1 and record.source_record_id = page.source_record_id and masked is not null returning 1),
      moved as (
        update feed set disposed_to = upto from (select max(source_record_id) as upto from page) as last

@@ -1,5 +1,4 @@
-import { MERGED_FEED } from './changes.ts'
-import type { Agreement } from './consumers.ts'
+import { MERGED_FEED, type Selection } from './changes.ts'
 import type { Query } from './database.ts'
 
 /** A record as a consumer names it, and a record of a department that stands behind it: itself, or a member of a merged person. */
@@ -25,12 +24,12 @@ const splitId = (id: string): readonly [feed: string, recordId: string] => {
 }
 
 /**
- * The living records that these ids name within an agreement, with every record of a department behind each. An id that is unknown,
+ * The living records that these ids name within what an agreement reads, with every record of a department behind each. An id that is unknown,
  * gone, of another dataset or outside the agreement gives nothing, and nothing tells these apart.
  */
 export async function findNamedRecords(
   query: Query,
-  agreement: Pick<Agreement, 'datasetId'>,
+  { datasetId, area }: Pick<Selection, 'datasetId' | 'area'>,
   ids: readonly string[],
 ): Promise<readonly NamedRecord[]> {
   const parts = ids.map(splitId)
@@ -49,8 +48,13 @@ export async function findNamedRecords(
         and behind.source_record_id = coalesce(member.source_record_id, record.source_record_id)
        join feed on feed.feed_id = behind.feed_id
        join dataset on dataset.dataset_id = behind.dataset_id
-      where record.dataset_id = $1 and record.masked is not null
+      where record.dataset_id = $1 and record.masked is not null and ($4::text[] is null or record.area_code like any($4))
       order by given.place, behind.feed_id, behind.source_record_id`,
-    [agreement.datasetId, parts.map(([feed]) => feed), parts.map(([, recordId]) => recordId)],
+    [
+      datasetId,
+      parts.map(([feed]) => feed),
+      parts.map(([, recordId]) => recordId),
+      area === null ? null : area.map((prefix) => `${prefix}%`),
+    ],
   )
 }

@@ -36,7 +36,7 @@ export async function removeUnseen(query: Query, feed: Feed, runId: number, guar
         where feed_id = $1 and masked is not null
           and not exists (select from run_seen seen where seen.run_id = $2 and seen.source_record_id = record.source_record_id))
      update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = place,
-            subject = null, digest = null, masked = null, sealed = null
+            subject = null, digest = null, masked = null, sealed = null, changed_at = now()
        from gone where record.feed_id = $1 and record.source_record_id = gone.source_record_id`,
     [feed.feedId, runId],
   )

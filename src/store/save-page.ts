@@ -64,15 +64,18 @@ export interface UpsertCounts {
   readonly updated: number
 }
 
-/** $1 feed, $2 dataset, $3 ids, $4 grids, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends, $10 times of the source in ms. */
+/** The areas that a record lay in before, each once: who receives one of them is told when it leaves. */
+const PAST_AREAS = `array(select distinct area from unnest(kept.past_areas || kept.area_code) as area where area is not null)`
+
+/** $1 feed, $2 dataset, $3 ids, $4 area codes, $5 masked views as one JSON array, $6 digests, $7 subjects, $8 sealed bytes, $9 their ends, $10 times of the source in ms, $11 whether of children. */
 const UPSERT = `
   with page as (
-    select id, place::int, grid_code, masked, updated_ms, sealed_end, coalesce(lag(sealed_end) over (order by place), 0) as sealed_start
-      from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($9::int[]), unnest($10::float8[]))
-           with ordinality as given (id, grid_code, masked, sealed_end, updated_ms, place)),
+    select id, place::int, area_code, masked, updated_ms, is_minor, sealed_end, coalesce(lag(sealed_end) over (order by place), 0) as sealed_start
+      from rows from (unnest($3::text[]), unnest($4::text[]), jsonb_array_elements($5::jsonb), unnest($9::int[]), unnest($10::float8[]), unnest($11::boolean[]))
+           with ordinality as given (id, area_code, masked, sealed_end, updated_ms, is_minor, place)),
   saved as (
-    insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, grid_code, digest, subject, masked, sealed, source_updated_at)
-    select $1, id, $2, 1, pg_current_xact_id(), place, grid_code,
+    insert into record as kept (feed_id, source_record_id, dataset_id, version, change_tx, change_seq, area_code, is_minor, digest, subject, masked, sealed, source_updated_at)
+    select $1, id, $2, 1, pg_current_xact_id(), place, area_code, is_minor,
            substring($6::bytea from (place - 1) * 16 + 1 for 16),
            nullif(substring($7::bytea from (place - 1) * 16 + 1 for 16), '\\x${NO_DIGEST}'),
            masked,
@@ -81,8 +84,9 @@ const UPSERT = `
       from page
     on conflict (feed_id, source_record_id) do update
       set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
-          grid_code = excluded.grid_code, subject = excluded.subject, digest = excluded.digest,
-          masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at
+          past_areas = case when kept.area_code is distinct from excluded.area_code then ${PAST_AREAS} else kept.past_areas end,
+          area_code = excluded.area_code, is_minor = excluded.is_minor, subject = excluded.subject, digest = excluded.digest,
+          masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at, changed_at = now()
       where kept.digest is distinct from excluded.digest
     returning version)
   select count(*) filter (where version = 1) as inserted, count(*) filter (where version > 1) as updated from saved`
@@ -102,13 +106,14 @@ export async function upsertRecords(
     feed.feedId,
     feed.datasetId,
     records.map((record) => record.recordId),
-    records.map((record) => record.gridCode),
+    records.map((record) => record.areaCode),
     `[${records.map((record) => record.masked).join(',')}]`,
     packDigests(records.map((record) => record.digest)),
     packDigests(records.map((record) => record.subject)),
     sealed.bytes,
     sealed.ends,
     records.map((record) => record.updatedAt),
+    records.map((record) => record.isMinor),
   ])
   return counts ?? NOTHING
 }
@@ -123,7 +128,7 @@ export async function buryRecords(
   if (ids.length === 0) return 0
   const rows = await query(
     `update record set version = version + 1, change_tx = pg_current_xact_id(), change_seq = $3 + place,
-            subject = null, digest = null, masked = null, sealed = null
+            subject = null, digest = null, masked = null, sealed = null, changed_at = now()
        from unnest($2::text[]) with ordinality as gone (id, place)
       where feed_id = $1 and source_record_id = gone.id and masked is not null
       returning 1`,

@@ -81,11 +81,26 @@ describe('service items', () => {
   const publish = (change: object) => office.engineer.put('/api/v1/service-items/LZ-QD-009', { ...item, ...change })
 
   test('are published and listed', async () => {
-    expect((await publish({})).body).toEqual({ code: 'LZ-QD-009', ...item })
+    expect((await publish({})).body).toEqual({ code: 'LZ-QD-009', ...item, withdrawn: null })
     expect((await office.auditor.get('/api/v1/service-items')).body.items).toContainEqual({
       code: 'LZ-QD-009',
       ...item,
+      withdrawn: null,
     })
+  })
+
+  test('are withdrawn with a reason, and published again they are on the list', async () => {
+    await publish({})
+    const withdraw = () => office.engineer.post('/api/v1/service-items/LZ-QD-009/withdraw', { reason: '事项调整退出' })
+    expect((await withdraw()).body).toEqual({ code: 'LZ-QD-009' })
+    const listed = async (): Promise<unknown> =>
+      (await office.auditor.get('/api/v1/service-items')).body.items.find(
+        (one: { code: string }) => one.code === 'LZ-QD-009',
+      )
+    expect(await listed()).toMatchObject({ withdrawn: '事项调整退出' })
+    expect(brief(await withdraw())).toEqual([404, 'ITEM_UNKNOWN'])
+    await publish({})
+    expect(await listed()).toMatchObject({ withdrawn: null })
   })
 
   test.each([

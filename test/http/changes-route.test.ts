@@ -60,6 +60,7 @@ test('a consumer pulls page by page what its agreement grants, and nothing is ke
     operation: 'upsert',
     id: 'LZ-GA-RK-001/R-1',
     version: 1,
+    changedAt: expect.any(String) as string,
     record: { name: '张**', gridCode: '510502001001001' },
   })
   expect(JSON.stringify(pages)).not.toMatch(/certNumber|phone|19900000001/)

@@ -56,7 +56,7 @@ test('every valid record is protected, in order, with its grid and the digest of
   )
   const records = protectRows(rows)
   expect(records.map(({ recordId }) => recordId)).toEqual(rows.map(({ id }) => id))
-  expect(records.map(({ gridCode }) => gridCode)).toEqual(rows.map((_, index) => `51050200100100${index % 10}`))
+  expect(records.map(({ areaCode }) => areaCode)).toEqual(rows.map((_, index) => `51050200100100${index % 10}`))
   for (const { digest } of records) expect(digest).toMatch(/^[\da-f]{32}$/)
 })
 
@@ -172,7 +172,7 @@ test('a tombstone holds nothing of the person, and comes after the records', () 
     ['R-2', 'upsert'],
     ['R-1', 'delete'],
   ])
-  expect(records[1]).toMatchObject({ masked: null, sealed: null, subject: null, gridCode: null })
+  expect(records[1]).toMatchObject({ masked: null, sealed: null, subject: null, areaCode: null })
 })
 
 test('a rejected row is sealed whole, whatever it is, beside reasons without values', () => {

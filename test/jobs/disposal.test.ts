@@ -10,7 +10,7 @@ import { findFeed, type Feed } from '../../src/store/feeds.ts'
 import { insertBatch } from '../../src/store/push-batches.ts'
 import { openDoor } from '../http/door.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
+import { everythingOf, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
 import { employAll, type Answer, type Office } from '../support/office.ts'
 
 const RECORDS = 25
@@ -112,7 +112,7 @@ describe('tombstone', () => {
     expect(await left()).toEqual({ ...ALL, records: 0, sealed: 0 })
     expect(await shown()).toMatchObject({ records: RECORDS, rejections: 0, doneAt: expect.any(String) as string })
     await settleChanges(installation)
-    const changes = await readChanges(installation.database.query, feed.datasetId, FIRST_PLACE, 1000)
+    const changes = await readChanges(installation.database.query, everythingOf(feed.datasetId), FIRST_PLACE, 1000)
     const ours = changes.filter((change) => change.feed === feed.code)
     expect(ours.map(({ masked, version }) => [masked, version])).toEqual(
       Array.from({ length: RECORDS }, () => [null, 2]),

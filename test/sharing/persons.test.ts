@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { decodeCursor, pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
 import { pushChanges } from '../../src/sharing/push.ts'
-import { findAgreement } from '../../src/store/consumers.ts'
+import { findAgreement } from '../../src/store/agreements.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, settleChanges } from '../support/ledger.ts'
 import { createPerson, forgetPeople, openPeople, type People } from '../support/people.ts'
@@ -22,7 +22,7 @@ test('an agreement for persons brings merged rows and tombstones to its consumer
   const { consumerId } = await registerConsumer(installation, 'person-puller', { dataset: 'person', forms })
   const agreement = await findAgreement(installation.database.query, consumerId, 'person')
   const pull = (cursor?: string): Promise<PulledPage> =>
-    pullChanges(installation.database, { agreement, after: decodeCursor(cursor), limit: 10, auditDeadlineMs: 2000 })
+    pullChanges({ ...installation, auditDeadlineMs: 2000 }, { agreement, after: decodeCursor(1, cursor), limit: 10 })
   await people.store(people.police, createPerson({ zt: '1' }))
   await people.merge()
   await settleChanges(installation)
@@ -33,6 +33,7 @@ test('an agreement for persons brings merged rows and tombstones to its consumer
       operation: 'upsert',
       id: `GB-PERSON-001/${person?.id}`,
       version: 1,
+      changedAt: expect.any(String) as string,
       record: { name: '张**', certNumber: '510504********0028', lifeStatus: 'DECEASED' },
     },
   ])
@@ -40,18 +41,26 @@ test('an agreement for persons brings merged rows and tombstones to its consumer
   await people.merge()
   await settleChanges(installation)
   const second = await pull(first.cursor)
-  expect(second.changes).toEqual([{ operation: 'delete', id: `GB-PERSON-001/${person?.id}`, version: 2, record: null }])
+  expect(second.changes).toEqual([
+    {
+      operation: 'delete',
+      id: `GB-PERSON-001/${person?.id}`,
+      version: 2,
+      changedAt: expect.any(String) as string,
+      record: null,
+    },
+  ])
 })
 
 test('and by push, as the same rows', async () => {
   const receiver = await startReceiver()
-  const { database, keys } = installation
+  const { database, datasets, keys } = installation
   const options = { dataset: 'person', forms: { name: 'mask' }, webhookUrl: receiver.url } as const
   const { subscriptionId } = await registerConsumer(installation, 'person-receiver', options)
   await people.store(people.police, createPerson())
   await people.merge()
   await settleChanges(installation)
-  const context = { database, keys, egress: createEgressGuard(['loopback']), auditDeadlineMs: 2000 }
+  const context = { database, datasets, keys, egress: createEgressGuard(['loopback']), auditDeadlineMs: 2000 }
   const outcome = await pushChanges({ ...context, sliceEndsAt: Date.now() + 20_000 }, subscriptionId ?? -1)
   receiver.close()
   expect(outcome).toBe('idle')
@@ -60,7 +69,15 @@ test('and by push, as the same rows', async () => {
     {
       type: 'dataset.changes',
       dataset: 'person',
-      changes: [{ operation: 'upsert', id: `GB-PERSON-001/${person?.id}`, version: 1, record: { name: '张**' } }],
+      changes: [
+        {
+          operation: 'upsert',
+          id: `GB-PERSON-001/${person?.id}`,
+          version: 1,
+          changedAt: expect.any(String) as string,
+          record: { name: '张**' },
+        },
+      ],
     },
   ])
 })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { SharedRecord } from '../../src/record.ts'
 import { decodeCursor, encodeCursor, pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
 import { FIRST_PLACE } from '../../src/store/changes.ts'
-import { findAgreement, type Agreement } from '../../src/store/consumers.ts'
+import { findAgreement, type Agreement } from '../../src/store/agreements.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
@@ -29,7 +29,7 @@ beforeEach(async () => {
 })
 
 const pull = (cursor: string | undefined, limit = 100): Promise<PulledPage> =>
-  pullChanges(installation.database, { agreement, after: decodeCursor(cursor), limit, auditDeadlineMs: 2000 })
+  pullChanges({ ...installation, auditDeadlineMs: 2000 }, { agreement, after: decodeCursor(1, cursor), limit })
 
 /** What a consumer holds that applies every change it pulls. */
 async function pullToEnd(
@@ -52,13 +52,13 @@ describe('a cursor', () => {
   test('is read back as the place it was made of', () => {
     fc.assert(
       fc.property(place, (given) => {
-        expect(decodeCursor(encodeCursor(given))).toEqual(given)
+        expect(decodeCursor(3, encodeCursor(3, given))).toEqual(given)
       }),
     )
   })
 
   test('that is none or empty means the beginning', () => {
-    expect([decodeCursor(undefined), decodeCursor('')]).toEqual([FIRST_PLACE, FIRST_PLACE])
+    expect([decodeCursor(1, undefined), decodeCursor(1, '')]).toEqual([FIRST_PLACE, FIRST_PLACE])
   })
 
   const forged = (text: string): string => Buffer.from(text).toString('base64url')
@@ -67,18 +67,19 @@ describe('a cursor', () => {
     'AAAA',
     '%00',
     forged('1.5'),
-    forged('2.5.1'),
-    forged('1.-5.1'),
-    forged('1.5.1.1'),
-    forged('1.5.1 '),
-    forged('1.5.1\n'),
-    forged(`1.${'9'.repeat(20)}.1`),
-    forged('1.5.9999999999'),
-    forged("1.5.1'; drop table record"),
-    forged('1.0x5.1'),
-    forged('1.٥.1'),
+    forged('1.5.1'),
+    forged('3.1.5.1'),
+    forged('2.1.-5.1'),
+    forged('2.1.5.1.1'),
+    forged('2.1.5.1 '),
+    forged('2.1.5.1\n'),
+    forged(`2.1.${'9'.repeat(20)}.1`),
+    forged('2.1.5.9999999999'),
+    forged("2.1.5.1'; drop table record"),
+    forged('2.1.0x5.1'),
+    forged('2.1.٥.1'),
   ])('that this service never gave is refused: %s', async (cursor) => {
-    expect(await codeOf(() => decodeCursor(cursor))).toBe('CURSOR_INVALID')
+    expect(await codeOf(() => decodeCursor(1, cursor))).toBe('CURSOR_INVALID')
   })
 })
 

@@ -42,7 +42,7 @@ export interface PushStage {
 let stages = 0
 
 export async function setStage(installation: TestInstallation): Promise<PushStage> {
-  const { database, keys, asOwner } = installation
+  const { database, datasets, keys, asOwner } = installation
   stages += 1
   await asOwner('truncate gridbridge.record')
   const receiver = await startReceiver()
@@ -54,7 +54,7 @@ export async function setStage(installation: TestInstallation): Promise<PushStag
     consumer,
     receiver,
     push: ({ to = consumer, allow = ['loopback'], sliceEndsAt = Date.now() + 20_000 } = {}) => {
-      const context = { database, keys, egress: createEgressGuard(allow), auditDeadlineMs: 400, sliceEndsAt }
+      const context = { database, keys, datasets, egress: createEgressGuard(allow), auditDeadlineMs: 400, sliceEndsAt }
       return pushChanges(context, to.subscriptionId ?? -1)
     },
     comeDue: () =>

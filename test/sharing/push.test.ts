@@ -17,6 +17,8 @@ beforeEach(async () => {
 })
 afterEach(() => stage.receiver.close())
 
+const changedAt: unknown = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+
 test('what is stored is delivered signed, as the agreement grants it, and acknowledged with its audit entries', async () => {
   await storeRows(installation, stage.feed, [...residentRows(1, 3)])
   await storeRows(installation, stage.feed, residentRows(2, 2, { scbz: '1' }))
@@ -43,15 +45,17 @@ test('what is stored is delivered signed, as the agreement grants it, and acknow
         operation: 'upsert',
         id: `${stage.feed.code}/R-1`,
         version: 1,
+        changedAt,
         record: { name: '张**', gridCode: '510502001001001' },
       },
       {
         operation: 'upsert',
         id: `${stage.feed.code}/R-3`,
         version: 1,
+        changedAt,
         record: { name: '张**', gridCode: '510502001001001' },
       },
-      { operation: 'delete', id: `${stage.feed.code}/R-2`, version: 2, record: null },
+      { operation: 'delete', id: `${stage.feed.code}/R-2`, version: 2, changedAt, record: null },
     ],
   })
   expect(await stage.readDeliveries()).toEqual([

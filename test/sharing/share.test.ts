@@ -1,11 +1,36 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { loadDatasets } from '../../src/feeds/datasets.ts'
-import { formsOfProfile } from '../../src/sharing/agreements.ts'
+import { describe, expect, test } from 'vitest'
+import { loadDatasets, type Dataset } from '../../src/feeds/datasets.ts'
+import { fieldForms } from '../../src/feeds/forms.ts'
+import { createWrappedKey, keyPurposes, openKeyRing } from '../../src/security/key-ring.ts'
+import { seal } from '../../src/security/seal.ts'
 import { share } from '../../src/sharing/share.ts'
+import type { Agreement } from '../../src/store/agreements.ts'
 import type { Change } from '../../src/store/changes.ts'
-import type { Agreement } from '../../src/store/consumers.ts'
-import { codeOf } from '../support/coded-error.ts'
+import { createTerms } from '../support/ledger.ts'
+
+const keyEncryptionKey = Buffer.alloc(32, 7)
+const keys = openKeyRing(
+  keyEncryptionKey,
+  keyPurposes.map((purpose, index) => createWrappedKey(keyEncryptionKey, index + 1, purpose, 'standard')),
+)
+
+function datasetNamed(name: string): Dataset {
+  const dataset = loadDatasets().get(name)
+  if (dataset === undefined) throw new Error('wanted a dataset')
+  return dataset
+}
+const resident = datasetNamed('resident')
+const sharing = { dataset: resident, keys, today: new Date('2026-11-28T00:00:00Z') }
+
+/** A person who does not exist, as the source told of them. */
+const clear = {
+  certNumber: '510502190001010017',
+  name: '张测试',
+  birthDate: '1900-01-01',
+  phone: '19900000001',
+  residenceAddress: '四川省泸州市江阳区南城街道测试社区1号',
+}
 
 const change: Change = {
   tx: '7',
@@ -13,29 +38,34 @@ const change: Change = {
   feed: 'LZ-GA-RK-001',
   recordId: 'R-1',
   version: 3,
-  masked: { name: '张**', phone: '199****0001', gridCode: '510502001001001' },
+  changedAt: new Date('2026-11-27T01:02:03Z'),
+  masked: { name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' },
+  sealed: seal(keys.sealing, 'record|resident|LZ-GA-RK-001|R-1', JSON.stringify(clear)),
+  subject: 'ab'.repeat(16),
+  areaCode: '510502001001001',
+  pastAreas: [],
+  isMinor: false,
 }
 
-function agreementOn(forms: Readonly<Record<string, unknown>>): Agreement {
-  return {
-    agreementId: 1,
-    version: 1,
-    consumer: 'grid-platform',
-    consumerId: 1,
-    dataset: 'resident',
-    datasetId: 1,
-    forms: forms as Agreement['forms'],
-    purpose: 'LZ-QD-001',
-  }
-}
+const agreementOn = (forms: Readonly<Record<string, unknown>>, terms: Partial<Agreement> = {}): Agreement => ({
+  ...createTerms(1),
+  agreementId: 1,
+  version: 1,
+  consumer: 'grid-platform',
+  datasetId: 1,
+  forms: forms as Agreement['forms'],
+  ...terms,
+})
 
-const sharedOf = (forms: Readonly<Record<string, unknown>>) => share([change], agreementOn(forms))[0]
+const sharedOf = (forms: Readonly<Record<string, unknown>>, of: Partial<Change> = {}, terms: Partial<Agreement> = {}) =>
+  share([{ ...change, ...of }], agreementOn(forms, terms), sharing)[0]
 
 test('a consumer receives the identity, the version and the fields that its agreement names', () => {
   expect(sharedOf({ name: 'mask', gridCode: 'mask' })).toEqual({
     operation: 'upsert',
     id: 'LZ-GA-RK-001/R-1',
     version: 3,
+    changedAt: '2026-11-27T01:02:03.000Z',
     record: { name: '张**', gridCode: '510502001001001' },
   })
 })
@@ -48,36 +78,101 @@ test('a field without a form does not leave, and neither does one that is omitte
 test('a form that does not exist lets nothing leave, whatever its name', () => {
   fc.assert(
     fc.property(
-      fc.oneof(fc.string(), fc.constantFrom('clear', 'MASK', '__proto__', 'constructor', 'toString', 'valueOf', '')),
+      fc.oneof(fc.string(), fc.constantFrom('MASK', '__proto__', 'constructor', 'toString', 'valueOf', '')),
       (form) => {
-        fc.pre(form !== 'mask')
+        fc.pre(!(fieldForms as readonly string[]).includes(form))
         expect(sharedOf({ name: form })?.record).toEqual({})
       },
     ),
   )
 })
 
-test('what the masked view does not hold cannot be granted', () => {
-  expect(sharedOf({ certNumber: 'mask', toString: 'mask', __proto__: 'mask' })?.record).toEqual({})
+test('a field that the schema does not know cannot be granted in any form', () => {
+  for (const form of fieldForms)
+    expect(sharedOf({ unknown: form, toString: form, __proto__: form }, { masked: { unknown: 1 } })?.record).toEqual({})
+})
+
+test('what the masked view does not hold does not leave as a mask', () => {
+  expect(sharedOf({ certNumber: 'mask' })?.record).toEqual({})
 })
 
 test('a tombstone has the identity and no record', () => {
-  expect(share([{ ...change, masked: null }], agreementOn({ name: 'mask' }))).toEqual([
-    { operation: 'delete', id: 'LZ-GA-RK-001/R-1', version: 3, record: null },
-  ])
+  expect(sharedOf({ name: 'mask' }, { masked: null, sealed: null })).toMatchObject({
+    operation: 'delete',
+    record: null,
+  })
 })
 
-test('the operator profile grants every field but those that the masked view suppresses', () => {
-  for (const dataset of loadDatasets().values()) {
-    const forms = formsOfProfile('operator', dataset)
-    expect(Object.keys(forms)).toEqual(dataset.properties.map(({ name }) => name))
-    for (const { name, mask } of dataset.properties)
-      expect([name, forms[name]]).toEqual([name, mask === 'SUPPRESS' ? 'omit' : 'mask'])
-  }
+describe('forms', () => {
+  test('clear opens what the masked view hides', () => {
+    expect(sharedOf({ certNumber: 'clear', name: 'clear', sex: 'clear' })?.record).toEqual({
+      certNumber: '510502190001010017',
+      name: '张测试',
+      sex: '1',
+    })
+  })
+
+  test('generalise makes an age band, a town and a community', () => {
+    const forms = { birthDate: 'generalise', residenceAddress: 'generalise', gridCode: 'generalise' }
+    expect(sharedOf(forms)?.record).toEqual({
+      birthDate: '90+',
+      residenceAddress: '四川省泸州市江阳区南城街道****',
+      gridCode: '510502001001',
+    })
+  })
+
+  test('a token is of the consumer: the same for the same person, another for another consumer', () => {
+    const tokenFor = (consumerId: number, subject: string): unknown =>
+      sharedOf({ certNumber: 'token' }, { subject }, { consumerId })?.record?.['certNumber']
+    const [one, other] = ['aa'.repeat(16), 'bb'.repeat(16)] as const
+    expect(tokenFor(1, one)).toMatch(/^[\da-f]{32}$/)
+    expect(tokenFor(1, one)).toBe(tokenFor(1, one))
+    expect(new Set([tokenFor(1, one), tokenFor(2, one), tokenFor(1, other), one]).size).toBe(4)
+  })
+
+  test('a token of a number that is no certificate is of its value, not of the person', () => {
+    expect(sharedOf({ phone: 'token' })?.record).toEqual({
+      phone: keys.token('share', '1|cn-phone|19900000001'),
+    })
+  })
+
+  test.each(['name', 'birthDate', 'sex'])(
+    '%s never becomes a token: it would be recognised by how often it occurs',
+    (name) => {
+      expect(sharedOf({ [name]: 'token' })?.record).toEqual({})
+    },
+  )
+
+  test('a seal that was moved to another record opens nowhere', () => {
+    expect(() => sharedOf({ name: 'clear' }, { recordId: 'R-2' })).toThrow(
+      expect.objectContaining({ code: 'SEAL_BROKEN' }),
+    )
+  })
 })
 
-test.each(['', 'clear', 'constructor', '__proto__'])('there is no profile "%s"', async (profile) => {
-  const [dataset] = loadDatasets().values()
-  if (dataset === undefined) throw new Error('wanted a dataset')
-  expect(await codeOf(() => formsOfProfile(profile, dataset))).toBe('AGREEMENT_INVALID')
+test('nothing of a child leaves in clear, whatever was granted', () => {
+  const forms = { name: 'clear', phone: 'clear', certNumber: 'clear', birthDate: 'generalise' }
+  expect(sharedOf(forms, { isMinor: true })?.record).toEqual({ name: '张**', phone: '199****0001', birthDate: '90+' })
+})
+
+describe('area', () => {
+  const inside = (of: Partial<Change>, area: readonly string[]) => sharedOf({ name: 'mask' }, of, { area })
+
+  test('a record of the area leaves; one that never lay in it does not show at all', () => {
+    expect(inside({}, ['510502'])).toMatchObject({ operation: 'upsert' })
+    expect(inside({}, ['510503', '51050200100'])).toMatchObject({ operation: 'upsert' })
+    expect(inside({}, ['510503'])).toBeUndefined()
+  })
+
+  test('a record that moved out of the area is a deletion there, with nothing of what it became', () => {
+    const moved = { areaCode: '510503001001001', pastAreas: ['510502001001001'] }
+    expect(inside(moved, ['510502'])).toMatchObject({ operation: 'delete', record: null })
+    expect(inside(moved, ['510503'])).toMatchObject({ operation: 'upsert' })
+    expect(inside(moved, ['510504'])).toBeUndefined()
+  })
+
+  test('a record without an area code leaves to the whole city only', () => {
+    expect(inside({ areaCode: null }, ['5105'])).toMatchObject({ operation: 'upsert' })
+    expect(inside({ areaCode: null }, ['510502'])).toBeUndefined()
+  })
 })

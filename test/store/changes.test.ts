@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { FIRST_PLACE, readChanges, readChangesBetween, type ChangePlace } from '../../src/store/changes.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
+import { everythingOf, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
 
 let installation: TestInstallation
 let feed: Feed
@@ -52,7 +52,7 @@ function createPoller(read: Reader): () => Promise<readonly string[]> {
   }
 }
 
-const fenced: Reader = (after) => readChanges(installation.database.query, feed.datasetId, after, 100)
+const fenced: Reader = (after) => readChanges(installation.database.query, everythingOf(feed.datasetId), after, 100)
 
 /** The same feed without the fence: what a bare order of keys gives. */
 const unfenced: Reader = (after) =>
@@ -88,7 +88,7 @@ test('what was rolled back never appears and holds nothing up', async () => {
 
 test('pages of one transaction go on where the last one ended, however small they are', async () => {
   await storeRows(installation, feed, residentRows(1, 25))
-  const poll = createPoller((after) => readChanges(installation.database.query, feed.datasetId, after, 4))
+  const poll = createPoller((after) => readChanges(installation.database.query, everythingOf(feed.datasetId), after, 4))
   let seen: readonly string[] = []
   for (let page = 0; page < 8; page++) seen = await poll()
   expect(seen).toEqual(residentRows(1, 25).map(({ id }) => id))
@@ -100,7 +100,7 @@ test('a record is offered once, as its newest version, and a tombstone has no co
     ...residentRows(1, 1, { lxfs: '19900000002' }),
     ...residentRows(2, 2, { scbz: '1' }),
   ])
-  const changes = await readChanges(installation.database.query, feed.datasetId, FIRST_PLACE, 100)
+  const changes = await readChanges(installation.database.query, everythingOf(feed.datasetId), FIRST_PLACE, 100)
   expect(changes.map(({ recordId, version, masked }) => [recordId, version, masked === null])).toEqual([
     ['R-3', 1, false],
     ['R-1', 2, false],
@@ -110,14 +110,14 @@ test('a record is offered once, as its newest version, and a tombstone has no co
 
 test('what is left of a range is what has not changed since, and nothing beyond it', async () => {
   await storeRows(installation, feed, residentRows(1, 4))
-  const range = await readChanges(installation.database.query, feed.datasetId, FIRST_PLACE, 100)
+  const range = await readChanges(installation.database.query, everythingOf(feed.datasetId), FIRST_PLACE, 100)
   const end = range.at(-1) ?? FIRST_PLACE
   await storeRows(installation, feed, [...residentRows(2, 2, { lxfs: '19900000002' }), ...residentRows(5, 5)])
-  const left = await readChangesBetween(installation.database.query, feed.datasetId, FIRST_PLACE, end)
+  const left = await readChangesBetween(installation.database.query, everythingOf(feed.datasetId), FIRST_PLACE, end)
   expect(left.map(({ recordId }) => recordId)).toEqual(['R-1', 'R-3', 'R-4'])
 })
 
 test('another dataset is another feed of changes', async () => {
   await storeRows(installation, feed, residentRows(1, 2))
-  expect(await readChanges(installation.database.query, feed.datasetId + 1, FIRST_PLACE, 100)).toEqual([])
+  expect(await readChanges(installation.database.query, everythingOf(feed.datasetId + 1), FIRST_PLACE, 100)).toEqual([])
 })

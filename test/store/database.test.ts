@@ -46,8 +46,8 @@ test('an entry and what it tells of stand or fall together', async () => {
 
 test('an error tells the SQLSTATE and never the row that PostgreSQL names', async () => {
   const work = installation.database.query(
-    'insert into agreement (consumer_id, dataset_id, forms, purpose, valid_to) values (-1, -1, $1, $2, now())',
-    ['{}', '张测试'],
+    'insert into agreement (consumer_id, dataset_id, forms, area, purpose, valid_to) values (-1, -1, $1, $3, $2, now())',
+    ['{}', '张测试', ['5105']],
   )
   const error = await work.catch((caught: unknown) => caught as Error)
   expect(error).toMatchObject({ code: 'INTERNAL', detail: 'SQLSTATE 23503' })

@@ -6,11 +6,15 @@ import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
 import { createWebhookSecret } from '../../src/security/webhook-signature.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
-import { insertAgreement, insertConsumer, type FieldForm } from '../../src/store/consumers.ts'
+import type { Selection } from '../../src/store/changes.ts'
+import { saveAgreement, type NewAgreement } from '../../src/store/agreements.ts'
+import { insertConsumer } from '../../src/store/consumers.ts'
+import { insertSubscription } from '../../src/store/deliveries.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
 import { savePage, type PageToSave } from '../../src/store/save-page.ts'
 import type { Role } from '../../src/security/permissions.ts'
+import { publishServiceItem } from '../../src/store/service-items.ts'
 import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
 import type { TestInstallation } from './installation.ts'
 
@@ -96,9 +100,7 @@ export async function storeRows(installation: TestInstallation, feed: Feed, rows
   await settleChanges(installation)
 }
 
-export interface ConsumerOptions {
-  readonly dataset?: string
-  readonly forms?: Readonly<Record<string, FieldForm>>
+export interface ConsumerOptions extends Partial<NewAgreement> {
   readonly webhookUrl?: string
 }
 
@@ -111,11 +113,46 @@ export interface RegisteredConsumer {
   readonly subscriptionId: number | null
 }
 
+/** The item of the service list that agreements of tests cite. */
+export const TEST_ITEM = {
+  code: 'LZ-QD-001',
+  name: '实有人口信息采集核实',
+  county: '510502',
+  approvalNo: '测试批准',
+  validFrom: '2024-10-01',
+  validTo: null,
+} as const
+
+export const publishTestItem = ({ query }: TestInstallation['database']): Promise<void> =>
+  publishServiceItem(query, TEST_ITEM, null)
+
+/** Terms of an agreement on residents of the whole city, for a day. */
+export const createTerms = (consumerId: number): NewAgreement => ({
+  consumerId,
+  dataset: 'resident',
+  forms: { name: 'mask', gridCode: 'mask' },
+  area: ['5105'],
+  purpose: TEST_ITEM.code,
+  method: 'copy',
+  recordsPerDay: null,
+  pageSize: 1000,
+  validTo: new Date(Date.now() + 86_400_000),
+  grantedBy: 'operator:test',
+})
+
+/** Everything of a dataset, as an agreement on the whole of it would read it. */
+export const everythingOf = (datasetId: number): Selection => ({
+  datasetId,
+  unwanted: [],
+  wantsSealed: false,
+  area: null,
+})
+
 /** Registers a consumer with one agreement, and a subscription where it has a webhook. */
 export async function registerConsumer(
   { database, keys, asOwner }: TestInstallation,
   name: string,
-  { dataset = 'resident', forms = { name: 'mask', gridCode: 'mask' }, webhookUrl }: ConsumerOptions = {},
+  { webhookUrl, ...terms }: ConsumerOptions = {},
 ): Promise<RegisteredConsumer> {
   const webhookSecret = createWebhookSecret()
   const clientSecret = `secret-of-${name}`
@@ -125,9 +162,9 @@ export async function registerConsumer(
     webhookUrl: webhookUrl ?? null,
     webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
   })
-  const validTo = new Date(Date.now() + 86_400_000)
-  const agreement = { consumerId, dataset, forms, purpose: 'LZ-QD-001', validTo }
-  const agreementId = await insertAgreement(database.query, agreement, webhookUrl !== undefined)
+  await publishTestItem(database)
+  const { agreementId } = await saveAgreement(database.query, { ...createTerms(consumerId), ...terms })
+  if (webhookUrl !== undefined) await insertSubscription(database.query, agreementId)
   const [subscription] = await asOwner<{ id: number }>(
     'select subscription_id as id from gridbridge.subscription where agreement_id = $1',
     [agreementId],

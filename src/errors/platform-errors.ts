@@ -1,0 +1,100 @@
+import type { ErrorEntry } from './error-entry.ts'
+
+/** What can go wrong with the product itself and with who knocks at its door. */
+export const platformErrors = {
+  CONFIG_INVALID: { status: 500, retry: false, en: 'A setting is wrong', zh: '配置有误' },
+  USAGE_INVALID: { status: 400, retry: false, en: 'The command was used wrongly', zh: '命令用法有误' },
+  SECOND_PERSON: {
+    status: 409,
+    retry: false,
+    en: 'Another person has to do this',
+    zh: '须由另一人办理，不得自提自批',
+  },
+  ACCOUNT_UNKNOWN: { status: 404, retry: false, en: 'No account has this name', zh: '没有此名称的账号' },
+  ACCOUNT_EXISTS: {
+    status: 409,
+    retry: false,
+    en: 'An account or a consumer with this name exists already',
+    zh: '该名称已被账号或使用方占用',
+  },
+  SIGNATURE_INVALID: {
+    status: 401,
+    retry: false,
+    en: 'The request is not signed by a department that posts to this feed',
+    zh: '请求签名无效或非该接入的报送部门',
+  },
+  CLOCK_SKEWED: {
+    status: 401,
+    retry: false,
+    en: 'The time of the request is more than five minutes from ours',
+    zh: '请求时间与本系统相差超过五分钟',
+  },
+  REQUEST_REPLAYED: {
+    status: 409,
+    retry: false,
+    en: 'A request with this nonce was received before',
+    zh: '该随机数的请求已收到过',
+  },
+  ALERT_UNKNOWN: { status: 404, retry: false, en: 'There is no such alert', zh: '没有此告警' },
+  EGRESS_FORBIDDEN: {
+    status: 403,
+    retry: false,
+    en: 'The address is not one this installation may call',
+    zh: '目标地址不在允许范围',
+  },
+  LEASE_LOST: { status: 409, retry: true, en: 'Another worker took this work over', zh: '任务已由其他进程接管' },
+  AUDIT_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    en: 'The audit entry could not be written in time, so nothing was answered',
+    zh: '审计未能及时落账，本次不予应答',
+  },
+  DATABASE_UNAVAILABLE: { status: 503, retry: true, en: 'The database did not answer', zh: '数据库无响应' },
+  DATABASE_OUTDATED: {
+    status: 503,
+    retry: false,
+    en: 'The database schema does not fit this version; run gridbridge migrate',
+    zh: '数据库结构与程序版本不符，请执行 gridbridge migrate',
+  },
+  KEY_UNAVAILABLE: { status: 503, retry: false, en: 'A key that is needed is not there', zh: '所需密钥不可用' },
+  SEAL_BROKEN: { status: 500, retry: false, en: 'Sealed data was changed or moved', zh: '密文被改动或移位' },
+  CLIENT_UNAUTHENTICATED: {
+    status: 401,
+    retry: false,
+    en: 'The client is not known or its credentials are wrong',
+    zh: '客户端身份未通过',
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    retry: false,
+    en: 'The access token is not valid or has run out',
+    zh: '访问令牌无效或已过期',
+  },
+  FORBIDDEN: {
+    status: 403,
+    retry: false,
+    en: 'The role of this account does not allow this',
+    zh: '该账号的角色无权执行此操作',
+  },
+  REQUEST_INVALID: {
+    status: 400,
+    retry: false,
+    en: 'The request does not fit its description',
+    zh: '请求不符合接口说明',
+  },
+  ROUTE_UNKNOWN: { status: 404, retry: false, en: 'There is nothing at this address', zh: '地址不存在' },
+  TOO_LARGE: { status: 413, retry: false, en: 'The body is larger than allowed', zh: '请求内容过大' },
+  BUSY: {
+    status: 503,
+    retry: true,
+    en: 'Too much of this is going on at once',
+    zh: '同时进行的请求过多，请稍后重试',
+  },
+  QUEUE_UNSAFE: {
+    status: 503,
+    retry: false,
+    en: 'The queue server may drop jobs as it is set',
+    zh: '队列服务配置可能丢失任务',
+  },
+  INTERNAL: { status: 500, retry: true, en: 'Something broke inside', zh: '内部错误' },
+} as const satisfies Record<string, ErrorEntry>

@@ -1,0 +1,57 @@
+import { AppError } from '../errors.ts'
+import type { Agreement } from './agreements.ts'
+import type { Query } from './database.ts'
+
+/** How much of one feed an answer or a delivery holds. */
+export interface FeedShare {
+  readonly feed: string
+  readonly records: number
+  /** How many of the records name a person. */
+  readonly persons: number
+}
+
+const TODAY = `(now() at time zone 'Asia/Shanghai')::date`
+const UNTIL_MIDNIGHT_MS = `extract(epoch from ((${TODAY} + 1)::timestamp at time zone 'Asia/Shanghai') - now())::float8 * 1000`
+
+/** Refuses what would pass the records of a day. The lock holds until the use is counted, in every replica. Throws QUOTA_SPENT. */
+async function assertWithinDay(
+  query: Query,
+  { agreementId, recordsPerDay }: Agreement,
+  records: number,
+): Promise<void> {
+  if (recordsPerDay === null) return
+  await query('select pg_advisory_xact_lock(725004, $1)', [agreementId])
+  const [row] = await query<{ used: number; retryAfterMs: number }>(
+    `select coalesce(sum(records), 0)::int8 as used, ${UNTIL_MIDNIGHT_MS} as "retryAfterMs"
+       from agreement_use where agreement_id = $1 and day = ${TODAY}`,
+    [agreementId],
+  )
+  const { used, retryAfterMs } = row ?? { used: 0, retryAfterMs: 0 }
+  if (used + records > recordsPerDay)
+    throw new AppError('QUOTA_SPENT', `${used} of ${recordsPerDay} records of today are used; ask again tomorrow`, {
+      cause: { retryAfterMs },
+    })
+}
+
+/** Counts what leaves under an agreement, in the transaction of its audit entry. Throws QUOTA_SPENT; nothing leaves then. */
+export async function countUse(query: Query, agreement: Agreement, shares: readonly FeedShare[]): Promise<void> {
+  if (shares.length === 0) return
+  await assertWithinDay(
+    query,
+    agreement,
+    shares.reduce((sum, { records }) => sum + records, 0),
+  )
+  await query(
+    `insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
+       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
+         from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
+       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
+         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp()`,
+    [
+      agreement.agreementId,
+      shares.map(({ feed }) => feed),
+      shares.map(({ records }) => records),
+      shares.map(({ persons }) => persons),
+    ],
+  )
+}
