@@ -10,6 +10,7 @@ import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startReconciler } from './jobs/reconciler.ts'
 import { startTimetable } from './jobs/timetable.ts'
+import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
 import { openLog } from './log.ts'
@@ -76,6 +77,10 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     log.warn({ code: toAppError(error).code }, 'projector'),
   )
   const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
+  const stopVerificationDelivery = startVerificationDelivery(
+    { database, keys, egress, auditDeadlineMs: config.auditDeadlineMs },
+    (error) => log.warn({ code: toAppError(error).code }, 'verification delivery'),
+  )
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
     process.exit(WATCHDOG_EXIT)
@@ -86,6 +91,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     await stopReconciler()
     await stopProjector()
     await stopDisposal()
+    await stopVerificationDelivery()
     await workers.close()
   }
 }

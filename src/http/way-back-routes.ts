@@ -3,9 +3,12 @@ import { correctionAnswersRoutes } from './correction-answers-routes.ts'
 import { correctionsRoutes } from './corrections-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { noticesRoute } from './notices-route.ts'
+import { verificationRoutes } from './verification-routes.ts'
+import { verificationTargetRoutes } from './verification-target-routes.ts'
+
+const parts = [correctionsRoutes, correctionAnswersRoutes, verificationRoutes, verificationTargetRoutes, noticesRoute]
 
 /** The way back: what consumers tell departments, and what departments ask of consumers. */
 export const wayBackRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
-  for (const routes of [correctionsRoutes, correctionAnswersRoutes, noticesRoute])
-    await server.register(routes, context)
+  for (const routes of parts) await server.register(routes, context)
 }

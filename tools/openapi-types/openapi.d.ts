@@ -847,6 +847,65 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/verifications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 报送核实结果 / Send back what was found at the place, for the departments of the records
+         * @description Each result is judged by itself. Needs an agreement for every dataset that is named; else the whole is refused.
+         */
+        readonly post: operations["sendVerifications"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/verifications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 部门获取核实结果 / What consumers found at the place, for the department of the records */
+        readonly get: operations["listVerifications"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/verification-target": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 核实结果回传地址 / Where results of a feed are sent */
+        readonly get: operations["showVerificationTarget"];
+        /**
+         * 设置核实结果回传地址 / Have results of a feed sent to the department
+         * @description Requests are signed as departments sign what they post, and repeated with the same Idempotency-Key until they are answered with 2xx.
+         */
+        readonly put: operations["setVerificationTarget"];
+        readonly post?: never;
+        /** 停止回传核实结果 / Have results of a feed sent nowhere; they are pulled */
+        readonly delete: operations["removeVerificationTarget"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/notices": {
         readonly parameters: {
             readonly query?: never;
@@ -5130,6 +5189,307 @@ export interface operations {
                         readonly observed: string | null;
                         /** @description Words of the consumer, for the record's own department */
                         readonly note: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly sendVerifications: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Results, each with a reference of its own */
+                    readonly verifications: readonly {
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Identity of the record as it was shared: feed code, a slash, source record id */
+                        readonly id: string;
+                        /** @description Version that you hold */
+                        readonly version: number;
+                        /**
+                         * @description CONFIRMED 属实, as the record says; CHANGED 有变化, not as the record says; NOT_FOUND 查无, nobody and nothing there; MOVED_OUT 已搬离, was there and has left
+                         * @enum {unknown}
+                         */
+                        readonly result: "CONFIRMED" | "CHANGED" | "NOT_FOUND" | "MOVED_OUT";
+                        /**
+                         * Format: date-time
+                         * @description When it was seen at the place, RFC 3339 with an offset
+                         */
+                        readonly evidenceAt: string;
+                        /** @description Your own number of it; the same again gives the first answer */
+                        readonly reference: string;
+                    }[];
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 报送核实结果 / Send back what was found at the place, for the departments of the records */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order of what was sent */
+                        readonly results: readonly {
+                            /** @description Your number of it */
+                            readonly reference: string;
+                            /**
+                             * @description repeated: it was taken before
+                             * @enum {string}
+                             */
+                            readonly outcome: "accepted" | "repeated" | "refused";
+                            /** @description Why it was refused: RECORD_UNKNOWN, VERIFICATION_CONFLICT, REQUEST_INVALID; else null */
+                            readonly code: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listVerifications: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 部门获取核实结果 / What consumers found at the place, for the department of the records */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In commit order; a result never changes */
+                        readonly verifications: readonly {
+                            /** @description Who verified */
+                            readonly consumer: string;
+                            /** @description Record id at the source */
+                            readonly recordId: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description CONFIRMED 属实, as the record says; CHANGED 有变化, not as the record says; NOT_FOUND 查无, nobody and nothing there; MOVED_OUT 已搬离, was there and has left
+                             * @enum {unknown}
+                             */
+                            readonly result: "CONFIRMED" | "CHANGED" | "NOT_FOUND" | "MOVED_OUT";
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /** @description When it was received */
+                            readonly receivedAt: string;
+                            /** @description The consumer's number of it */
+                            readonly reference: string;
+                            /** @description true: too many results of one consumer came within a minute with this one evidence time */
+                            readonly implausible: boolean;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 核实结果回传地址 / Where results of a feed are sent */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Where results are posted */
+                        readonly url: string;
+                        /** @description Failures since the last delivery that was acknowledged */
+                        readonly failures: number;
+                        /** @description Code of the last one, docs/errors.md */
+                        readonly fault: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly setVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Where results are posted; a registered endpoint of the department must cover it */
+                    readonly url: string;
+                    /** @description Sent as X-App-Key */
+                    readonly appKey: string;
+                    /** @description What requests are signed with; nothing ever gives it back */
+                    readonly appSecret: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 设置核实结果回传地址 / Have results of a feed sent to the department */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Where results are posted */
+                        readonly url: string;
+                        /** @description Failures since the last delivery that was acknowledged */
+                        readonly failures: number;
+                        /** @description Code of the last one, docs/errors.md */
+                        readonly fault: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly removeVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 停止回传核实结果 / Have results of a feed sent nowhere; they are pulled */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
                     };
                 };
             };
