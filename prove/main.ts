@@ -1,6 +1,9 @@
 import { proveCursors } from './cursors.ts'
+import { proveFeed } from './feed.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
+import { proveSharing } from './sharing.ts'
+import { proveSnapshot } from './snapshot.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
 
@@ -9,9 +12,12 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
+  feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
+  sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
+  snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),
   tamper: () => proveTamper({ tamperings: 1000, seed: Date.now() % 100_000 }),
 }

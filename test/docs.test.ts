@@ -142,6 +142,7 @@ describe('api-guide.md', () => {
     const sources = [
       ...doors,
       'src/sharing/pull.ts',
+      'src/sharing/cursors.ts',
       'src/store/audit-log.ts',
       'src/store/database.ts',
       'src/security/key-ring.ts',

@@ -107,6 +107,11 @@ export const auditEvents = {
   'token.issued': { personal: false, en: 'An access token was issued', zh: '签发访问令牌' },
   'access.denied': { personal: false, en: 'A request was refused', zh: '拒绝访问' },
   'changes.pulled': { personal: true, en: 'Changes are about to be answered to a consumer', zh: '向使用方应答变更' },
+  'snapshot.pulled': {
+    personal: true,
+    en: 'A page of a snapshot is about to be answered to a consumer',
+    zh: '向使用方应答快照',
+  },
   'delivery.sent': { personal: true, en: 'A delivery is about to be sent to a consumer', zh: '向使用方推送变更' },
   'delivery.acknowledged': { personal: false, en: 'A consumer acknowledged a delivery', zh: '使用方确认推送' },
   'correction.raised': {

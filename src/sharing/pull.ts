@@ -6,8 +6,9 @@ import type { KeyRing } from '../security/key-ring.ts'
 import { countUse, type FeedShare } from '../store/agreement-use.ts'
 import { agreementName, type Agreement } from '../store/agreements.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { FIRST_PLACE, readChanges, readHorizon, type Change, type ChangePlace } from '../store/changes.ts'
+import { readChanges, readHorizon, type Change, type ChangePlace } from '../store/changes.ts'
 import type { Database } from '../store/database.ts'
+import { encodeCursor } from './cursors.ts'
 import { selectionOf, share } from './share.ts'
 
 export interface PulledPage {
@@ -15,23 +16,6 @@ export interface PulledPage {
   /** Opaque; give it back to go on from here. */
   readonly cursor: string
   readonly hasMore: boolean
-}
-
-/**
- * A cursor says where in commit order, and under which version of the agreement: what was pulled under another one has other fields or
- * another area, and only a snapshot makes it whole.
- */
-export function encodeCursor(version: number, place: ChangePlace): string {
-  return Buffer.from(`2.${version}.${place.tx}.${place.seq}`).toString('base64url')
-}
-
-/** Throws CURSOR_INVALID, CURSOR_EXPIRED. No cursor means: from the beginning. */
-export function decodeCursor(version: number, cursor: string | undefined): ChangePlace {
-  if (cursor === undefined || cursor === '') return FIRST_PLACE
-  const parts = /^2\.(\d{1,9})\.(\d{1,19})\.(\d{1,9})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
-  if (parts === null) throw new AppError('CURSOR_INVALID', 'give back a cursor from an earlier answer, or none')
-  if (Number(parts[1]) !== version) throw new AppError('CURSOR_EXPIRED', 'the agreement changed since')
-  return { tx: parts[2] ?? '0', seq: Number(parts[3]) }
 }
 
 /** What answers are made with. */
@@ -98,7 +82,7 @@ function later(place: ChangePlace, horizon: ChangePlace): ChangePlace {
 
 /** What is about to leave. */
 export interface Outgoing {
-  readonly type: 'changes.pulled'
+  readonly type: 'changes.pulled' | 'snapshot.pulled'
   readonly changes: readonly Change[]
   readonly shared: readonly SharedRecord[]
 }

@@ -80,6 +80,27 @@ export async function readChanges(
   )
 }
 
+/** A range of the feed: behind `after`, before `end`. */
+export interface ChangeRange {
+  readonly after: ChangePlace
+  readonly end: ChangePlace
+}
+
+/** The living records of a range whose end was a horizon, in commit order, at most `limit`: no tombstones, nothing that left the area. */
+export async function readLiving(
+  query: Query,
+  selection: Selection,
+  { after, end }: ChangeRange,
+  limit: number,
+): Promise<readonly Change[]> {
+  return query<Change>(
+    `${CHANGES} and masked is not null and ${IS_INSIDE}
+        and (change_tx, change_seq) > ($5::xid8, $6) and change_tx < $7::xid8
+      order by change_tx, change_seq limit $8`,
+    [...selected(selection), after.tx, after.seq, end.tx, limit],
+  )
+}
+
 /** What is left of a range that was read before: records that changed since have moved to a later place. */
 export async function readChangesBetween(
   query: Query,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createEgressGuard } from '../../src/security/egress.ts'
-import { decodeCursor, pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
+import { decodeCursor } from '../../src/sharing/cursors.ts'
+import { pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
 import { pushChanges } from '../../src/sharing/push.ts'
 import { findAgreement } from '../../src/store/agreements.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'

@@ -45,6 +45,26 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/datasets/{dataset}/snapshot": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 拉取快照 / Pull a snapshot of the living records
+         * @description The records as of the first page, without tombstones. What changes meanwhile comes by the change feed from feedCursor: no gap, no overlap.
+         */
+        readonly get: operations["pullSnapshot"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/account": {
         readonly parameters: {
             readonly query?: never;
@@ -1084,7 +1104,7 @@ export interface operations {
             readonly query?: {
                 /** @description From an earlier answer; none means from the beginning */
                 readonly cursor?: string;
-                /** @description Changes in one page at most */
+                /** @description Changes in one page at most; an agreement may say less */
                 readonly limit?: number;
             };
             readonly header?: never;
@@ -1128,6 +1148,80 @@ export interface operations {
                         readonly cursor: string;
                         /** @description true: ask again at once; false: ask again later with the same cursor */
                         readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly pullSnapshot: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Changes in one page at most; an agreement may say less */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 一页快照 / One page */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Living records, each once; no tombstones */
+                        readonly changes: readonly {
+                            /**
+                             * @description delete is a tombstone: forget the record
+                             * @enum {string}
+                             */
+                            readonly operation: "upsert" | "delete";
+                            /** @description Identity of the record: feed code and source record id */
+                            readonly id: string;
+                            /** @description Apply a change only when its version is newer than the one you hold */
+                            readonly version: number;
+                            /**
+                             * Format: date-time
+                             * @description When this version came about here
+                             */
+                            readonly changedAt: string;
+                            /** @description The fields that the agreement grants, in their granted forms; null in a tombstone */
+                            readonly record: {
+                                readonly [key: string]: unknown;
+                            } | null;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: this was the last page */
+                        readonly hasMore: boolean;
+                        /** @description On the last page: the cursor with which the change feed takes over */
+                        readonly feedCursor?: string;
                     };
                 };
             };
