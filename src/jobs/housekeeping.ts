@@ -6,6 +6,7 @@ import { listSettled } from '../store/corrections.ts'
 import { closeCorrection, raiseOverdueCorrections, syncCorrections } from '../store/correction-steps.ts'
 import type { Database } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
+import { raiseOverdueRecalls } from '../store/recall-notices.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
 import { repeat } from './repeat.ts'
@@ -74,6 +75,7 @@ export async function keepHouse(database: Database, rules: HouseRules): Promise<
   await raiseStale(database)
   await expire(database, rules)
   await keepCorrections(database, rules.clocks)
+  await database.transaction(raiseOverdueRecalls)
   await forgetSourceCalls(database.query)
 }
 

@@ -21,6 +21,7 @@ import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
 import * as applications from './migrations/0017-applications.ts'
 import * as corrections from './migrations/0019-corrections.ts'
+import * as recalls from './migrations/0020-recalls.ts'
 import * as sharing from './migrations/0015-sharing.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
@@ -40,6 +41,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0014-preview-use': previewUse,
   '0017-applications': applications,
   '0019-corrections': corrections,
+  '0020-recalls': recalls,
   '0015-sharing': sharing,
 }
 

@@ -25,6 +25,9 @@ export interface WayBackStage {
   readonly installation: TestInstallation
   readonly server: FastifyInstance
   readonly office: Office
+  readonly url: string
+  /** Every consumer that was connected, by its name. */
+  readonly systems: ReadonlyMap<string, System>
   /** A feed with `rows` residents R-1 … */
   readonly openFeed: (rows: number) => Promise<Feed>
   readonly connect: (name: string, options?: ConsumerOptions) => Promise<System>
@@ -64,19 +67,27 @@ export async function settleNotices({ asOwner }: TestInstallation): Promise<void
 export async function openWayBack(name: string): Promise<WayBackStage> {
   const installation = await openTestInstallation(name)
   const server = await openDoor(installation)
-  const office = await employAll(installation, await server.listen({ port: 0, host: '127.0.0.1' }))
+  const url = await server.listen({ port: 0, host: '127.0.0.1' })
+  const office = await employAll(installation, url)
+  const systems = new Map<string, System>()
   let feeds = 0
   return {
     installation,
     server,
     office,
+    url,
+    systems,
     openFeed: async (rows) => {
       feeds += 1
-      const feed = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
+      const feed = await registerFeed(installation, `LZ-GA-RK-${500 + feeds}`)
       await storeRows(installation, feed, residentRows(1, rows))
       return feed
     },
-    connect: (consumer, options) => connectSystem(installation, server, consumer, options),
+    connect: async (consumer, options) => {
+      const system = await connectSystem(installation, server, consumer, options)
+      systems.set(consumer, system)
+      return system
+    },
     settle: async () => {
       await settleChanges(installation)
       await settleNotices(installation)

@@ -30,7 +30,7 @@ async function call(method: string, url: string, authorization: string, body?: u
 }
 
 /** Gives somebody an account and lets them get their token, as everybody does. */
-async function employ(
+export async function employ(
   installation: TestInstallation,
   url: string,
   name: string,

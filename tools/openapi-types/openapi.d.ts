@@ -926,6 +926,98 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/feeds/{code}/recalls": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 召回列表 / Recalls of a feed, with their receipts */
+        readonly get: operations["listRecalls"];
+        readonly put?: never;
+        /**
+         * 数据召回或删除 / Withdraw records that were shared, or erase them
+         * @description More than 1,000 records, an erasure, and a run or batch that is still being read wait for a second person. Consumers get the records as deletes with a reason, are told, and acknowledge.
+         */
+        readonly post: operations["askRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/recalls/{recallId}/moves": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 批准、驳回召回，或解除限制 / Approve or refuse a recall as a second person, or lift an erasure */
+        readonly post: operations["moveRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/recalls/{recallId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 召回执行与回执 / How far a recall has come, and the receipts */
+        readonly get: operations["showRecall"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/recalls": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查询数据召回 / Recalls of records that you may have received */
+        readonly get: operations["listRecallNotices"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/recalls/{recallId}/acknowledgement": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 确认召回并提交回执 / Say that recalled records were removed; the receipt is kept as proof
+         * @description The same receipt again is answered as before; another one is 409.
+         */
+        readonly post: operations["acknowledgeRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/notices": {
         readonly parameters: {
             readonly query?: never;
@@ -1143,6 +1235,11 @@ export interface operations {
                             readonly record: {
                                 readonly [key: string]: unknown;
                             } | null;
+                            /**
+                             * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                             * @enum {string}
+                             */
+                            readonly reason?: "recall" | "erasure";
                         }[];
                         /** @description Opaque; give it back to go on from here */
                         readonly cursor: string;
@@ -1215,6 +1312,11 @@ export interface operations {
                             readonly record: {
                                 readonly [key: string]: unknown;
                             } | null;
+                            /**
+                             * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                             * @enum {string}
+                             */
+                            readonly reason?: "recall" | "erasure";
                         }[];
                         /** @description Opaque; give it back to go on from here */
                         readonly cursor: string;
@@ -3282,6 +3384,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3389,6 +3493,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3493,6 +3599,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3597,6 +3705,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3701,6 +3811,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3805,6 +3917,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -3914,6 +4028,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -4364,6 +4480,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -4499,6 +4617,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -5584,6 +5704,626 @@ export interface operations {
                     readonly "application/json": {
                         /** @description Code of the feed */
                         readonly code: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRecalls: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means the oldest */
+                readonly cursor?: number;
+                /** @description Recalls in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 召回列表 / Recalls of a feed, with their receipts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly recalls: readonly {
+                            /** @description Number of the recall */
+                            readonly recallId: number;
+                            /** @description Feed of the records */
+                            readonly feed: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                             * @enum {unknown}
+                             */
+                            readonly kind: "recall" | "erasure";
+                            /** @description Run that is withdrawn */
+                            readonly runId: number | null;
+                            /** @description Posted batch that is withdrawn */
+                            readonly batchNo: string | null;
+                            /** @description Why */
+                            readonly reason: string;
+                            /**
+                             * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                             * @enum {unknown}
+                             */
+                            readonly state: "asked" | "approved" | "refused" | "done";
+                            /** @description Records that it was about when it was asked for */
+                            readonly askedFor: number;
+                            /** @description Whether a second person has to approve */
+                            readonly needsApproval: boolean;
+                            /** @description Account that asked */
+                            readonly askedBy: string;
+                            /** @description When */
+                            readonly askedAt: string;
+                            /** @description Second person */
+                            readonly answeredBy: string | null;
+                            /** @description When the second person answered */
+                            readonly answeredAt: string | null;
+                            /** @description Why it was refused */
+                            readonly answerReason: string | null;
+                            /** @description Records withdrawn so far */
+                            readonly removed: number;
+                            /** @description When the last was withdrawn */
+                            readonly doneAt: string | null;
+                            /** @description Until when consumers acknowledge, in working days */
+                            readonly dueAt: string | null;
+                            /** @description true: a year of the term has no calendar yet */
+                            readonly dueAssumed: boolean;
+                            /** @description When the erasure was lifted */
+                            readonly liftedAt: string | null;
+                            /** @description What each consumer was told, and what it answered */
+                            readonly receipts: readonly {
+                                /** @description Consumer that was told */
+                                readonly consumer: string;
+                                /** @description Records that it may have received */
+                                readonly records: number;
+                                /** @description When it acknowledged; null while it has not */
+                                readonly acknowledgedAt: string | null;
+                                /** @description Records that it says it removed */
+                                readonly removed: number | null;
+                                /** @description Its receipt, in its own words */
+                                readonly receipt: string | null;
+                                /** @description SHA-256 of the receipt, as the audit log has it */
+                                readonly digest: string | null;
+                                /** @description Whether it acknowledged late, or is late */
+                                readonly overdue: boolean;
+                            }[];
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly askRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What a run brought and is as it was */
+                    readonly runId?: number;
+                    /** @description What a posted batch brought and is as it was */
+                    readonly batchNo?: string;
+                    /** @description Record ids at the source */
+                    readonly recordIds?: readonly string[];
+                    /**
+                     * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                     * @enum {unknown}
+                     */
+                    readonly kind: "recall" | "erasure";
+                    /** @description Why; consumers are told */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 数据召回或删除 / Withdraw records that were shared, or erase them */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly moveRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description approve 批准 and refuse 驳回: a second person; lift 解除: erased records may come in again
+                     * @enum {unknown}
+                     */
+                    readonly action: "approve" | "refuse" | "lift";
+                    /** @description Wanted to refuse and to lift */
+                    readonly reason?: null | string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 批准、驳回召回，或解除限制 / Approve or refuse a recall as a second person, or lift an erasure */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 召回执行与回执 / How far a recall has come, and the receipts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRecallNotices: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查询数据召回 / Recalls of records that you may have received */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they last changed */
+                        readonly recalls: readonly {
+                            /** @description Number of the recall */
+                            readonly recallId: number;
+                            /** @description Feed of the records */
+                            readonly feed: string;
+                            /** @description Dataset of the feed; a person merged out of it is concerned as well */
+                            readonly dataset: string;
+                            /**
+                             * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                             * @enum {unknown}
+                             */
+                            readonly kind: "recall" | "erasure";
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Records that you may have received */
+                            readonly records: number;
+                            /** @description When the last of them was withdrawn */
+                            readonly issuedAt: string;
+                            /** @description Until when you acknowledge, in working days */
+                            readonly dueAt: string;
+                            /** @description When you acknowledged */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that you said you removed */
+                            readonly removed: number | null;
+                            /** @description SHA-256 of your receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether you acknowledged late, or are late */
+                            readonly overdue: boolean;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly acknowledgeRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Records that you removed */
+                    readonly removed: number;
+                    /** @description What proves it on your side: a number, a digest, a signature; nothing of a person */
+                    readonly receipt: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 确认召回并提交回执 / Say that recalled records were removed; the receipt is kept as proof */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset of the feed; a person merged out of it is concerned as well */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Records that you may have received */
+                        readonly records: number;
+                        /** @description When the last of them was withdrawn */
+                        readonly issuedAt: string;
+                        /** @description Until when you acknowledge, in working days */
+                        readonly dueAt: string;
+                        /** @description When you acknowledged */
+                        readonly acknowledgedAt: string | null;
+                        /** @description Records that you said you removed */
+                        readonly removed: number | null;
+                        /** @description SHA-256 of your receipt, as the audit log has it */
+                        readonly digest: string | null;
+                        /** @description Whether you acknowledged late, or are late */
+                        readonly overdue: boolean;
                     };
                 };
             };

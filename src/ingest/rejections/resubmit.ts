@@ -89,6 +89,7 @@ export async function resubmit(
       rejections,
       seen: [],
       supersedes: valid.map(({ recordId }) => rowToken(recordId, protection)),
+      tokenOf: (recordId) => rowToken(recordId, protection),
       cursor: null,
       pulled: resubmitted.length,
       valid: valid.length,
