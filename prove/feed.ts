@@ -11,10 +11,9 @@ import { pushChanges } from '../src/sharing/push.ts'
 import { findAgreement } from '../src/store/agreements.ts'
 import { MERGED_FEED } from '../src/store/changes.ts'
 import { openDatabase, type Database } from '../src/store/database.ts'
-import { findPersonOwner } from '../src/store/persons.ts'
 import { registerConsumer } from '../test/support/ledger.ts'
 import { keepPulling, keepReadingUnfenced, startReceiver, type Holdings, type Receiver } from './feed-readers.ts'
-import { writePages, type WrittenCounts } from './feed-writers.ts'
+import { openWritten, WRITTEN_DATASET, writePages, type Written, type WrittenCounts } from './feed-writers.ts'
 import { createRandom } from './random.ts'
 
 export interface FeedOptions {
@@ -52,7 +51,6 @@ export interface FeedStage {
   readonly datasets: ReadonlyMap<string, Dataset>
 }
 
-const DATASET = 'resident'
 const PULL_LIMITS = [7, 100, 1000] as const
 
 /** Records of which a consumer does not hold exactly the store's version. */
@@ -87,15 +85,14 @@ async function keepPushing(
 async function write(
   stage: FeedStage & { readonly databaseUrl: string },
   options: FeedOptions,
-  datasetId: number,
+  to: Written,
 ): Promise<readonly WrittenCounts[]> {
   const database = openDatabase({ url: stage.databaseUrl, processName: 'writers', connections: options.writers })
   const until = Date.now() + options.seconds * 1000
-  const owner = { feedId: MERGED_FEED.feedId, datasetId }
   try {
     return await Promise.all(
       Array.from({ length: options.writers }, (_, writer) =>
-        writePages(database, owner, { writer, until, seed: options.seed }),
+        writePages(database, to, { writer, until, seed: options.seed }),
       ),
     )
   } finally {
@@ -118,7 +115,8 @@ export async function playFeed(
   options: FeedOptions,
 ): Promise<FeedVerdict> {
   const registrar = { ...stage, asOwner: stage.database.query } as Parameters<typeof registerConsumer>[0]
-  const { datasetId } = await findPersonOwner(stage.database.query, DATASET)
+  const to = await openWritten(stage)
+  const { datasetId } = to.owner
   const receivers: Receiver[] = await Promise.all(
     [1, 2].map((number) => startReceiver(createRandom(options.seed + number))),
   )
@@ -126,14 +124,14 @@ export async function playFeed(
     receivers.map(({ url }, place) => registerConsumer(registrar, `pushed-${place}`, { webhookUrl: url })),
   )
   const puller = await registerConsumer(registrar, 'puller')
-  const agreement = await findAgreement(stage.database.query, puller.consumerId, DATASET)
+  const agreement = await findAgreement(stage.database.query, puller.consumerId, WRITTEN_DATASET)
   let over = false
   const isOver = (): boolean => over
   const context = { ...stage, auditDeadlineMs: 5000 }
   const pulling = PULL_LIMITS.map((limit) => keepPulling(context, agreement, { limit, isOver }))
   const pushing = pushed.map(({ subscriptionId }) => keepPushing(stage, subscriptionId ?? -1, isOver))
   const unfenced = keepReadingUnfenced(stage.database.query, datasetId, isOver)
-  const written = await write(stage, options, datasetId)
+  const written = await write(stage, options, to)
   await settle(stage)
   over = true
   const pullers = await Promise.all(pulling)

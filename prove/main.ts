@@ -2,6 +2,7 @@ import { proveCursors } from './cursors.ts'
 import { proveFeed } from './feed.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
+import { proveReplays } from './replays.ts'
 import { proveSharing } from './sharing.ts'
 import { proveSnapshot } from './snapshot.ts'
 import { proveTaint } from './taint.ts'
@@ -16,6 +17,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
+  replays: () => proveReplays({ attacks: 10_000, seed: Date.now() % 100_000 }),
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
   snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),

@@ -2,7 +2,8 @@ import type { Dataset, Property } from '../src/feeds/datasets.ts'
 import { dayOf } from '../src/feeds/formats.ts'
 import { isMinorRecord, maskFields } from '../src/feeds/masks.ts'
 import { digestRecord, protect } from '../src/ingest/protect.ts'
-import type { Fields, Operation, ValidRecord } from '../src/record.ts'
+import { joinRecord } from '../src/ingest/validate.ts'
+import type { Fields } from '../src/record.ts'
 import type { KeyRing } from '../src/security/key-ring.ts'
 import { MERGED_FEED } from '../src/store/changes.ts'
 import type { Database } from '../src/store/database.ts'
@@ -66,15 +67,6 @@ function someFields(random: Random, dataset: Dataset): Fields {
   return fields
 }
 
-const valid = (recordId: string, operation: Operation, fields: Fields): ValidRecord =>
-  ({
-    recordId,
-    operation,
-    fields: { ...fields, sourceRecordId: recordId },
-    updatedAt: null,
-    warnings: [],
-  }) as unknown as ValidRecord
-
 const isText = (value: unknown): value is string => typeof value === 'string'
 
 const areaOf = (fields: Fields): string | null =>
@@ -98,7 +90,9 @@ export async function fillWorld(
   }))
   for (let round = 0; round < 3; round++) {
     const due = histories.filter(({ versions }) => versions[round] !== undefined)
-    const digested = due.map(({ id, versions }) => digestRecord(valid(id, 'upsert', versions[round] ?? {}), protection))
+    const digested = due.map(({ id, versions }) =>
+      digestRecord(joinRecord(id, { ...versions[round], sourceRecordId: id }), protection),
+    )
     await upsertRecords(stage.database.query, owner, protect(digested, protection))
   }
   const gone = histories.filter(({ isGone }) => isGone).map(({ id }) => id)

@@ -11,6 +11,7 @@ import type { SharedRecord } from '../src/record.ts'
 import { selectionOf, share } from '../src/sharing/share.ts'
 import type { Agreement } from '../src/store/agreements.ts'
 import { FIRST_PLACE, readChanges, type Change, type Selection } from '../src/store/changes.ts'
+import { settle } from './feed.ts'
 import { createRandom, type Random } from './random.ts'
 import { expectedOf, type Expected, type ModelRecord } from './sharing-model.ts'
 import { AREAS, fillWorld, todayOf, type SharingStage } from './sharing-world.ts'
@@ -144,6 +145,7 @@ export async function compareWithModel(
   const tally: Tally = { cases: 0, differences: 0, selectionAlone: 0, shareAlone: 0, outcomes: {}, first: null }
   for (const dataset of stage.datasets.values()) {
     const records = await fillWorld(stage, dataset, options.records, random)
+    await settle(stage)
     const [row] = await stage.database.query<{ id: number }>('select dataset_id as id from dataset where name = $1', [
       dataset.name,
     ])

@@ -8,14 +8,12 @@ import { decodeCursor, decodeSnapshotCursor } from '../src/sharing/cursors.ts'
 import { pullChanges, type SharingContext } from '../src/sharing/pull.ts'
 import { pullSnapshot } from '../src/sharing/snapshot.ts'
 import { findAgreement, type Agreement } from '../src/store/agreements.ts'
-import { MERGED_FEED } from '../src/store/changes.ts'
 import type { Query } from '../src/store/database.ts'
-import { findPersonOwner } from '../src/store/persons.ts'
-import { buryRecords, upsertRecords, type RecordOwner } from '../src/store/save-page.ts'
+import { buryRecords } from '../src/store/save-page.ts'
 import { registerConsumer } from '../test/support/ledger.ts'
 import { countWrong, settle, type FeedStage } from './feed.ts'
 import { applyChanges, openHoldings, type Holdings } from './feed-readers.ts'
-import { restingRecord, someDigest } from './feed-writers.ts'
+import { changeRecords, openWritten, WRITTEN_DATASET, type Written } from './feed-writers.ts'
 import { createRandom, type Random } from './random.ts'
 
 export interface SnapshotVerdict {
@@ -33,28 +31,21 @@ export interface SnapshotVerdict {
   readonly twice: number
 }
 
-const DATASET = 'resident'
 const AT_ONCE = 1000
-const GRID = '510502001001001'
 
 const idOf = (number: number): string => `S-${number}`
 
-async function fill(query: Query, owner: RecordOwner, records: number, random: Random): Promise<void> {
+async function fill(query: Query, to: Written, records: number, random: Random): Promise<void> {
   for (let first = 0; first < records; first += AT_ONCE) {
-    const numbers = Array.from({ length: Math.min(AT_ONCE, records - first) }, (_, place) => first + place)
-    const digest = someDigest(random)
-    await upsertRecords(
-      query,
-      owner,
-      numbers.map((number) => restingRecord(idOf(number), digest, GRID)),
-    )
+    const ids = Array.from({ length: Math.min(AT_ONCE, records - first) }, (_, place) => idOf(first + place))
+    await changeRecords(query, to, ids, random)
   }
 }
 
 /** Changes, buries and adds records until it is told to end. Returns how many. */
 async function keepChanging(
   stage: FeedStage,
-  owner: RecordOwner,
+  to: Written,
   records: number,
   random: Random,
   isOver: () => boolean,
@@ -64,13 +55,8 @@ async function keepChanging(
     const numbers = Array.from({ length: 20 }, () => random(records + records / 10))
     const ids = [...new Set(numbers)].toSorted((one, other) => one - other).map(idOf)
     await stage.database.transaction(async ({ query }) => {
-      if (random(5) === 0) await buryRecords(query, owner, ids, 0)
-      else
-        await upsertRecords(
-          query,
-          owner,
-          ids.map((id) => restingRecord(id, someDigest(random), GRID)),
-        )
+      if (random(5) === 0) await buryRecords(query, to.owner, ids, 0)
+      else await changeRecords(query, to, ids, random)
     })
     changed += ids.length
     await wait(5)
@@ -110,17 +96,16 @@ export async function playSnapshot(
 ): Promise<SnapshotVerdict> {
   const random = createRandom(options.seed)
   const { query } = stage.database
-  const { datasetId } = await findPersonOwner(query, DATASET)
-  const owner = { feedId: MERGED_FEED.feedId, datasetId }
+  const to = await openWritten(stage)
   const { consumerId } = await registerConsumer(
     { ...stage, asOwner: query } as Parameters<typeof registerConsumer>[0],
     'snapshot',
   )
-  const agreement = await findAgreement(query, consumerId, DATASET)
-  await fill(query, owner, options.records, random)
+  const agreement = await findAgreement(query, consumerId, WRITTEN_DATASET)
+  await fill(query, to, options.records, random)
   await settle(stage)
   let over = false
-  const changing = keepChanging(stage, owner, options.records, createRandom(options.seed + 1), () => over)
+  const changing = keepChanging(stage, to, options.records, createRandom(options.seed + 1), () => over)
   const holdings = openHoldings()
   const context = { ...stage, auditDeadlineMs: 5000 }
   const feedCursor = await takeSnapshot(context, agreement, holdings)
@@ -129,7 +114,7 @@ export async function playSnapshot(
   const changedMeanwhile = await changing
   await settle(stage)
   await followFeed(context, agreement, feedCursor, holdings)
-  const wrong = await countWrong(stage.database, datasetId, holdings)
+  const wrong = await countWrong(stage.database, to.owner.datasetId, holdings)
   const twice = holdings.repeated + holdings.older
   return {
     ok: wrong + twice === 0 && changedMeanwhile > 0,

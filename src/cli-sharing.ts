@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander'
+import { addCredentialCommands } from './cli-credentials.ts'
 import { config, guarded, table, tell, type JsonOption } from './cli-output.ts'
 import { addConsumer } from './commands.ts'
 import { publishItem } from './item-commands.ts'
@@ -10,9 +11,9 @@ function wholeDays(value: string): number {
 }
 
 function addConsumerCommands(program: Command): void {
-  program
-    .command('consumer')
-    .description('使用方 / Consumers')
+  const consumer = program.command('consumer').description('使用方 / Consumers')
+  addCredentialCommands(consumer)
+  consumer
     .command('add')
     .description('登记使用方与共享协议 / Register a consumer and its agreements; the secrets are shown once')
     .argument('<name>')

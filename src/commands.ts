@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { Verdict } from './audit/verify.ts'
@@ -18,6 +17,7 @@ import { createWebhookSecret } from './security/webhook-signature.ts'
 import { formsOfProfile } from './feeds/profiles.ts'
 import { MOST_PAGE, wholeCityOf } from './feeds/agreement-rules.ts'
 import { grantAgreement } from './sharing/agreements.ts'
+import { giveCredential } from './sharing/credentials.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertConsumer } from './store/consumers.ts'
 import { insertSubscription } from './store/deliveries.ts'
@@ -216,18 +216,17 @@ export async function addConsumer(config: Config, name: string, options: AddCons
   checkWebhook(options.webhook)
   return within(config, async ({ database, keys, datasets }) => {
     const granted = pickDatasets(options.datasets, datasets)
-    const clientSecret = randomBytes(32).toString('base64url')
     const webhookSecret = options.webhook === null ? null : createWebhookSecret()
     const validTo = new Date(Date.now() + options.days * 86_400_000)
-    await database.transaction(async (transaction) => {
+    const clientSecret = await database.transaction(async (transaction) => {
       const { query, audit } = transaction
       const consumerId = await insertConsumer(query, {
         name,
-        secretHash: keys.token('credential', clientSecret),
         webhookUrl: options.webhook,
         webhookSecret: webhookSecret === null ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
       })
       await audit({ type: 'consumer.added', actor: operator(), outcome: 'ok', object: `consumer/${name}` })
+      const made = await giveCredential({ transaction, keys, actor: operator() }, name, { kind: 'secret' })
       for (const dataset of granted) {
         const { agreementId } = await grantAgreement(transaction, {
           consumer: name,
@@ -245,6 +244,7 @@ export async function addConsumer(config: Config, name: string, options: AddCons
         })
         if (options.webhook !== null) await insertSubscription(query, agreementId)
       }
+      return made.secret ?? ''
     })
     return { consumer: name, datasets: granted.map((dataset) => dataset.name), clientSecret, webhookSecret }
   })

@@ -13,6 +13,10 @@ export interface Config {
   readonly redisUrl: string | null
   readonly host: string
   readonly port: number
+  /** Where clients reach the API, without a slash at the end; null where nobody said. */
+  readonly publicUrl: string | null
+  /** Files in PEM; null where something in front of the API ends TLS. */
+  readonly tls: TlsFiles | null
   readonly keyEncryptionKey: string | null
   readonly keyEncryptionKeyFile: string
   readonly cryptoSuite: 'standard' | 'gm'
@@ -27,6 +31,13 @@ export interface Config {
   readonly previewsPerHour: number
   /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
   readonly jurisdiction: string
+}
+
+export interface TlsFiles {
+  readonly certificate: string
+  readonly key: string
+  /** The authority that a client's certificate has to be from; null: any certificate is asked for and none is wanted. */
+  readonly clientAuthority: string | null
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -62,6 +73,14 @@ function url(environment: Environment, name: string, schemes: readonly string[])
   throw new AppError('CONFIG_INVALID', `${name} is not a URL that begins with ${schemes.join(' or ')}`)
 }
 
+function tlsFiles(environment: Environment): TlsFiles | null {
+  const [certificate, key] = [environment['TLS_CERT_FILE'] || null, environment['TLS_KEY_FILE'] || null]
+  const clientAuthority = environment['TLS_CLIENT_CA_FILE'] || null
+  if (certificate !== null && key !== null) return { certificate, key, clientAuthority }
+  if (certificate === null && key === null && clientAuthority === null) return null
+  throw new AppError('CONFIG_INVALID', 'give TLS_CERT_FILE and TLS_KEY_FILE together; TLS_CLIENT_CA_FILE needs both')
+}
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -76,6 +95,8 @@ export function loadConfig(environment: Environment): Config {
     redisUrl: url(environment, 'REDIS_URL', ['redis:', 'rediss:']),
     host: environment['HOST'] || '127.0.0.1',
     port: wholeNumber(environment, 'PORT', 8080, 0, 65_535),
+    publicUrl: url(environment, 'PUBLIC_URL', ['https:', 'http:'])?.replace(/\/+$/, '') ?? null,
+    tls: tlsFiles(environment),
     keyEncryptionKey: environment['GRIDBRIDGE_KEK'] || null,
     keyEncryptionKeyFile: environment['GRIDBRIDGE_KEK_FILE'] || path.join(dataDirectory, 'keys', 'kek'),
     cryptoSuite: oneOf(environment, 'GRIDBRIDGE_SUITE', 'standard', suites),

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import type { Config, TlsFiles } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
-import { buildServer } from './http/server.ts'
+import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
@@ -32,6 +33,20 @@ interface Parts {
 /** A supervisor starts the process again; 70 is EX_SOFTWARE of sysexits. */
 const WATCHDOG_EXIT = 70
 
+function readSetting(name: string, file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new AppError('CONFIG_INVALID', `${name} names a file that cannot be read`, { cause: error })
+  }
+}
+
+const readTls = ({ certificate, key, clientAuthority }: TlsFiles): ServerTls => ({
+  certificate: readSetting('TLS_CERT_FILE', certificate),
+  key: readSetting('TLS_KEY_FILE', key),
+  clientAuthority: clientAuthority === null ? null : readSetting('TLS_CLIENT_CA_FILE', clientAuthority),
+})
+
 async function startApi({ installation, log }: Parts): Promise<Stop> {
   const { config, database, keys, datasets, jurisdiction } = installation
   const server = await buildServer({
@@ -45,6 +60,8 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
     previewsPerHour: config.previewsPerHour,
+    publicUrl: config.publicUrl,
+    tls: config.tls === null ? null : readTls(config.tls),
   })
   const address = await server.listen({ host: config.host, port: config.port })
   log.info({ code: 'API_LISTENING', address }, 'listening')
@@ -111,9 +128,9 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const { config, database, jurisdiction } = installation
+  const { config, database, datasets, jurisdiction } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const rules = { rejectionDays: config.rejectionDays, clocks: jurisdiction.clocks }
+  const rules = { rejectionDays: config.rejectionDays, datasets, clocks: jurisdiction.clocks }
   const stopHousekeeping = startHousekeeping(database, rules, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )

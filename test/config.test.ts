@@ -27,6 +27,10 @@ test('a variable that is set and empty counts as not set', () => {
     'REDIS_URL',
     'HOST',
     'PORT',
+    'PUBLIC_URL',
+    'TLS_CERT_FILE',
+    'TLS_KEY_FILE',
+    'TLS_CLIENT_CA_FILE',
     'GRIDBRIDGE_DATA',
     'GRIDBRIDGE_KEK',
     'GRIDBRIDGE_SUITE',
@@ -53,8 +57,23 @@ test('the list of allowed addresses is split at spaces and semicolons', () => {
   ])
 })
 
+test('the public address loses its last slash, so that the token endpoint is spelt in one way', () => {
+  expect(loadConfig({ PUBLIC_URL: 'https://bridge.example/' }).publicUrl).toBe('https://bridge.example')
+  expect(loadConfig({ PUBLIC_URL: 'https://city.example/bridge' }).publicUrl).toBe('https://city.example/bridge')
+  expect(loadConfig({}).publicUrl).toBeNull()
+})
+
+test('TLS needs a certificate and its key; an authority for clients is added to both', () => {
+  const files = { TLS_CERT_FILE: 'server.crt', TLS_KEY_FILE: 'server.key' }
+  expect(loadConfig(files).tls).toEqual({ certificate: 'server.crt', key: 'server.key', clientAuthority: null })
+  expect(loadConfig({ ...files, TLS_CLIENT_CA_FILE: 'city.crt' }).tls?.clientAuthority).toBe('city.crt')
+  for (const [name, file] of Object.entries({ ...files, TLS_CLIENT_CA_FILE: 'city.crt' }))
+    expect(() => loadConfig({ [name]: file })).toThrow(/TLS_CERT_FILE and TLS_KEY_FILE/)
+})
+
 describe('a wrong setting is refused by name', () => {
   test.each([
+    ['PUBLIC_URL', 'bridge.example'],
     ['PORT', 'http'],
     ['PORT', '-1'],
     ['PORT', '65536'],

@@ -136,15 +136,24 @@ describe('api-guide.md', () => {
     const rows = readTables(guide).find((table) => table.some(([code]) => code === 'TOKEN_INVALID')) ?? []
     for (const [code = '', status] of rows)
       expect(String(errorTable[code as keyof typeof errorTable]?.status), code).toBe(status)
-    const doors = ['changes-route', 'clients', 'operations-routes', 'problems', 'server', 'token-route'].map(
-      (name) => `src/http/${name}.ts`,
-    )
+    const doors = [
+      'changes-route',
+      'clients',
+      'operations-routes',
+      'problems',
+      'request-bytes',
+      'server',
+      'signed-requests',
+      'token-grants',
+      'token-route',
+    ].map((name) => `src/http/${name}.ts`)
     const sources = [
       ...doors,
       'src/sharing/pull.ts',
       'src/sharing/cursors.ts',
       'src/store/audit-log.ts',
       'src/store/database.ts',
+      'src/security/client-assertions.ts',
       'src/security/key-ring.ts',
     ]
     const thrown = sources.flatMap((file) =>

@@ -71,9 +71,9 @@ describe('docs/openapi.json', () => {
     '%s asks for credentials that are described',
     (_name, { security }) => {
       const schemes = Object.keys(description.components.securitySchemes)
-      expect(
-        security?.flatMap((choice) => Object.keys(choice)).filter((scheme) => schemes.includes(scheme)),
-      ).toHaveLength(1)
+      const asked = security?.flatMap((choice) => Object.keys(choice)) ?? []
+      expect(asked.length).toBeGreaterThan(0)
+      expect(asked.filter((scheme) => !schemes.includes(scheme))).toEqual([])
     },
   )
 

@@ -57,6 +57,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   commander: ['^src/cli\\.ts$', '^src/cli-[a-z]+\\.ts$'],
   'cli-table3': ['^src/cli-output\\.ts$'],
   'close-with-grace': ['^src/cli\\.ts$'],
+  jose: ['^src/security/'],
   pino: ['^src/log\\.ts$', '^src/main\\.ts$'],
 }
 

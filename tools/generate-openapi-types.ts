@@ -42,6 +42,8 @@ async function renderDescription(): Promise<string> {
     tokenSeconds: 600,
     auditDeadlineMs: 2000,
     previewsPerHour: 1,
+    publicUrl: null,
+    tls: null,
     logger: openLog('silent', 'openapi'),
   })
   try {

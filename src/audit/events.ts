@@ -95,8 +95,21 @@ export const auditEvents = {
     zh: '问题数据逾期清除',
   },
   'consumer.added': { personal: false, en: 'A consumer was registered', zh: '登记使用方' },
+  'credential.made': { personal: false, en: 'A credential of a consumer was made', zh: '建立使用方凭证' },
+  'credential.retired': {
+    personal: false,
+    en: 'A credential of a consumer was retired, and its tokens with it',
+    zh: '停用使用方凭证及其令牌',
+  },
   'account.added': { personal: false, en: 'An account was made', zh: '建立账号' },
   'account.disabled': { personal: false, en: 'An account was disabled', zh: '停用账号' },
+  'application.drafted': {
+    personal: false,
+    en: 'A consumer wrote an application for the use of data',
+    zh: '使用方编写使用申请',
+  },
+  'application.moved': { personal: false, en: 'An application moved along its life', zh: '使用申请办理' },
+  'application.expired': { personal: false, en: 'The term of an application is over', zh: '使用申请到期' },
   'agreement.granted': { personal: false, en: 'An agreement came into force', zh: '共享协议生效' },
   'agreement.suspended': {
     personal: false,

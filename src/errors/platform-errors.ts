@@ -20,8 +20,8 @@ export const platformErrors = {
   SIGNATURE_INVALID: {
     status: 401,
     retry: false,
-    en: 'The request is not signed by a department that posts to this feed',
-    zh: '请求签名无效或非该接入的报送部门',
+    en: 'The request is not signed by a department or consumer that may send it',
+    zh: '请求签名无效，或签名方无权发送该请求',
   },
   CLOCK_SKEWED: {
     status: 401,

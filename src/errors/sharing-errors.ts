@@ -9,7 +9,23 @@ export const sharingErrors = {
     en: 'A consumer with this name exists already',
     zh: '该名称的使用方已存在',
   },
+  CREDENTIAL_UNKNOWN: { status: 404, retry: false, en: 'No such living credential', zh: '没有此有效凭证' },
+  CREDENTIAL_EXISTS: { status: 409, retry: false, en: 'The credential was registered before', zh: '该凭证已登记过' },
+  CREDENTIALS_FULL: { status: 409, retry: false, en: 'Two credentials of this kind live', zh: '同类有效凭证已有两个' },
   AGREEMENT_INVALID: { status: 422, retry: false, en: 'The agreement is not acceptable', zh: '共享协议不可接受' },
+  APPLICATION_UNKNOWN: { status: 404, retry: false, en: 'There is no such application', zh: '没有此使用申请' },
+  APPLICATION_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The application is not in a state for this',
+    zh: '使用申请当前状态不允许此操作',
+  },
+  DATASET_NOT_SHARED: {
+    status: 403,
+    retry: false,
+    en: 'The dataset is not shared; the citation is told',
+    zh: '该数据资源不予共享（附依据）',
+  },
   CONSUMER_UNAVAILABLE: {
     status: 502,
     retry: true,

@@ -35,7 +35,7 @@ const FOLDER = 'calendars'
 const DAY_MS = 86_400_000
 
 /** The day of a yyyy-MM-dd. */
-export const dayNumber = (date: string): DayNumber => Date.parse(`${date}T00:00:00Z`) / DAY_MS
+const dayNumber = (date: string): DayNumber => Date.parse(`${date}T00:00:00Z`) / DAY_MS
 
 /** 1970-01-01 was a Thursday. */
 export const isWeekend = (day: DayNumber): boolean => [2, 3].includes(((day % 7) + 7) % 7)

@@ -1,4 +1,5 @@
 import { isObject } from './code-tables.ts'
+import { registeredDepartments } from './departments.ts'
 import { isMaskId, isRecoverable, type MaskId } from './mask-rules.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
@@ -28,6 +29,7 @@ export type DatasetSchema = Readonly<{
   'x-gb-title-en': string
   'x-gb-dataset': string
   'x-gb-version': number
+  'x-gb-lead': string
   'x-gb-subject'?: Readonly<{ type: string; number: string }>
   required: readonly string[]
   properties: Readonly<Record<string, PropertySchema>>
@@ -63,6 +65,11 @@ const rootWanted: readonly Wanted[] = [
     key: 'x-gb-version',
     wanted: 'a whole number from 1',
     holds: (value) => Number.isInteger(value) && Number(value) >= 1,
+  },
+  {
+    key: 'x-gb-lead',
+    wanted: 'the folder name of a department of departments.json',
+    holds: (value) => typeof value === 'string' && registeredDepartments().has(value),
   },
   { key: 'type', wanted: '"object"', holds: isOneOf('object') },
   { key: 'additionalProperties', wanted: 'false', holds: isOneOf(false) },

@@ -45,6 +45,8 @@ export interface Dataset {
   readonly title: string
   readonly titleEn: string
   readonly version: number
+  /** Folder name of the department that leads it (牵头数源部门) and answers applications for it. */
+  readonly lead: string
   readonly properties: readonly Property[]
   /** Names of all properties, in schema order. */
   readonly names: readonly string[]
@@ -140,6 +142,7 @@ export function createDataset(file: string, schema: Readonly<Record<string, unkn
     title: schema.title,
     titleEn: schema['x-gb-title-en'],
     version: schema['x-gb-version'],
+    lead: schema['x-gb-lead'],
     properties,
     names: properties.map((property) => property.name),
     sealed: properties.filter((property) => property.sealed).map((property) => property.name),

@@ -9,6 +9,7 @@ const ANNOTATIONS = [
   'x-gb-title-en',
   'x-gb-dataset',
   'x-gb-version',
+  'x-gb-lead',
   'x-gb-subject',
   'x-gb-merge',
   'x-gb-person',

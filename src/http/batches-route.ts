@@ -6,15 +6,15 @@ import { openSecrets } from '../ingest/feed-source.ts'
 import { asPushFeed, assertTakesBatches, readBatch, type PushFeed } from '../ingest/receive-batch.ts'
 import { verifyRequest } from '../security/request-signature.ts'
 import { findFeed } from '../store/feeds.ts'
-import { findReceipt, takeNonce } from '../store/push-batches.ts'
+import { takeNonce } from '../store/nonces.ts'
+import { findReceipt } from '../store/push-batches.ts'
 import { auditDenial, type ClientContext } from './clients.ts'
 import { problemAnswers } from './problem-schema.ts'
+import { bytesOf } from './request-bytes.ts'
+import { assertClock, readSignedRequest, signedAt, SignatureHeaders, type SignedRequest } from './signed-requests.ts'
 
 /** Signed with what was read: a larger body has no business in one batch. */
 const MOST_BYTES = 16 * 1024 * 1024
-
-/** As verifyRequest has it. */
-const CLOCK_MS = 5 * 60_000
 
 const Receipt = Type.Object(
   {
@@ -34,19 +34,12 @@ const Receipt = Type.Object(
   { title: 'BatchReceipt' },
 )
 
-const Signature = Type.Object({
-  'x-app-key': Type.String({ maxLength: 200, description: "The department's app key" }),
-  'x-timestamp': Type.String({ pattern: '^\\d{13}$', description: 'Milliseconds since 1970' }),
-  'x-nonce': Type.String({ minLength: 8, maxLength: 64, description: 'Never the same again' }),
-  'x-signature': Type.String({ pattern: '^[0-9A-Fa-f]{64}$', description: 'As the security scheme says' }),
-})
-
 const batchNumber = Type.String({
   pattern: '^[A-Za-z0-9._-]{1,64}$',
   description: "The department's own number of the batch",
 })
 
-const Headers = Type.Intersect([Signature, Type.Object({ 'x-batch-no': batchNumber })])
+const Headers = Type.Intersect([SignatureHeaders, Type.Object({ 'x-batch-no': batchNumber })])
 
 const FeedCode = Type.String({ maxLength: 40, description: 'Code of the feed' })
 
@@ -73,23 +66,17 @@ const asking = {
   summary: '查询回执 / Read the receipt of a batch',
   security: [{ signature: [] }],
   params: Type.Object({ code: FeedCode, batchNo: batchNumber }),
-  headers: Signature,
+  headers: SignatureHeaders,
   response: answers,
 }
 
 interface Signed {
   readonly request: FastifyRequest
   readonly code: string
-  readonly body: Buffer
 }
 
-const header = (request: FastifyRequest, name: string): string => String(request.headers[name] ?? '')
-
 /** The feed that a request was signed for. Unknown feeds, feeds of other kinds and wrong keys look the same from outside. */
-async function recogniseDepartment(
-  { database, keys }: ClientContext,
-  { request, code, body }: Signed,
-): Promise<PushFeed> {
+async function recogniseDepartment({ database, keys }: ClientContext, code: string, signed: SignedRequest) {
   const feed = await findFeed(database.query, code).then(asPushFeed, (error: unknown) => {
     if (error instanceof AppError && error.code === 'FEED_UNKNOWN') return null
     throw error
@@ -97,33 +84,19 @@ async function recogniseDepartment(
   if (feed === null) throw new AppError('SIGNATURE_INVALID')
   const { auth } = feed.manifest.source
   const secrets = openSecrets(feed, keys)
-  const [path = '', query = ''] = request.raw.url?.split('?') ?? []
-  const timestamp = Number(header(request, 'x-timestamp'))
-  const signed = {
-    method: request.method,
-    path,
-    query: new URLSearchParams(query),
-    body,
-    appKey: secrets[auth.appKey] ?? '',
-    secret: secrets[auth.appSecret] ?? '',
-    timestamp,
-    nonce: header(request, 'x-nonce'),
-  }
-  const given = { isKey: header(request, 'x-app-key') === signed.appKey, signature: header(request, 'x-signature') }
-  // The clock is looked at after the signature, so that only who holds the secret learns that it is wrong.
-  const isSigned = verifyRequest(signed, given.signature, new Date(timestamp), auth.digest)
-  if (!given.isKey || !isSigned || signed.secret === '') throw new AppError('SIGNATURE_INVALID')
-  const skewMs = timestamp - Date.now()
-  if (Math.abs(skewMs) > CLOCK_MS)
-    throw new AppError('CLOCK_SKEWED', `by ${Math.round(skewMs / 1000)} s; set the clock right`)
+  const [appKey, secret] = [secrets[auth.appKey] ?? '', secrets[auth.appSecret] ?? '']
+  const isSigned = verifyRequest({ ...signed, appKey, secret }, signed.signature, signedAt(signed), auth.digest)
+  if (signed.appKey !== appKey || !isSigned || secret === '') throw new AppError('SIGNATURE_INVALID')
+  assertClock(signed)
   return feed
 }
 
 /** Recognises the department and uses the nonce up. A refusal is audited. */
-async function admit(context: ClientContext, signed: Signed): Promise<PushFeed> {
+async function admit(context: ClientContext, { request, code }: Signed): Promise<PushFeed> {
   try {
-    const feed = await recogniseDepartment(context, signed)
-    if (!(await takeNonce(context.database.query, feed.feedId, header(signed.request, 'x-nonce'))))
+    const signed = readSignedRequest(request)
+    const feed = await recogniseDepartment(context, code, signed)
+    if (!(await takeNonce(context.database.query, `feed:${feed.feedId}`, signed.nonce)))
       throw new AppError('REQUEST_REPLAYED', 'sign it anew with another nonce')
     return feed
   } catch (error) {
@@ -134,14 +107,15 @@ async function admit(context: ClientContext, signed: Signed): Promise<PushFeed> 
 
 async function receive(context: ClientContext, signed: Signed) {
   const { database, keys, auditDeadlineMs } = context
-  const { request, body } = signed
+  const { request } = signed
   const feed = await admit(context, signed)
+  const body = bytesOf(request)
   assertTakesBatches(feed)
   const most = feed.manifest.limits.pageBytes
   if (body.length > most)
     throw new AppError('TOO_LARGE', `given ${body.length} bytes, wanted at most ${most}; post smaller batches`)
-  const batchNo = header(request, 'x-batch-no')
-  const keep = await readBatch(feed, { batchNo, contentType: header(request, 'content-type'), body }, keys)
+  const { 'x-batch-no': batchNo, 'content-type': contentType = '' } = request.headers
+  const keep = await readBatch(feed, { batchNo: String(batchNo), contentType, body }, keys)
   try {
     return (await database.transaction(keep, auditDeadlineMs)).receipt
   } catch (error) {
@@ -159,13 +133,12 @@ export const batchesRoute: FastifyPluginAsyncTypebox<ClientContext> = async (ser
     done(null, body),
   )
   server.post('/api/v1/feeds/:code/batches', { schema: posting, bodyLimit: MOST_BYTES }, async (request) => {
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const receipt = await receive(context, { request, code: request.params.code, body })
+    const receipt = await receive(context, { request, code: request.params.code })
     return { ...receipt, receivedAt: receipt.receivedAt.toISOString(), readAt: receipt.readAt?.toISOString() ?? null }
   })
   server.get('/api/v1/feeds/:code/batches/:batchNo', { schema: asking }, async (request) => {
     const { code, batchNo } = request.params
-    const feed = await admit(context, { request, code, body: Buffer.alloc(0) })
+    const feed = await admit(context, { request, code })
     const receipt = await findReceipt(context.database.query, feed.feedId, batchNo)
     if (receipt === null) throw new AppError('BATCH_UNKNOWN', batchNo)
     return { ...receipt, receivedAt: receipt.receivedAt.toISOString(), readAt: receipt.readAt?.toISOString() ?? null }

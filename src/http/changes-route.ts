@@ -3,6 +3,7 @@ import { decodeCursor, decodeSnapshotCursor } from '../sharing/cursors.ts'
 import { pullChanges } from '../sharing/pull.ts'
 import { pullSnapshot } from '../sharing/snapshot.ts'
 import { asGranted } from './granted.ts'
+import { consumerSecurity } from './clients.ts'
 import type { ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 import { ChangePage, datasetParams, DEFAULT_LIMIT, PageQuery, SnapshotPage } from './pull-schemas.ts'
@@ -13,7 +14,7 @@ const describeChanges = (datasets: readonly string[]) => ({
   summary: '按提交顺序拉取变更 / Pull changes in commit order',
   description:
     'Needs an agreement for the dataset. The audit entry is committed before the answer; if it cannot be, the answer is 503.',
-  security: [{ token: [] }],
+  security: consumerSecurity,
   params: datasetParams(datasets),
   querystring: PageQuery,
   response: {
@@ -28,7 +29,7 @@ const describeSnapshot = (datasets: readonly string[]) => ({
   summary: '拉取快照 / Pull a snapshot of the living records',
   description:
     'The records as of the first page, without tombstones. What changes meanwhile comes by the change feed from feedCursor: no gap, no overlap.',
-  security: [{ token: [] }],
+  security: consumerSecurity,
   params: datasetParams(datasets),
   querystring: PageQuery,
   response: {
@@ -47,7 +48,7 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
   server.get('/api/v1/datasets/:dataset/changes', { schema: describeChanges(datasets) }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
     void reply.header('cache-control', 'no-store')
-    return asGranted(context, request.headers.authorization, request.params.dataset, async (agreement) => {
+    return asGranted(context, request, request.params.dataset, async (agreement) => {
       const after = decodeCursor(agreement.version, cursor)
       const page = await pullChanges(context, { agreement, after, limit: Math.min(limit, agreement.pageSize) })
       return { ...page, changes: [...page.changes] }
@@ -57,7 +58,7 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
   server.get('/api/v1/datasets/:dataset/snapshot', { schema: describeSnapshot(datasets) }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
     void reply.header('cache-control', 'no-store')
-    return asGranted(context, request.headers.authorization, request.params.dataset, async (agreement) => {
+    return asGranted(context, request, request.params.dataset, async (agreement) => {
       const place = decodeSnapshotCursor(agreement.version, cursor)
       const page = await pullSnapshot(context, { agreement, place, limit: Math.min(limit, agreement.pageSize) })
       return { ...page, changes: [...page.changes] }

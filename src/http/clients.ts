@@ -1,73 +1,39 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { AppError } from '../errors.ts'
+import type { FastifyRequest } from 'fastify'
+import { AppError, toAppError } from '../errors.ts'
+import { findSigner } from '../security/client-signatures.ts'
 import type { KeyRing } from '../security/key-ring.ts'
+import { findConsumerOfToken } from '../store/access-tokens.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { findConsumerOfToken, findTokenHolder, insertToken, type TokenHolder } from '../store/access-tokens.ts'
+import { findSigningSecrets, noteUse, type LiveCredential } from '../store/credentials.ts'
 import type { Database } from '../store/database.ts'
+import { takeNonce } from '../store/nonces.ts'
+import { thumbprintOf } from './peer-certificate.ts'
+import { assertClock, readSignedRequest } from './signed-requests.ts'
 
 export interface ClientContext {
   readonly database: Database
   readonly keys: KeyRing
   readonly tokenSeconds: number
   readonly auditDeadlineMs: number
+  /** Where clients reach this installation, without a slash at the end; null where nobody said. */
+  readonly publicUrl: string | null
 }
 
-export interface IssuedToken {
-  readonly access_token: string
-  readonly token_type: 'Bearer'
-  readonly expires_in: number
-}
-
-interface Credentials {
+/** A consumer that proved who it is. */
+export interface Client {
+  readonly consumerId: number
   readonly name: string
-  readonly secret: string
 }
+
+/** What a route for consumers says it takes, one or the other. */
+export const consumerSecurity = [{ token: [] }, { signature: [] }]
 
 /** What a consumer or an account can be called; anything else is not looked up. */
-const CLIENT_NAME = /^[a-z][a-z0-9-]{1,39}$/
-
-/** client_secret_basic of RFC 6749 §2.3.1: both parts are form-encoded inside the Base64. */
-function readBasicCredentials(header: string | undefined): Credentials {
-  const encoded = /^Basic ([A-Za-z0-9+/=]{1,2000})$/i.exec(header ?? '')?.[1]
-  const [name, secret] = Buffer.from(encoded ?? '', 'base64')
-    .toString('utf8')
-    .split(':')
-  if (!name || !secret) throw new AppError('CLIENT_UNAUTHENTICATED', 'give HTTP Basic credentials')
-  try {
-    return { name: decodeURIComponent(name), secret: decodeURIComponent(secret) }
-  } catch (error) {
-    throw new AppError('CLIENT_UNAUTHENTICATED', 'the credentials are not form-encoded', { cause: error })
-  }
-}
-
-async function authenticate({ database, keys }: ClientContext, { name, secret }: Credentials): Promise<TokenHolder> {
-  if (!CLIENT_NAME.test(name)) throw new AppError('CLIENT_UNAUTHENTICATED')
-  const given = keys.token('credential', secret)
-  const holder = await findTokenHolder(database.query, name)
-  if (holder === null || !timingSafeEqual(Buffer.from(given), Buffer.from(holder.secretHash)))
-    throw new AppError('CLIENT_UNAUTHENTICATED')
-  return holder
-}
-
-/** The client-credentials grant of RFC 6749 §4.4. The refusal is audited too. Throws CLIENT_UNAUTHENTICATED, AUDIT_UNAVAILABLE. */
-export async function issueToken(context: ClientContext, authorization: string | undefined): Promise<IssuedToken> {
-  const { database, keys, tokenSeconds, auditDeadlineMs } = context
-  const credentials = readBasicCredentials(authorization)
-  const holder = await authenticate(context, credentials).catch(async (error: unknown) => {
-    await auditDenial(context, 'unknown', 'CLIENT_UNAUTHENTICATED')
-    throw error
-  })
-  const token = randomBytes(32).toString('base64url')
-  await auditBeforeAnswer(database, 'token', auditDeadlineMs, async ({ query, audit }) => {
-    await insertToken(query, keys.token('credential', token), holder, tokenSeconds)
-    await audit({ type: 'token.issued', actor: `${holder.kind}:${credentials.name}`, outcome: 'ok' })
-  })
-  return { access_token: token, token_type: 'Bearer', expires_in: tokenSeconds }
-}
+export const CLIENT_NAME = /^[a-z][a-z0-9-]{1,39}$/
 
 /** Writes down that somebody was refused. Throws AUDIT_UNAVAILABLE. */
 export async function auditDenial(
-  { database, auditDeadlineMs }: ClientContext,
+  { database, auditDeadlineMs }: Pick<ClientContext, 'database' | 'auditDeadlineMs'>,
   actor: string,
   reason: string,
   dataset?: string,
@@ -85,10 +51,44 @@ export function readTokenHash(keys: KeyRing, authorization: string | undefined):
   return keys.token('credential', token)
 }
 
-/** The consumer behind a bearer token. Throws TOKEN_INVALID. */
-export async function recogniseClient(
-  { database, keys }: ClientContext,
-  authorization: string | undefined,
-): Promise<{ readonly consumerId: number; readonly name: string }> {
-  return findConsumerOfToken(database.query, readTokenHash(keys, authorization))
+/** Whether a consumer may come over a connection with this certificate: any or none, until it has registered its own. */
+export const fitsConnection = ({ certificates }: Pick<LiveCredential, 'certificates'>, thumbprint: string | null) =>
+  certificates.length === 0 || certificates.some((registered) => registered === thumbprint)
+
+/** Checks signature, time, certificate and nonce, in this order: each tells something only to whoever got so far. */
+async function verifySigner({ database, keys }: ClientContext, request: FastifyRequest): Promise<Client> {
+  const signed = readSignedRequest(request)
+  const { appKey: name, nonce } = signed
+  const secrets = CLIENT_NAME.test(name) ? await findSigningSecrets(database.query, name) : []
+  const signer = findSigner(keys, signed, secrets)
+  if (signer === null) throw new AppError('SIGNATURE_INVALID')
+  assertClock(signed)
+  if (!fitsConnection(signer, thumbprintOf(request)))
+    throw new AppError('SIGNATURE_INVALID', 'connect with the certificate that is registered for this client')
+  if (!(await takeNonce(database.query, `consumer:${signer.consumerId}`, nonce)))
+    throw new AppError('REQUEST_REPLAYED', 'sign it anew with another nonce')
+  await noteUse(database.query, signer.credentialId)
+  return { consumerId: signer.consumerId, name }
+}
+
+async function recogniseSigner(context: ClientContext, request: FastifyRequest): Promise<Client> {
+  try {
+    return await verifySigner(context, request)
+  } catch (error) {
+    const { code, status } = toAppError(error)
+    if (status < 500) await auditDenial(context, 'unknown', code)
+    throw error
+  }
+}
+
+/**
+ * The consumer that makes a request: by a bearer token from /oauth/token or, where there is none, by a signature over the request
+ * (X-App-Key is its name; `signRequest`). Either is good only over a connection with a certificate of the consumer, once it has
+ * registered one (RFC 8705). Throws TOKEN_INVALID; SIGNATURE_INVALID, CLOCK_SKEWED, REQUEST_REPLAYED, which are audited.
+ */
+export async function recogniseClient(context: ClientContext, request: FastifyRequest): Promise<Client> {
+  const { authorization, 'x-signature': signature } = request.headers
+  if (authorization === undefined && signature !== undefined) return recogniseSigner(context, request)
+  const { database, keys } = context
+  return findConsumerOfToken(database.query, readTokenHash(keys, authorization), thumbprintOf(request))
 }

@@ -40,8 +40,9 @@ const raiseCorrectionRoute: Route = (server, context) => {
         body: CorrectionBody,
       },
     },
-    async ({ headers, body }) => {
-      const client = await recogniseClient(context, headers.authorization)
+    async (request) => {
+      const { body } = request
+      const client = await recogniseClient(context, request)
       const { field = null, observed = null, note = null, evidenceAt, ...report } = body
       const given = { ...report, field, observed, note, evidenceAt: new Date(evidenceAt) }
       const raise = () => raiseCorrection(contextOf(context), client, given)
@@ -65,7 +66,7 @@ const listOwnCorrectionsRoute: Route = (server, context) => {
       },
     },
     async (request, reply) => {
-      const { consumerId, name } = await recogniseClient(context, request.headers.authorization)
+      const { consumerId, name } = await recogniseClient(context, request)
       const after = decodePlace(request.query.cursor)
       const limit = limitOf(request.query)
       const { items, ...end } = cutPage(
@@ -103,9 +104,9 @@ const closeCorrectionRoute: Route = (server, context) => {
         params: CorrectionNumber,
       },
     },
-    async ({ headers, params }) => {
-      const client = await recogniseClient(context, headers.authorization)
-      return viewCorrection(await closeOwnCorrection(context, client, params.correctionId))
+    async (request) => {
+      const client = await recogniseClient(context, request)
+      return viewCorrection(await closeOwnCorrection(context, client, request.params.correctionId))
     },
   )
 }

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { toAppError } from '../errors.ts'
 import { findAgreement, type Agreement } from '../store/agreements.ts'
 import { auditDenial, recogniseClient } from './clients.ts'
@@ -9,11 +10,11 @@ import type { ManagementContext } from './management.ts'
  */
 export async function asGranted<Result>(
   context: ManagementContext,
-  authorization: string | undefined,
+  request: FastifyRequest,
   dataset: string,
   work: (agreement: Agreement) => Promise<Result>,
 ): Promise<Result> {
-  const client = await recogniseClient(context, authorization)
+  const client = await recogniseClient(context, request)
   try {
     return await work(await findAgreement(context.database.query, client.consumerId, dataset))
   } catch (error) {

@@ -38,7 +38,7 @@ const listNoticesRoute: Route = (server, context) => {
       },
     },
     async (request, reply) => {
-      const { consumerId, name } = await recogniseClient(context, request.headers.authorization)
+      const { consumerId, name } = await recogniseClient(context, request)
       const after = decodePlace(request.query.cursor)
       const limit = limitOf(request.query)
       const { items, ...end } = cutPage(await readNotices(database.query, consumerId, after, limit + 1), limit, after)

@@ -35,7 +35,7 @@ const listRecallNoticesRoute: Route = (server, context) => {
       },
     },
     async (request, reply) => {
-      const { consumerId, name } = await recogniseClient(context, request.headers.authorization)
+      const { consumerId, name } = await recogniseClient(context, request)
       const after = decodePlace(request.query.cursor)
       const limit = limitOf(request.query)
       const { items, ...end } = cutPage(
@@ -67,8 +67,9 @@ const acknowledgeRecallRoute: Route = (server, context) => {
         body: AcknowledgementBody,
       },
     },
-    async ({ headers, params, body }) => {
-      const client = await recogniseClient(context, headers.authorization)
+    async (request) => {
+      const { params, body } = request
+      const client = await recogniseClient(context, request)
       assertImpersonal('receipt', body.receipt)
       return viewRecallNotice(await acknowledgeRecall(context, client, params.recallId, body))
     },

@@ -3,13 +3,16 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
+import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
+import { datasetsRoutes } from './datasets-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
+import { consumerRoutes } from './consumer-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { resubmissionRoutes } from './resubmission-routes.ts'
 import type { ManagementContext } from './management.ts'
@@ -21,13 +24,33 @@ import { runRoutes } from './run-routes.ts'
 import { schemaRoutes } from './schema-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerProblem } from './problems.ts'
+import { keepSignedBodies } from './request-bytes.ts'
 import { tokenRoute } from './token-route.ts'
 import { wayBackRoutes } from './way-back-routes.ts'
+
+/** What the server ends TLS with itself, in PEM. */
+export interface ServerTls {
+  readonly certificate: Buffer
+  readonly key: Buffer
+  /** The authority that every client's certificate has to be from; null: one is asked for, and any or none will do. */
+  readonly clientAuthority: Buffer | null
+}
 
 export interface ServerContext extends ManagementContext {
   readonly version: string
   readonly logger: FastifyBaseLogger
+  /** Null where something in front ends TLS; then no token is bound to a certificate. */
+  readonly tls: ServerTls | null
 }
+
+/** A certificate that no authority stands for still proves that its holder has the key, and that is all a binding needs. */
+const tlsOptions = ({ certificate: cert, key, clientAuthority }: ServerTls) => ({
+  cert,
+  key,
+  requestCert: true,
+  rejectUnauthorized: clientAuthority !== null,
+  ...(clientAuthority === null ? {} : { ca: clientAuthority }),
+})
 
 /** Shared schemas keep their own name in the description; the library would number them. */
 const nameSchema = ({ $id }: { readonly $id?: unknown }): string => (typeof $id === 'string' ? $id : 'Unnamed')
@@ -57,7 +80,7 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
         in: 'header',
         name: 'X-Signature',
         description:
-          'With X-App-Key, X-Timestamp (ms) and X-Nonce: hex HMAC over METHOD, PATH, sorted query, hex digest of the body, app key, timestamp and nonce, joined by line feeds',
+          'With X-App-Key (of a consumer: its name), X-Timestamp (ms) and X-Nonce: hex HMAC over METHOD, PATH, sorted query, hex digest of the body, app key, timestamp and nonce, joined by line feeds',
       },
       client: {
         type: 'http',
@@ -68,13 +91,32 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   },
 })
 
-/**
- * The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. `removeAdditional` is
- * off because Fastify's default drops what it does not know in silence.
- */
-export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
-  const server: FastifyInstance = fastify({
-    loggerInstance: context.logger,
+/** What accounts, and for the catalogue consumers too, use to manage what is shared. */
+const managementRoutes = [
+  accountRoute,
+  feedsRoutes,
+  feedVersionsRoutes,
+  feedsLifeRoutes,
+  catalogueRoutes,
+  datasetsRoutes,
+  applicationsRoutes,
+  schemaRoutes,
+  groundRoutes,
+  personsRoutes,
+  runRoutes,
+  progressRoute,
+  rejectionRoutes,
+  resubmissionRoutes,
+  alertRoutes,
+  consumerRoutes,
+  wayBackRoutes,
+] as const
+
+/** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
+const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
+  fastify({
+    ...(tls === null ? {} : { https: tlsOptions(tls) }),
+    loggerInstance: logger,
     bodyLimit: 1_048_576,
     requestTimeout: 30_000,
     onProtoPoisoning: 'error',
@@ -83,6 +125,11 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   })
+
+/** The door: every route of the product, errors as RFC 9457 problems, the description at /openapi.json. */
+export async function buildServer(context: ServerContext): Promise<FastifyInstance> {
+  const server = openServer(context)
+  keepSignedBodies(server)
   server.setErrorHandler(answerProblem)
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
@@ -95,24 +142,7 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   })
   await server.register(tokenRoute, context)
   await server.register(changesRoute, context)
-  for (const routes of [
-    accountRoute,
-    feedsRoutes,
-    feedVersionsRoutes,
-    feedsLifeRoutes,
-    catalogueRoutes,
-    schemaRoutes,
-    groundRoutes,
-    personsRoutes,
-    runRoutes,
-    progressRoute,
-    rejectionRoutes,
-    resubmissionRoutes,
-    alertRoutes,
-    wayBackRoutes,
-  ]) {
-    await server.register(routes, context)
-  }
+  for (const routes of managementRoutes) await server.register(routes, context)
   await server.register(batchesRoute, context)
   await server.register(operationsRoutes, context)
   return server

@@ -93,8 +93,9 @@ const sendVerificationsRoute: Route = (server, context) => {
         body: VerificationsBody,
       },
     },
-    async ({ headers, body }) => {
-      const client = await recogniseClient(context, headers.authorization)
+    async (request) => {
+      const { body } = request
+      const client = await recogniseClient(context, request)
       const reports = body.verifications.map((one) => ({ ...one, evidenceAt: new Date(one.evidenceAt) }))
       const receive = () => receiveVerifications(context, client, reports)
       const outcomes = await refusing(context, client, reports[0]?.dataset ?? '', receive)

@@ -1,4 +1,5 @@
 import { toAppError } from '../errors.ts'
+import type { Dataset } from '../feeds/datasets.ts'
 import type { Clocks } from '../feeds/jurisdiction.ts'
 import { addWorkingDays } from '../feeds/working-days.ts'
 import { raiseAlert } from '../store/alerts.ts'
@@ -6,14 +7,17 @@ import { listSettled } from '../store/corrections.ts'
 import { closeCorrection, raiseOverdueCorrections, syncCorrections } from '../store/correction-steps.ts'
 import type { Database } from '../store/database.ts'
 import { listNewlyStale } from '../store/freshness.ts'
+import { forgetNonces } from '../store/nonces.ts'
 import { raiseOverdueRecalls } from '../store/recall-notices.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
+import { followApplications } from './application-clock.ts'
 import { repeat } from './repeat.ts'
 
 export interface HouseRules {
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
+  readonly datasets: ReadonlyMap<string, Dataset>
   /** How many working days each duty may take. */
   readonly clocks: Clocks
 }
@@ -70,13 +74,15 @@ async function keepCorrections(database: Database, clocks: Clocks): Promise<void
   await closeSettled(database, clocks)
 }
 
-/** What nobody asks for and has to be done: late feeds are told of, and what is too old is removed. Safe in any number of processes. */
+/** What nobody asks for and has to be done: late feeds and answers are told of, terms end, and what is too old is removed. Safe in any number of processes. */
 export async function keepHouse(database: Database, rules: HouseRules): Promise<void> {
   await raiseStale(database)
+  await followApplications(database, rules.datasets)
   await expire(database, rules)
   await keepCorrections(database, rules.clocks)
   await database.transaction(raiseOverdueRecalls)
   await forgetSourceCalls(database.query)
+  await forgetNonces(database.query)
 }
 
 /** Keeps house over and over until the function that it returns is called. A pass that fails is followed by the next one. */

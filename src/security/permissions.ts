@@ -75,6 +75,10 @@ const permissions = {
   'coverage.refuse': { 'department-reviewer': 'own' },
   'endpoint.read': everybody,
   'endpoint.approve': { 'security-officer': 'all' },
+  'consumer.read': everywhere,
+  'consumer.register': { 'security-officer': 'all', 'platform-engineer': 'all' },
+  'credential.read': everywhere,
+  'credential.change': { 'security-officer': 'all', 'platform-engineer': 'all' },
   'service-item.read': published,
   'service-item.publish': { 'platform-engineer': 'all' },
   'alert.acknowledge': {

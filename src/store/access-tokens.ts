@@ -1,51 +1,75 @@
 import { AppError } from '../errors.ts'
 import type { Account } from './accounts.ts'
+import { LIVE_CERTIFICATES } from './credentials.ts'
 import type { Query } from './database.ts'
 
 /** Whoever can get an access token: a system that receives data, or a person who uses the management API. */
 export interface TokenHolder {
   readonly kind: 'consumer' | 'account'
   readonly id: number
+  /** What a consumer proved itself with; null for an account, whose only secret goes with it. */
+  readonly credentialId: number | null
+  /** Thumbprints of the certificates that it has to connect with, any of them; where there is none, with any or none. */
+  readonly certificates: readonly string[]
 }
 
-/** A holder of this name with the keyed hash of its secret, in hexadecimal; null where there is none that may come in. */
-export async function findTokenHolder(
-  query: Query,
-  name: string,
-): Promise<(TokenHolder & { readonly secretHash: string }) | null> {
-  const [holder] = await query<TokenHolder & { readonly secretHash: string }>(
-    `select 'consumer' as kind, consumer_id as id, encode(secret_hash, 'hex') as "secretHash" from consumer where name = $1
+export interface SecretHolder extends TokenHolder {
+  /** Keyed hash of the secret, in hexadecimal. */
+  readonly secretHash: string
+}
+
+/** The holder of this name, once for each of its living secrets; none where there is none that may come in. */
+export async function findSecretHolders(query: Query, name: string): Promise<readonly SecretHolder[]> {
+  return query<SecretHolder>(
+    `select 'consumer' as kind, consumer_id as id, credential_id as "credentialId", ${LIVE_CERTIFICATES} as certificates,
+            encode(secret_hash, 'hex') as "secretHash"
+       from consumer join credential using (consumer_id)
+      where name = $1 and credential.kind = 'secret' and retired_at is null
      union all
-     select 'account', account_id, encode(secret_hash, 'hex') from account where name = $1 and active`,
+     select 'account', account_id, null, '{}', encode(secret_hash, 'hex') from account where name = $1 and active`,
     [name],
   )
-  return holder ?? null
+}
+
+export interface NewToken {
+  readonly tokenHash: string
+  readonly holder: TokenHolder
+  /** Thumbprint of the certificate that it is good with alone; null where it is bound to none. */
+  readonly certificate: string | null
+  readonly seconds: number
 }
 
 /** Keeps the keyed hash of an access token until it runs out. */
-export async function insertToken(
-  query: Query,
-  tokenHash: string,
-  { kind, id }: TokenHolder,
-  seconds: number,
-): Promise<void> {
+export async function insertToken(query: Query, token: NewToken): Promise<void> {
+  const { tokenHash, holder, certificate, seconds } = token
+  const { kind, id, credentialId } = holder
+  const [consumerId, accountId] = kind === 'consumer' ? [id, null] : [null, id]
   await query('delete from access_token where expires_at < clock_timestamp()')
   await query(
-    `insert into access_token (token_hash, kind, consumer_id, account_id, expires_at)
-       values (decode($1, 'hex'), $2, $3, $4, clock_timestamp() + make_interval(secs => $5))`,
-    [tokenHash, kind, kind === 'consumer' ? id : null, kind === 'account' ? id : null, seconds],
+    `insert into access_token (token_hash, kind, consumer_id, account_id, credential_id, certificate, expires_at)
+       values (decode($1, 'hex'), $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7))`,
+    [tokenHash, kind, consumerId, accountId, credentialId, certificate, seconds],
   )
 }
 
-/** The consumer a living token belongs to. Throws TOKEN_INVALID, also for the token of an account. */
+/**
+ * The consumer a living token belongs to, over a connection with this certificate (its thumbprint; null without one). A token ends
+ * with the credential that it came of and with the certificate that it is bound to, and one that is bound to none ends when its
+ * consumer registers one. Throws TOKEN_INVALID, also for the token of an account.
+ */
 export async function findConsumerOfToken(
   query: Query,
   tokenHash: string,
+  certificate: string | null,
 ): Promise<{ readonly consumerId: number; readonly name: string }> {
   const [row] = await query<{ consumerId: number; name: string }>(
-    `select consumer_id as "consumerId", name from access_token join consumer using (consumer_id)
-      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp()`,
-    [tokenHash],
+    `select consumer.consumer_id as "consumerId", name
+       from access_token join consumer using (consumer_id) join credential using (credential_id),
+            lateral (select ${LIVE_CERTIFICATES} as thumbprints) as living
+      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and retired_at is null
+        and case when certificate is null then thumbprints = '{}'
+                 else certificate = $2 and certificate = any(thumbprints) end`,
+    [tokenHash, certificate],
   )
   if (row === undefined) throw new AppError('TOKEN_INVALID')
   return row

@@ -19,10 +19,11 @@ import * as runRead from './migrations/0011-run-read.ts'
 import * as runMerged from './migrations/0012-run-merged.ts'
 import * as feedDisposition from './migrations/0013-feed-disposition.ts'
 import * as previewUse from './migrations/0014-preview-use.ts'
+import * as sharing from './migrations/0015-sharing.ts'
+import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
 import * as corrections from './migrations/0019-corrections.ts'
 import * as recalls from './migrations/0020-recalls.ts'
-import * as sharing from './migrations/0015-sharing.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -39,10 +40,11 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0012-run-merged': runMerged,
   '0013-feed-disposition': feedDisposition,
   '0014-preview-use': previewUse,
+  '0015-sharing': sharing,
+  '0016-clients': clients,
   '0017-applications': applications,
   '0019-corrections': corrections,
   '0020-recalls': recalls,
-  '0015-sharing': sharing,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

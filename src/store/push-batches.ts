@@ -28,20 +28,6 @@ export interface PushChunk extends ChunkPlace {
 const RECEIPT = `batch_no as "batchNo", digest, rows, case when read_at is null then 'received' else 'read' end as state,
   valid, rejected, received_at as "receivedAt", read_at as "readAt"`
 
-/**
- * Uses a nonce up, in every replica at once. Returns false where it was used before. It is kept for twice as long as a signature
- * is good, so that a clock ahead of ours changes nothing.
- */
-export async function takeNonce(query: Query, feedId: number, nonce: string): Promise<boolean> {
-  await query('delete from push_nonce where expires_at < clock_timestamp()')
-  const taken = await query(
-    `insert into push_nonce (feed_id, nonce, expires_at) values ($1, $2, clock_timestamp() + interval '20 minutes')
-       on conflict do nothing returning 1`,
-    [feedId, nonce],
-  )
-  return taken.length === 1
-}
-
 /** One batch of a feed is received at a time, so that the order of their ids is the order of their commits. */
 export async function lockBatches(query: Query, feedId: number): Promise<void> {
   await query('select pg_advisory_xact_lock(725003, $1)', [feedId])

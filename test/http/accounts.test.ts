@@ -57,7 +57,7 @@ test('the token of an account pulls no data, and the token of a consumer manages
 test('what a role does not allow is refused in both languages and written down', async () => {
   const auditor = await registerAccount(installation, 'auditor-one', 'auditor')
   const authorization = await bearerOf(server, auditor)
-  const context = { ...installation, tokenSeconds: 600, auditDeadlineMs: 2000 }
+  const context = { ...installation, tokenSeconds: 600, auditDeadlineMs: 2000, publicUrl: null }
   const failure: unknown = await admit(context, authorization, 'feed.approve', 'civil-affairs').catch((error) => error)
   expect(failure).toBeInstanceOf(AppError)
   expect(failure).toMatchObject({ code: 'FORBIDDEN', status: 403 })

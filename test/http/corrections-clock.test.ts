@@ -101,15 +101,20 @@ describe('a source that was fixed', () => {
       `update gridbridge.record set version = version + 1 where feed_id = $1 and source_record_id = 'R-4'`,
       [feed.feedId],
     )
-    await keepHouse(stage.installation.database, { rejectionDays: 90, clocks: loadJurisdiction('decree-809').clocks })
+    await keepHouse(stage.installation.database, {
+      rejectionDays: 90,
+      datasets: stage.installation.datasets,
+      clocks: loadJurisdiction('decree-809').clocks,
+    })
     const [moved] = (await stage.office.editor.get(`${at()}?cursor=${correctionId - 1}&limit=1`)).body.corrections
     expect(moved).toMatchObject({ correctionId, state: 'synced' })
   })
 })
 
 describe('the clock', () => {
-  const rules = { rejectionDays: 90, clocks: loadJurisdiction('decree-809').clocks }
-  const keep = () => keepHouse(stage.installation.database, rules)
+  const { clocks } = loadJurisdiction('decree-809')
+  const keep = () =>
+    keepHouse(stage.installation.database, { rejectionDays: 90, datasets: stage.installation.datasets, clocks })
   const alerts = async (correctionId: number) =>
     stage.installation.asOwner(
       'select kind, department, cleared_at is null as open from gridbridge.alert where object = $1',

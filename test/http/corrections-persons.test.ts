@@ -68,7 +68,11 @@ test('a dispute about a merged person as a whole is synced by the record of the 
     `update gridbridge.correction set state = 'source-fixed', fixed_after = raised_version where correction_id = $1`,
     [correctionId],
   )
-  const rules = { rejectionDays: 90, clocks: loadJurisdiction('decree-809').clocks }
+  const rules = {
+    rejectionDays: 90,
+    datasets: stage.installation.datasets,
+    clocks: loadJurisdiction('decree-809').clocks,
+  }
   const state = async () => {
     await keepHouse(database, rules)
     return asOwner('select state from gridbridge.correction where correction_id = $1', [correctionId])

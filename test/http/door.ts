@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { buildServer } from '../../src/http/server.ts'
+import { buildServer, type ServerTls } from '../../src/http/server.ts'
 import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
@@ -10,13 +10,16 @@ export interface DoorOptions {
   readonly auditDeadlineMs?: number
   readonly egressAllow?: readonly string[]
   readonly previewsPerHour?: number
+  readonly publicUrl?: string
+  readonly tls?: ServerTls
 }
 
 /** The product's server on an installation, without a socket of its own until it listens. */
 export function openDoor(
   { database, keys, datasets }: TestInstallation,
-  { tokenSeconds = 600, auditDeadlineMs = 2000, egressAllow = ['loopback'], previewsPerHour = 1000 }: DoorOptions = {},
+  options: DoorOptions = {},
 ): Promise<FastifyInstance> {
+  const { tokenSeconds = 600, auditDeadlineMs = 2000, egressAllow = ['loopback'], previewsPerHour = 1000 } = options
   return buildServer({
     version: '0.0.0',
     database,
@@ -24,6 +27,8 @@ export function openDoor(
     tokenSeconds,
     auditDeadlineMs,
     previewsPerHour,
+    publicUrl: options.publicUrl ?? null,
+    tls: options.tls ?? null,
     datasets,
     jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard(egressAllow),

@@ -222,7 +222,7 @@ test('a consumer that does not acknowledge in its working days raises one alert,
   const { recallId } = (await ask({ recordIds: ['R-1'] })).body
   await carryOut()
   const { asOwner, database } = stage.installation
-  const keep = () => keepHouse(database, { rejectionDays: 90, clocks })
+  const keep = () => keepHouse(database, { rejectionDays: 90, datasets: stage.installation.datasets, clocks })
   const alerts = () =>
     asOwner('select kind, department, cleared_at is null as open from gridbridge.alert where object = $1', [
       `recall/${recallId}`,

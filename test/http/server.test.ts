@@ -108,7 +108,7 @@ describe('no spelling of the content type lets a body past its schema', () => {
 
 test.each([
   '/nothing',
-  '/api/v1/datasets',
+  '/api/v1/dataset',
   '/api/v2/datasets/resident/changes',
   '/../etc/passwd',
   '/%2e%2e/',

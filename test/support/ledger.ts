@@ -10,6 +10,7 @@ import type { Selection } from '../../src/store/changes.ts'
 import { saveAgreement, type NewAgreement } from '../../src/store/agreements.ts'
 import { insertConsumer } from '../../src/store/consumers.ts'
 import { insertSubscription } from '../../src/store/deliveries.ts'
+import { insertCredential } from '../../src/store/credentials.ts'
 import { findFeed, insertFeed, type Feed } from '../../src/store/feeds.ts'
 import { claimRun, endRun, requestRun, type RunLease } from '../../src/store/runs.ts'
 import { savePage, type PageToSave } from '../../src/store/save-page.ts'
@@ -149,6 +150,15 @@ export const everythingOf = (datasetId: number): Selection => ({
   area: null,
 })
 
+type Registrar = Pick<TestInstallation, 'database' | 'keys'>
+
+/** Lets a consumer prove itself by this secret. */
+export async function giveSecret({ database, keys }: Registrar, consumerId: number, secret: string): Promise<void> {
+  const secretHash = keys.token('credential', secret)
+  const credential = { kind: 'secret', fingerprint: secretHash.slice(0, 16), secretHash } as const
+  await insertCredential(database.query, consumerId, credential, 'system:test')
+}
+
 /** Registers a consumer with one agreement, and a subscription where it has a webhook. */
 export async function registerConsumer(
   { database, keys, asOwner }: TestInstallation,
@@ -159,10 +169,10 @@ export async function registerConsumer(
   const clientSecret = `secret-of-${name}`
   const consumerId = await insertConsumer(database.query, {
     name,
-    secretHash: keys.token('credential', clientSecret),
     webhookUrl: webhookUrl ?? null,
     webhookSecret: webhookUrl === undefined ? null : seal(keys.sealing, `webhook-secret|${name}`, webhookSecret),
   })
+  await giveSecret({ database, keys }, consumerId, clientSecret)
   await publishTestItem(database)
   const { agreementId } = await saveAgreement(database.query, { ...createTerms(consumerId), ...terms })
   if (webhookUrl !== undefined) await insertSubscription(database.query, agreementId)

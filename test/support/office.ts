@@ -1,5 +1,5 @@
 import type { CatalogueEntry, LegalBasis } from '../../src/feeds/legal-basis.ts'
-import type { Role } from '../../src/security/permissions.ts'
+import { boundTo, type Role } from '../../src/security/permissions.ts'
 import type { TestInstallation } from './installation.ts'
 import { registerAccount } from './ledger.ts'
 
@@ -29,15 +29,16 @@ async function call(method: string, url: string, authorization: string, body?: u
   return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
 }
 
-/** Gives somebody an account and lets them get their token, as everybody does. */
+/** Gives somebody an account and lets them get their token, as everybody does. `place` is the department or the consumer of the role. */
 export async function employ(
   installation: TestInstallation,
   url: string,
   name: string,
   role: Role,
-  department: string | null = null,
+  place: string | null = null,
 ): Promise<Person> {
-  const { accountId, clientSecret } = await registerAccount(installation, name, role, department)
+  const [department, consumer] = boundTo[role] === 'consumer' ? [null, place] : [place, null]
+  const { accountId, clientSecret } = await registerAccount(installation, name, role, department, consumer)
   const credentials = Buffer.from(`${name}:${clientSecret}`).toString('base64')
   const response = await fetch(`${url}/oauth/token`, {
     method: 'POST',

@@ -16,7 +16,7 @@ export interface paths {
         readonly put?: never;
         /**
          * 签发访问令牌 / Issue an access token
-         * @description The client-credentials grant of RFC 6749 §4.4 with client_secret_basic: both parts form-encoded inside the Base64.
+         * @description The client-credentials grant of RFC 6749 §4.4, with client_secret_basic (both parts form-encoded inside the Base64) or private_key_jwt (RFC 7523). Where the client has registered certificates, the token is bound to the one of the connection (RFC 8705).
          */
         readonly post: operations["issueToken"];
         readonly delete?: never;
@@ -340,6 +340,105 @@ export interface paths {
         readonly post?: never;
         /** 撤回不予共享 / A department takes its refusal back */
         readonly delete: operations["reconsiderSharing"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/datasets": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数据资源目录检索 / Search the catalogue of datasets
+         * @description For every account and every consumer.
+         */
+        readonly get: operations["listDatasets"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/datasets/{dataset}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数据资源详情 / Fields, classes, levels, code lists, sharing and quality of a dataset
+         * @description For every account and every consumer.
+         */
+        readonly get: operations["showDataset"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/applications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用申请列表 / Applications of the own consumer, for the own department, or all */
+        readonly get: operations["listApplications"];
+        readonly put?: never;
+        /**
+         * 编写使用申请 / Write an application for the use of a dataset, as a draft
+         * @description For the engineers of a consumer. An approved one becomes the agreement between the consumer and the dataset, or its next version.
+         */
+        readonly post: operations["draftApplication"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/applications/{applicationId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用申请详情 / An application: what is asked for, who answered, and by when */
+        readonly get: operations["showApplication"];
+        /** 修改草稿或补正 / Write a draft anew, or complete what was asked for */
+        readonly put: operations["rewriteApplication"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/applications/{applicationId}/moves": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose
+         * @description draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security officer both answer, neither of them the applicant.
+         */
+        readonly post: operations["moveApplication"];
+        readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
         readonly patch?: never;
@@ -786,6 +885,65 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/consumers": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方列表 / The consumers */
+        readonly get: operations["listConsumers"];
+        readonly put?: never;
+        /**
+         * 登记使用方 / Register a consumer
+         * @description It can do nothing yet: it needs a credential and an agreement.
+         */
+        readonly post: operations["addConsumer"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/consumers/{name}/credentials": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方凭证列表 / What a consumer proves itself with, without any secret */
+        readonly get: operations["listCredentials"];
+        readonly put?: never;
+        /**
+         * 建立凭证，密钥只显示一次 / Make a credential; a secret is shown once
+         * @description Two of a kind may live, so that one can be replaced while the other works.
+         */
+        readonly post: operations["makeCredential"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/consumers/{name}/credentials/{fingerprint}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /** 停用凭证，其令牌即时失效 / Retire a credential at once and for good, with the tokens that came of it */
+        readonly delete: operations["endCredential"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/corrections": {
         readonly parameters: {
             readonly query?: never;
@@ -1124,7 +1282,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "AGREEMENT_INVALID" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -1151,6 +1309,10 @@ export interface operations {
                 readonly "application/x-www-form-urlencoded": {
                     /** @description client_credentials */
                     readonly grant_type: string;
+                    /** @description urn:ietf:params:oauth:client-assertion-type:jwt-bearer, with an assertion */
+                    readonly client_assertion_type?: string;
+                    /** @description A JWT of RFC 7523, signed with a registered key; in place of HTTP Basic credentials */
+                    readonly client_assertion?: string;
                 };
             };
         };
@@ -2690,6 +2852,1276 @@ export interface operations {
                     readonly "application/json": {
                         /** @description Whether the department refuses the dataset now */
                         readonly refused: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listDatasets: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Words that all have to be in the names and titles of the dataset, its fields or its departments */
+                readonly text?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数据资源目录检索 / Search the catalogue of datasets */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By name */
+                        readonly datasets: readonly {
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /** @description Title in English */
+                            readonly titleEn: string;
+                            /** @description Version of its schema */
+                            readonly version: number;
+                            /** @description 牵头数源部门: it answers applications */
+                            readonly lead: {
+                                /** @description Folder name of the department */
+                                readonly department: string;
+                                /** @description Department in Chinese */
+                                readonly name: string;
+                                /** @description Department in English */
+                                readonly nameEn: string;
+                            };
+                            /** @description Departments whose live feeds fill it */
+                            readonly providers: readonly {
+                                /** @description Folder name of the department */
+                                readonly department: string;
+                                /** @description Department in Chinese */
+                                readonly name: string;
+                                /** @description Department in English */
+                                readonly nameEn: string;
+                            }[];
+                            /**
+                             * Sharing
+                             * @description Whether and how it is shared
+                             */
+                            readonly sharing: {
+                                /**
+                                 * @description 共享类型, the strictest of the live feeds: unconditional 无条件, conditional 有条件, not-shared 不予共享
+                                 * @enum {unknown}
+                                 */
+                                readonly type: "unconditional" | "conditional" | "not-shared";
+                                /** @description Whether a catalogue entry says so; without one it counts as conditional */
+                                readonly isDeclared: boolean;
+                                /** @description 共享条件 */
+                                readonly conditions: readonly string[];
+                                /** @description Law, administrative regulation or decision behind not-shared 不予共享依据 */
+                                readonly basis: string | null;
+                                /** @description 共享方式 */
+                                readonly methods: readonly string[];
+                                /** @description 更新周期, the slowest of the feeds */
+                                readonly updateCycle: string | null;
+                            };
+                            /**
+                             * Quality
+                             * @description From 0 to 1, 1 is best; null where nothing was counted
+                             */
+                            readonly quality: {
+                                /** @description Rows that live feeds received within 30 days */
+                                readonly received: number;
+                                /** @description 完整性: share of rows that lack no required field */
+                                readonly completeness: number | null;
+                                /** @description 准确性: share of rows whose numbers, check digits and dates can be true */
+                                readonly accuracy: number | null;
+                                /** @description 一致性: share of rows whose fields do not contradict each other */
+                                readonly consistency: number | null;
+                                /** @description 唯一性: share of rows that repeat no record */
+                                readonly uniqueness: number | null;
+                                /** @description 时效性: share of active feeds that succeeded within their update cycle */
+                                readonly timeliness: number | null;
+                                /** @description 规范性: share of rows that keep to type, form and code table */
+                                readonly validity: number | null;
+                            };
+                            /** @description How many fields a record has */
+                            readonly fields: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showDataset: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the dataset */
+                readonly dataset: "address" | "entity" | "grid" | "housing" | "life-event" | "matter" | "organisation-licence" | "person" | "person-status" | "resident" | "site";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数据资源详情 / Fields, classes, levels, code lists, sharing and quality of a dataset */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Title in Chinese */
+                        readonly title: string;
+                        /** @description Title in English */
+                        readonly titleEn: string;
+                        /** @description Version of its schema */
+                        readonly version: number;
+                        /** @description 牵头数源部门: it answers applications */
+                        readonly lead: {
+                            /** @description Folder name of the department */
+                            readonly department: string;
+                            /** @description Department in Chinese */
+                            readonly name: string;
+                            /** @description Department in English */
+                            readonly nameEn: string;
+                        };
+                        /** @description Departments whose live feeds fill it */
+                        readonly providers: readonly {
+                            /** @description Folder name of the department */
+                            readonly department: string;
+                            /** @description Department in Chinese */
+                            readonly name: string;
+                            /** @description Department in English */
+                            readonly nameEn: string;
+                        }[];
+                        /**
+                         * Sharing
+                         * @description Whether and how it is shared
+                         */
+                        readonly sharing: {
+                            /**
+                             * @description 共享类型, the strictest of the live feeds: unconditional 无条件, conditional 有条件, not-shared 不予共享
+                             * @enum {unknown}
+                             */
+                            readonly type: "unconditional" | "conditional" | "not-shared";
+                            /** @description Whether a catalogue entry says so; without one it counts as conditional */
+                            readonly isDeclared: boolean;
+                            /** @description 共享条件 */
+                            readonly conditions: readonly string[];
+                            /** @description Law, administrative regulation or decision behind not-shared 不予共享依据 */
+                            readonly basis: string | null;
+                            /** @description 共享方式 */
+                            readonly methods: readonly string[];
+                            /** @description 更新周期, the slowest of the feeds */
+                            readonly updateCycle: string | null;
+                        };
+                        /**
+                         * Quality
+                         * @description From 0 to 1, 1 is best; null where nothing was counted
+                         */
+                        readonly quality: {
+                            /** @description Rows that live feeds received within 30 days */
+                            readonly received: number;
+                            /** @description 完整性: share of rows that lack no required field */
+                            readonly completeness: number | null;
+                            /** @description 准确性: share of rows whose numbers, check digits and dates can be true */
+                            readonly accuracy: number | null;
+                            /** @description 一致性: share of rows whose fields do not contradict each other */
+                            readonly consistency: number | null;
+                            /** @description 唯一性: share of rows that repeat no record */
+                            readonly uniqueness: number | null;
+                            /** @description 时效性: share of active feeds that succeeded within their update cycle */
+                            readonly timeliness: number | null;
+                            /** @description 规范性: share of rows that keep to type, form and code table */
+                            readonly validity: number | null;
+                        };
+                        /** @description In the order of the schema */
+                        readonly fields: readonly {
+                            /** @description Name of the field */
+                            readonly name: string;
+                            /** @description Title in Chinese */
+                            readonly title: string;
+                            /** @description Title in English */
+                            readonly titleEn: string;
+                            /** @description string, number, integer or boolean */
+                            readonly type: string;
+                            /** @description Form of the text */
+                            readonly format: string | null;
+                            /** @description Whether every record has it */
+                            readonly required: boolean;
+                            /** @description none, ordinary, identifier, quasi or sensitive */
+                            readonly class: string;
+                            /** @description L1 to L4 */
+                            readonly level: string;
+                            /** @description Mask of its masked form */
+                            readonly mask: string;
+                            /**
+                             * @description How it leaves unless an agreement says otherwise
+                             * @enum {string}
+                             */
+                            readonly defaultForm: "mask" | "omit";
+                            /** @description The values it can have */
+                            readonly values: readonly string[] | null;
+                            /** @description Code list of its values */
+                            readonly codes: {
+                                /** @description Name of the code list */
+                                readonly name: string;
+                                /** @description Title in Chinese */
+                                readonly title: string;
+                                /** @description Title in English */
+                                readonly titleEn: string;
+                                /** @description Edition of the standard */
+                                readonly edition: string;
+                                /** @description Where it was taken from */
+                                readonly source: string;
+                                /** @description Label by code */
+                                readonly labels: {
+                                    readonly [key: string]: string;
+                                };
+                            } | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listApplications: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where it stands */
+                readonly state?: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                /** @description From an earlier answer; none means from the newest */
+                readonly cursor?: number;
+                /** @description Applications in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用申请列表 / Applications of the own consumer, for the own department, or all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly applications: readonly {
+                            /** @description Number of the application */
+                            readonly applicationId: number;
+                            /** @description Consumer that applies */
+                            readonly consumer: string;
+                            /** @description Dataset that is applied for */
+                            readonly dataset: string;
+                            /** @description Department whose data owner answers */
+                            readonly department: string;
+                            /**
+                             * @description Where it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                            /** @description Code of the service item */
+                            readonly purpose: string;
+                            /** @description First day */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more */
+                            readonly validTo: string;
+                            /** @description When it was submitted last, RFC 3339 */
+                            readonly submittedAt: string | null;
+                            /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                            readonly dueAt: string | null;
+                            /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                            readonly isDueAssumed: boolean;
+                            /** @description The agreement that it became, and its version */
+                            readonly agreement: string | null;
+                        }[];
+                        /** @description Give it back for older ones; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly draftApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Dataset that is applied for */
+                    readonly dataset: string;
+                    /** @description Why the consumer may use the data 使用依据 */
+                    readonly basis: {
+                        /**
+                         * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                         * @enum {unknown}
+                         */
+                        readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                        /** @description Title 名称 */
+                        readonly title: string;
+                        /** @description Article 条款 */
+                        readonly article: string;
+                    };
+                    /** @description Code of a published service item 用途（服务事项编码） */
+                    readonly purpose: string;
+                    /** @description What the data is used for, in words 使用场景 */
+                    readonly scenario: string;
+                    /** @description First digits of the division, community or grid codes 使用范围 */
+                    readonly area: readonly string[];
+                    /**
+                     * @description 共享方式
+                     * @enum {unknown}
+                     */
+                    readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                    /**
+                     * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                     * @enum {unknown}
+                     */
+                    readonly method: "copy" | "query";
+                    /** @description First day, yyyy-MM-dd */
+                    readonly validFrom: string;
+                    /** @description The first day on which it holds no more, yyyy-MM-dd */
+                    readonly validTo: string;
+                    /**
+                     * @description A shipped profile that the forms begin with
+                     * @enum {unknown}
+                     */
+                    readonly profile?: "P0_RAW" | "P1_OPERATOR" | "P2_ANALYSIS" | "P3_PUBLIC_NOTICE" | "P4_MINOR";
+                    /** @description How each field leaves: omit 不提供, mask 去标识化, token 假名, generalise 泛化, clear 明文; omit where none is given */
+                    readonly forms?: {
+                        readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
+                    };
+                    /** @description Records in a day at most; null: any number */
+                    readonly recordsPerDay?: null | number;
+                    /**
+                     * @description Records in a page at most
+                     * @default 500
+                     */
+                    readonly pageSize?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 编写使用申请 / Write an application for the use of a dataset, as a draft */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用申请详情 / An application: what is asked for, who answered, and by when */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly rewriteApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why the consumer may use the data 使用依据 */
+                    readonly basis: {
+                        /**
+                         * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                         * @enum {unknown}
+                         */
+                        readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                        /** @description Title 名称 */
+                        readonly title: string;
+                        /** @description Article 条款 */
+                        readonly article: string;
+                    };
+                    /** @description Code of a published service item 用途（服务事项编码） */
+                    readonly purpose: string;
+                    /** @description What the data is used for, in words 使用场景 */
+                    readonly scenario: string;
+                    /** @description First digits of the division, community or grid codes 使用范围 */
+                    readonly area: readonly string[];
+                    /**
+                     * @description 共享方式
+                     * @enum {unknown}
+                     */
+                    readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                    /**
+                     * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                     * @enum {unknown}
+                     */
+                    readonly method: "copy" | "query";
+                    /** @description First day, yyyy-MM-dd */
+                    readonly validFrom: string;
+                    /** @description The first day on which it holds no more, yyyy-MM-dd */
+                    readonly validTo: string;
+                    /**
+                     * @description A shipped profile that the forms begin with
+                     * @enum {unknown}
+                     */
+                    readonly profile?: "P0_RAW" | "P1_OPERATOR" | "P2_ANALYSIS" | "P3_PUBLIC_NOTICE" | "P4_MINOR";
+                    /** @description How each field leaves: omit 不提供, mask 去标识化, token 假名, generalise 泛化, clear 明文; omit where none is given */
+                    readonly forms?: {
+                        readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
+                    };
+                    /** @description Records in a day at most; null: any number */
+                    readonly recordsPerDay?: null | number;
+                    /**
+                     * @description Records in a page at most
+                     * @default 500
+                     */
+                    readonly pageSize?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 修改草稿或补正 / Write a draft anew, or complete what was asked for */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly moveApplication: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the application */
+                readonly applicationId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description What to do
+                     * @enum {unknown}
+                     */
+                    readonly action: "submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose";
+                    /** @description Why, or what is missing; wanted to ask, extend, approve, refuse and revoke */
+                    readonly reason?: string;
+                    /**
+                     * @description The security officer's second approval of L4 fields in clear
+                     * @default false
+                     */
+                    readonly allowsClear?: boolean;
+                    /** @description How the data was disposed of; wanted to dispose */
+                    readonly receipt?: {
+                        /**
+                         * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                         * @enum {unknown}
+                         */
+                        readonly way: "deleted" | "overwritten" | "destroyed";
+                        /** @description The day it was done, yyyy-MM-dd */
+                        readonly on: string;
+                        /** @description How many copies of the data there were */
+                        readonly copies: number;
+                        /** @description What was disposed of and who saw to it, without names of persons */
+                        readonly statement: string;
+                    };
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the application */
+                        readonly applicationId: number;
+                        /** @description Consumer that applies */
+                        readonly consumer: string;
+                        /** @description Dataset that is applied for */
+                        readonly dataset: string;
+                        /** @description Department whose data owner answers */
+                        readonly department: string;
+                        /**
+                         * @description Where it stands
+                         * @enum {unknown}
+                         */
+                        readonly state: "draft" | "submitted" | "need-more" | "approved" | "refused" | "withdrawn" | "provisioned" | "active" | "superseded" | "expired" | "revoked" | "disposed";
+                        /** @description Code of the service item */
+                        readonly purpose: string;
+                        /** @description First day */
+                        readonly validFrom: string;
+                        /** @description The first day on which it holds no more */
+                        readonly validTo: string;
+                        /** @description When it was submitted last, RFC 3339 */
+                        readonly submittedAt: string | null;
+                        /** @description When the answer is due or, once approved, the provision, RFC 3339 */
+                        readonly dueAt: string | null;
+                        /** @description A year of the term has no calendar of holidays yet, and was taken as Monday to Friday */
+                        readonly isDueAssumed: boolean;
+                        /** @description The agreement that it became, and its version */
+                        readonly agreement: string | null;
+                        /** @description What is asked for */
+                        readonly request: {
+                            /** @description Why the consumer may use the data 使用依据 */
+                            readonly basis: {
+                                /**
+                                 * @description law 法律, administrative-regulation 行政法规, local-regulation 地方性法规, government-decision 政府决定
+                                 * @enum {unknown}
+                                 */
+                                readonly kind: "law" | "administrative-regulation" | "local-regulation" | "government-decision";
+                                /** @description Title 名称 */
+                                readonly title: string;
+                                /** @description Article 条款 */
+                                readonly article: string;
+                            };
+                            /** @description Code of a published service item 用途（服务事项编码） */
+                            readonly purpose: string;
+                            /** @description What the data is used for, in words 使用场景 */
+                            readonly scenario: string;
+                            /** @description First digits of the division, community or grid codes 使用范围 */
+                            readonly area: readonly string[];
+                            /**
+                             * @description 共享方式
+                             * @enum {unknown}
+                             */
+                            readonly shareMethod: "服务接口" | "批量交换" | "文件下载";
+                            /**
+                             * @description copy: records are kept at the consumer; query: one at a time, with a reason
+                             * @enum {unknown}
+                             */
+                            readonly method: "copy" | "query";
+                            /** @description First day, yyyy-MM-dd */
+                            readonly validFrom: string;
+                            /** @description The first day on which it holds no more, yyyy-MM-dd */
+                            readonly validTo: string;
+                            /** @description The profile that the forms began with */
+                            readonly profile: string | null;
+                            /** @description How each field leaves */
+                            readonly forms: {
+                                readonly [key: string]: string;
+                            };
+                            /** @description Records in a day at most */
+                            readonly recordsPerDay: number | null;
+                            /** @description Records in a page at most */
+                            readonly pageSize: number;
+                        };
+                        /** @description Whether the dataset is shared with conditions, for which the answer has longer */
+                        readonly isConditional: boolean;
+                        /** @description Account that wrote it last */
+                        readonly applicant: string;
+                        /** @description What was missing 一次性告知 */
+                        readonly asked: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Who let the answer have longer */
+                        readonly extension: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Data owner's answer */
+                        readonly owner: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Security officer's answer */
+                        readonly officer: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                            /**
+                             * @description What was answered
+                             * @enum {unknown}
+                             */
+                            readonly verdict: "approve" | "refuse";
+                        } | null;
+                        /** @description Whether the security officer approved L4 fields in clear */
+                        readonly isClearAllowed: boolean;
+                        /** @description When the service was opened, RFC 3339 */
+                        readonly provisionedAt: string | null;
+                        /** @description When the consumer said that it receives, RFC 3339 */
+                        readonly confirmedAt: string | null;
+                        /** @description Who ended it, or the end of its term */
+                        readonly ended: {
+                            /** @description Account */
+                            readonly by: string;
+                            /** @description RFC 3339 */
+                            readonly at: string;
+                            /** @description Why, or what is missing */
+                            readonly reason: string;
+                        } | null;
+                        /** @description Receipt of disposal */
+                        readonly disposal: {
+                            /**
+                             * @description deleted 删除, overwritten 覆写, destroyed 介质销毁
+                             * @enum {unknown}
+                             */
+                            readonly way: "deleted" | "overwritten" | "destroyed";
+                            /** @description The day it was done, yyyy-MM-dd */
+                            readonly on: string;
+                            /** @description How many copies of the data there were */
+                            readonly copies: number;
+                            /** @description What was disposed of and who saw to it, without names of persons */
+                            readonly statement: string;
+                        } | null;
+                        /** @description What keeps it from being submitted; none once it is */
+                        readonly missing: readonly string[];
+                        /** @description What this account may do next */
+                        readonly actions: readonly ("submit" | "withdraw" | "ask" | "extend" | "approve" | "refuse" | "provision" | "confirm" | "revoke" | "dispose")[];
                     };
                 };
             };
@@ -4890,6 +6322,304 @@ export interface operations {
                         readonly stale: boolean;
                         /** @description Refused rows that wait for the department */
                         readonly openRejections: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listConsumers: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方列表 / The consumers */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By name */
+                        readonly consumers: readonly {
+                            /** @description Name of the consumer */
+                            readonly name: string;
+                            /** @description 系统名称; null where it was registered at the command line */
+                            readonly title: null | string;
+                            /** @description 使用单位统一社会信用代码; null where it was registered at the command line */
+                            readonly creditCode: null | string;
+                            /**
+                             * Format: date-time
+                             * @description When it was registered
+                             */
+                            readonly createdAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly addConsumer: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                    readonly name: string;
+                    /** @description 系统名称 */
+                    readonly title: string;
+                    /** @description 使用单位统一社会信用代码 */
+                    readonly creditCode: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登记使用方 / Register a consumer */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Its name */
+                        readonly name: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listCredentials: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方凭证列表 / What a consumer proves itself with, without any secret */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they were made */
+                        readonly credentials: readonly {
+                            /**
+                             * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                             * @enum {string}
+                             */
+                            readonly kind: "secret" | "signing" | "key" | "certificate";
+                            /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                            readonly fingerprint: string;
+                            /** @description What a signing secret signs with; null for the other kinds */
+                            readonly digest: null | ("sm3" | "sha256");
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description Who made it */
+                            readonly createdBy: string;
+                            /** @description When it was used last, to the minute; null: never */
+                            readonly lastUsedAt: null | string;
+                            /** @description When it ended; null: it lives */
+                            readonly retiredAt: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly makeCredential: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @enum {string} */
+                    readonly kind: "secret";
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "signing";
+                    /** @description sha256 is for clients whose software has no SM3 */
+                    readonly digest: "sm3" | "sha256";
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "key";
+                    /** @description A public JWK: EC P-256, OKP Ed25519, or RSA of 2048 to 4096 bits */
+                    readonly publicKey: {
+                        readonly [key: string]: unknown;
+                    };
+                } | {
+                    /** @enum {string} */
+                    readonly kind: "certificate";
+                    /** @description x5t#S256: Base64url of the SHA-256 of the certificate in DER form */
+                    readonly thumbprint: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 建立凭证，密钥只显示一次 / Make a credential; a secret is shown once */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the consumer */
+                        readonly consumer: string;
+                        /**
+                         * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                         * @enum {string}
+                         */
+                        readonly kind: "secret" | "signing" | "key" | "certificate";
+                        /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                        readonly fingerprint: string;
+                        /** @description Shown this once; null for a key and a certificate */
+                        readonly secret: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly endCredential: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description What it asks for tokens and signs requests with; no account and no other consumer has it */
+                readonly name: string;
+                /** @description Fingerprint of the credential */
+                readonly fingerprint: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 停用凭证，其令牌即时失效 / Retire a credential at once and for good, with the tokens that came of it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description secret: for tokens; signing: for signed requests; key: a public key for private_key_jwt; certificate: what it has to connect with
+                         * @enum {string}
+                         */
+                        readonly kind: "secret" | "signing" | "key" | "certificate";
+                        /** @description Tells it from others: of a key its RFC 7638 thumbprint, of a certificate its x5t#S256 */
+                        readonly fingerprint: string;
                     };
                 };
             };

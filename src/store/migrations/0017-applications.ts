@@ -86,7 +86,7 @@ export async function up(database: Kysely<never>): Promise<void> {
     );
     create unique index application_one_open on gridbridge.application (consumer_id, dataset_id)
       where state in ('draft', 'submitted', 'need-more');
-    create unique index application_one_live on gridbridge.application (consumer_id, dataset_id)
+    create unique index application_one_live on gridbridge.application (agreement_id)
       where state in ('approved', 'provisioned', 'active');
     create index application_due on gridbridge.application (due_at) where state in ('submitted', 'approved');
     create index application_term on gridbridge.application (valid_to) where state in ('approved', 'provisioned', 'active');
