@@ -27,6 +27,7 @@ function countsOf({ run }: CertificateOfRun): readonly (readonly [string, number
     ['rejected 问题', run.rejected],
     ...Object.entries(run.rejectedByRule).map(([rule, rows]) => [`  ${rule}`, rows] as const),
     ['unchanged 未变', run.unchanged],
+    ['withheld 限制接入', run.withheld],
     ['inserted 新增', run.inserted],
     ['updated 更新', run.updated],
     ['deleted 删除', run.deleted],

@@ -10,12 +10,14 @@ import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
+import { startRecalls } from './jobs/recalls.ts'
 import { startReconciler } from './jobs/reconciler.ts'
 import { startTimetable } from './jobs/timetable.ts'
+import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
 import { openLog } from './log.ts'
-import { createEgressGuard } from './security/egress.ts'
+import { createEgressGuard, type EgressGuard } from './security/egress.ts'
 
 export const roles = ['api', 'worker', 'scheduler'] as const
 export type Role = (typeof roles)[number]
@@ -68,6 +70,22 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
   return () => server.close()
 }
 
+/** What goes back to departments, and what departments take back. */
+function startWayBack({ installation, log }: Parts, egress: EgressGuard): () => Promise<void> {
+  const { config, database, datasets, keys, jurisdiction } = installation
+  const stopDelivery = startVerificationDelivery(
+    { database, keys, egress, auditDeadlineMs: config.auditDeadlineMs },
+    (error) => log.warn({ code: toAppError(error).code }, 'verification delivery'),
+  )
+  const stopRecalls = startRecalls({ database, datasets, keys, clocks: jurisdiction.clocks }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'recalls'),
+  )
+  return async () => {
+    await stopDelivery()
+    await stopRecalls()
+  }
+}
+
 async function startWorker({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database, datasets, keys } = installation
   const skew = await measureSkew(database.query)
@@ -95,6 +113,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     log.warn({ code: toAppError(error).code }, 'projector'),
   )
   const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
+  const stopWayBack = startWayBack({ installation, queues, log }, egress)
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
     process.exit(WATCHDOG_EXIT)
@@ -105,14 +124,16 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     await stopReconciler()
     await stopProjector()
     await stopDisposal()
+    await stopWayBack()
     await workers.close()
   }
 }
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
-  const { config, database, datasets } = installation
+  const { config, database, datasets, jurisdiction } = installation
   const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
-  const stopHousekeeping = startHousekeeping(database, { ...config, datasets }, (error) =>
+  const rules = { ...config, datasets, clocks: jurisdiction.clocks }
+  const stopHousekeeping = startHousekeeping(database, rules, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
   const stopAgreementWatch = startAgreementWatch(database, (error) =>

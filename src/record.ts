@@ -13,6 +13,9 @@ export type Fields = Readonly<Record<string, unknown>>
 /** What happened to the record at its source. */
 export type Operation = 'upsert' | 'delete'
 
+/** Why a department took a record back: a recall 召回, or an erasure that also keeps it out. */
+export type Withdrawal = 'recall' | 'erasure'
+
 /** One row exactly as the department sent it. It may be anything: a row that is no object is rejected, not thrown. */
 export interface SourceRow {
   /** Place of the row within its page, from 0. */
@@ -98,4 +101,6 @@ export interface SharedRecord {
   /** RFC 3339: when the version came about here. */
   readonly changedAt: string
   readonly record: Fields | null
+  /** On a delete that a department asked for; a record that its source no longer has comes without. */
+  readonly reason?: Withdrawal
 }

@@ -1,21 +1,18 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createManifest } from './feeds/sample-manifest.ts'
-import { environmentOf, projectRoot } from './support/command-line.ts'
 import { openTestInstallation, type TestInstallation } from './support/installation.ts'
 import { residentRows } from './support/ledger.ts'
 import { listen } from './support/listen.ts'
 import { catalogueEntry, employAll, legalBasis, serviceItem, type Answer, type Office } from './support/office.ts'
+import { startProduct, type Product } from './support/product.ts'
 
 /** The whole life of one feed, by HTTP alone, against the running product and a department system on a socket of its own. */
 let installation: TestInstallation
 let office: Office
 let source = { port: 0, calls: 0, close: () => undefined as void }
-let product = { url: '', stop: async () => undefined as void }
+let product: Product
 
 const GOOD = 40
 const BAD = 10
@@ -36,33 +33,10 @@ async function startDepartmentSystem(): Promise<typeof source> {
   return system
 }
 
-/** `gridbridge start` as an operator starts it: the API and a worker in a process of their own. */
-async function startProduct(): Promise<typeof product> {
-  const child = spawn(process.execPath, ['src/cli.ts', 'start', '--role', 'api', '--role', 'worker'], {
-    cwd: projectRoot,
-    env: { PATH: process.env['PATH'], ...environmentOf(installation), PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit')
-  for await (const line of createInterface(child.stdout)) {
-    const { listening } = JSON.parse(line) as { readonly listening?: string }
-    if (listening === undefined) continue
-    child.stdout.resume()
-    return {
-      url: listening,
-      stop: async () => {
-        child.kill('SIGTERM')
-        await ended
-      },
-    }
-  }
-  throw new Error(`the product ended with ${child.exitCode}`)
-}
-
 beforeAll(async () => {
   installation = await openTestInstallation('story')
   source = await startDepartmentSystem()
-  product = await startProduct()
+  product = await startProduct(installation)
   office = await employAll(installation, product.url)
 })
 afterAll(async () => {

@@ -152,4 +152,42 @@ export const sharingErrors = {
     en: 'The file does not reach so far',
     zh: '请求的范围超出文件长度',
   },
+  CORRECTION_UNKNOWN: { status: 404, retry: false, en: 'There is no such correction', zh: '没有此校核异议' },
+  CORRECTION_INVALID: {
+    status: 422,
+    retry: false,
+    en: 'The correction cannot be taken as it is',
+    zh: '校核异议无法受理',
+  },
+  CORRECTION_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'Another correction was given this reference',
+    zh: '该编号已用于另一校核异议',
+  },
+  CORRECTION_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The correction is not in a state for this',
+    zh: '校核异议当前状态不允许此操作',
+  },
+  VERIFICATION_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'Another verification was given this reference',
+    zh: '该编号已用于另一核实结果',
+  },
+  RECALL_UNKNOWN: { status: 404, retry: false, en: 'There is no such recall', zh: '没有此数据召回' },
+  RECALL_STATE: {
+    status: 409,
+    retry: false,
+    en: 'The recall is not in a state for this',
+    zh: '数据召回当前状态不允许此操作',
+  },
+  RECALL_CONFLICT: {
+    status: 409,
+    retry: false,
+    en: 'The recall was acknowledged with something else',
+    zh: '该召回已以不同内容确认',
+  },
 } as const satisfies Record<string, ErrorEntry>

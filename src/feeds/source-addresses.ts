@@ -12,7 +12,8 @@ export interface SourceAddress {
 
 const defaultPorts: Readonly<Record<string, number>> = { http: 80, https: 443, sftp: 22, ftps: 21, mysql: 3306 }
 
-function fromUrl(text: string): SourceAddress {
+/** What an absolute URL names. */
+export function addressOfUrl(text: string): SourceAddress {
   const url = new URL(text)
   const scheme = url.protocol.slice(0, -1)
   const port = Number(url.port) || (defaultPorts[scheme] ?? 0)
@@ -56,7 +57,7 @@ export function sourceAddresses(source: SourceManifest): readonly SourceAddress[
 }
 
 function addressesIn(value: unknown): readonly SourceAddress[] {
-  if (isUrl(value)) return [fromUrl(value)]
+  if (isUrl(value)) return [addressOfUrl(value)]
   if (Array.isArray(value)) return value.flatMap(addressesIn)
   if (!isObject(value)) return []
   const inside = Object.entries(value).filter(([name]) => name !== NAMESPACE)

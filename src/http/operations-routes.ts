@@ -77,7 +77,7 @@ function createMetrics({ query }: Database): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   for (const { name, help, label, count } of counts) {
-    const gauge: Gauge = new Gauge({
+    const gauge: Gauge<string> = new Gauge({
       name,
       help,
       labelNames: label === null ? [] : [label],

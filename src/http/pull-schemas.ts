@@ -15,6 +15,13 @@ export const Change = Type.Object(
     record: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
       description: 'The fields that the agreement grants, in their granted forms; null in a tombstone',
     }),
+    reason: Type.Optional(
+      Type.String({
+        enum: ['recall', 'erasure'],
+        description:
+          'On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls',
+      }),
+    ),
   },
   { title: 'Change' },
 )

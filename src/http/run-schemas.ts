@@ -44,6 +44,7 @@ export const RunView = Type.Object(
     deleted: Count('Records deleted, by the source or by comparison'),
     removed: Count('Those of them that a comparison found missing'),
     unchanged: Count('Rows that brought nothing new'),
+    withheld: Count('Good rows of records that were erased; they are not taken in until the erasure is lifted'),
     duplicates: Count('Rows that named a record which the run had already read'),
     merged: Count(
       'Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds',

@@ -18,8 +18,8 @@ import { groundRoutes } from './ground-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { consumerRoutes } from './consumer-routes.ts'
 import { consumerSwitchRoutes } from './consumer-switch-routes.ts'
-import { correctionRoutes } from './correction-routes.ts'
 import { takeJson } from './json-body.ts'
+import { resubmissionRoutes } from './resubmission-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
@@ -36,6 +36,7 @@ import { sharingListRoute } from './sharing-list-route.ts'
 import { subscriptionRoutes } from './subscription-routes.ts'
 import { tokenRoute } from './token-route.ts'
 import { usageRoutes } from './usage-routes.ts'
+import { wayBackRoutes } from './way-back-routes.ts'
 
 /** What the server ends TLS with itself, in PEM. */
 export interface ServerTls {
@@ -113,14 +114,13 @@ const contextRoutes = [
   catalogueRoutes,
   datasetsRoutes,
   applicationsRoutes,
-  exportsRoutes,
   schemaRoutes,
   groundRoutes,
   personsRoutes,
   runRoutes,
   progressRoute,
   rejectionRoutes,
-  correctionRoutes,
+  resubmissionRoutes,
   alertRoutes,
   consumerRoutes,
   consumerSwitchRoutes,
@@ -128,6 +128,7 @@ const contextRoutes = [
   replayRoutes,
   usageRoutes,
   sharingListRoute,
+  wayBackRoutes,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

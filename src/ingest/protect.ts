@@ -105,7 +105,7 @@ export function protect(records: readonly DigestedRecord[], protection: Protecti
 /** JSON of any source row. What JSON cannot say (a cycle cannot come out of a reader) becomes null. */
 const rowText = (value: unknown): string => JSON.stringify(value) ?? 'null'
 
-/** The keyed token that a rejected row is found by when its record comes again. */
+/** The keyed token that a rejected row is found by when its record comes again, and an erased record is kept out by. */
 export function rowToken(recordId: string, { feed, keys }: FeedProtection): string {
   return keys.token('digest', `rejected-record|${feed}|${recordId}`)
 }

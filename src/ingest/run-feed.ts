@@ -103,6 +103,7 @@ async function createPreparation(
       rejections: protectRejections(rejected, protection),
       seen: [...seen],
       supersedes,
+      tokenOf: (recordId) => rowToken(recordId, protection),
       cursor: protectCursor(page.cursor, protection),
       pulled: page.rows.length,
       valid: valid.length,

@@ -1,8 +1,14 @@
+import { toAppError } from '../errors.ts'
 import type { Dataset } from '../feeds/datasets.ts'
+import type { Clocks } from '../feeds/jurisdiction.ts'
+import { addWorkingDays } from '../feeds/working-days.ts'
 import { raiseAlert } from '../store/alerts.ts'
 import type { Database, Transaction } from '../store/database.ts'
+import { listSettled } from '../store/corrections.ts'
+import { closeCorrection, raiseOverdueCorrections, syncCorrections } from '../store/correction-steps.ts'
 import { listNewlyStale } from '../store/freshness.ts'
 import { forgetNonces } from '../store/nonces.ts'
+import { raiseOverdueRecalls } from '../store/recall-notices.ts'
 import { expireRejections } from '../store/rejections.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
 import { purgeTombstones, restartStrayed } from '../store/tombstones.ts'
@@ -15,6 +21,8 @@ export interface HouseRules {
   /** Days after which a tombstone is removed. */
   readonly tombstoneDays: number
   readonly datasets: ReadonlyMap<string, Dataset>
+  /** How many working days each duty may take. */
+  readonly clocks: Clocks
 }
 
 const EVERY_MS = 60_000
@@ -64,12 +72,40 @@ async function purge(database: Database, { tombstoneDays }: HouseRules): Promise
   while ((await database.transaction((transaction) => purgePage(transaction, tombstoneDays))) > 0);
 }
 
+const DAY_MS = 86_400_000
+
+/** Its consumer, or another process, was faster. */
+function ignoreClosed(error: unknown): void {
+  if (toAppError(error).code !== 'CORRECTION_STATE') throw error
+}
+
+/** Corrections that ended and that their consumer did not close in as many working days as the department had. */
+async function closeSettled(database: Database, { correctionDays }: Clocks): Promise<void> {
+  const now = new Date()
+  const settled = await listSettled(database.query, new Date(now.getTime() - correctionDays * DAY_MS))
+  for (const { correctionId, settledAt } of settled) {
+    if (addWorkingDays(settledAt, correctionDays).due >= now) continue
+    await database
+      .transaction((transaction) => closeCorrection(transaction, correctionId, 'system:scheduler'))
+      .catch(ignoreClosed)
+  }
+}
+
+/** Corrections move on by time and by what came in without a run: late answers are told of, ended ones are closed. */
+async function keepCorrections(database: Database, clocks: Clocks): Promise<void> {
+  await database.transaction(raiseOverdueCorrections)
+  await database.transaction((transaction) => syncCorrections(transaction, null))
+  await closeSettled(database, clocks)
+}
+
 /** What nobody asks for and has to be done: late feeds and answers are told of, terms end, and what is too old is removed. Safe in any number of processes. */
 export async function keepHouse(database: Database, rules: HouseRules): Promise<void> {
   await raiseStale(database)
   await followApplications(database, rules.datasets)
   await expire(database, rules)
   await purge(database, rules)
+  await keepCorrections(database, rules.clocks)
+  await database.transaction(raiseOverdueRecalls)
   await forgetSourceCalls(database.query)
   await forgetNonces(database.query)
 }

@@ -113,6 +113,16 @@ const permissions = {
   'consumer.stop': { 'platform-engineer': 'all', 'security-officer': 'all' },
   // What was stopped for safety begins again only when safety says so.
   'consumer.start': { 'security-officer': 'all' },
+  // What was observed and record ids are shown to the department of the record only.
+  'correction.read': everybody,
+  'correction.answer': { ...inDepartment, 'data-owner': 'own' },
+  'verification.read': { ...inDepartment, 'data-owner': 'own' },
+  'verification.route': { 'department-editor': 'own' },
+  'recall.read': everybody,
+  'recall.ask': { 'department-reviewer': 'own' },
+  'recall.approve': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'recall.refuse': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'recall.lift': { 'department-reviewer': 'own' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions

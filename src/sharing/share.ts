@@ -163,6 +163,7 @@ export function share(changes: readonly Change[], agreement: Agreement, sharing:
       version: change.version,
       changedAt: change.changedAt.toISOString(),
       record,
+      ...(change.withdrawn === null ? {} : { reason: change.withdrawn }),
     }
     return [shared as unknown as SharedRecord]
   })

@@ -89,6 +89,30 @@ export const alertKinds = {
     adviceEn: 'Resume it when the consumer is well; nothing is lost meanwhile',
     adviceZh: '使用方恢复后手动恢复订阅，期间数据不丢失',
   },
+  'correction-overdue': {
+    en: 'A correction was not answered within its working days',
+    zh: '校核异议超过答复期限',
+    adviceEn: 'The department of the record verifies it and answers: fixed, refused or not found, with the reason',
+    adviceZh: '由数源部门核实并答复：已更正、不予更正或无法核实，并说明理由',
+  },
+  'verification-implausible': {
+    en: 'A consumer sent many verification results with one evidence time within seconds',
+    zh: '使用方在数秒内报送大量同一取证时间的核实结果',
+    adviceEn: 'Ask the consumer how they were made; the results are marked as implausible',
+    adviceZh: '向使用方核实取证过程；相关结果已标记存疑',
+  },
+  'verification-undelivered': {
+    en: 'The department does not accept verification results at the address it gave',
+    zh: '核实结果回传地址持续未接收',
+    adviceEn: 'Look at the fault of the target; the results wait, and can be pulled',
+    adviceZh: '查看回传地址的故障原因；结果已保留，也可主动拉取',
+  },
+  'recall-overdue': {
+    en: 'A recall was not acknowledged by every consumer within its working days',
+    zh: '数据召回超过确认期限',
+    adviceEn: 'See which consumers have not acknowledged and have them remove the records',
+    adviceZh: '查看未确认的使用方并督促其清除数据',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

@@ -1,3 +1,4 @@
+import type { Withdrawal } from '../record.ts'
 import type { Agreement } from './agreements.ts'
 import type { Query } from './database.ts'
 
@@ -21,6 +22,8 @@ export interface Change extends ChangePlace {
   readonly areaCode: string | null
   readonly pastAreas: readonly string[]
   readonly isMinor: boolean
+  /** Why its department took the record back; null for every other tombstone. */
+  readonly withdrawn: Withdrawal | null
 }
 
 /**
@@ -73,7 +76,7 @@ function selectChanges(query: Query, selection: Selection, wanted: Wanted): Prom
            case when ${inside} then masked - $2::text[] end as masked,
            case when ${inside} and $3 then sealed end as sealed,
            case when ${inside} then encode(subject, 'hex') end as subject,
-           area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", change_tx::text as tx, change_seq as seq
+           area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", withdrawn, change_tx::text as tx, change_seq as seq
       from record left join feed using (feed_id)
      where record.dataset_id = $1 and ${isLiving ? `masked is not null and ${inside}` : everInside} and ${condition}
      ${ending}`

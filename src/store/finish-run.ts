@@ -3,6 +3,7 @@ import type { AuditEvent } from '../audit/events.ts'
 import { describeDrift, type DriftCounts } from '../feeds/drift-counts.ts'
 import { isReadWhole } from '../feeds/manifest-rules.ts'
 import { clearAlert, raiseAlert, type AlertKind } from './alerts.ts'
+import { syncCorrections } from './correction-steps.ts'
 import { assertNotShrunk, forgetCompare, guardRatioOf } from './compare.ts'
 import type { Database, Transaction } from './database.ts'
 import { forgetCursor, type Feed } from './feeds.ts'
@@ -44,6 +45,7 @@ export async function finishRun(database: Database, feed: Feed, lease: RunLease)
     await audit({ ...fact, type: 'run.finished' })
     await clearAlert(query, feed.feedId, 'feed-stale')
     await certify(transaction, feed, lease)
+    await syncCorrections(transaction, feed.feedId)
     // What was accepted behind the last page counted on this run.
     if (isPosted(feed)) await requestRunOfBatches(transaction, feed, fact.actor)
   })

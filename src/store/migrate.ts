@@ -23,6 +23,8 @@ import * as sharing from './migrations/0015-sharing.ts'
 import * as clients from './migrations/0016-clients.ts'
 import * as applications from './migrations/0017-applications.ts'
 import * as subscriptions from './migrations/0018-subscriptions.ts'
+import * as corrections from './migrations/0019-corrections.ts'
+import * as recalls from './migrations/0020-recalls.ts'
 import * as exports from './migrations/0021-exports.ts'
 import * as usage from './migrations/0022-usage.ts'
 import * as pull from './migrations/0023-pull.ts'
@@ -46,6 +48,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0016-clients': clients,
   '0017-applications': applications,
   '0018-subscriptions': subscriptions,
+  '0019-corrections': corrections,
+  '0020-recalls': recalls,
   '0021-exports': exports,
   '0022-usage': usage,
   '0023-pull': pull,

@@ -90,6 +90,7 @@ export async function takeChunk(
   await query(
     `with gone as (delete from push_chunk where batch_id = $1 and place = $2 returning batch_id)
      update push_batch set valid = valid + $3, rejected = rejected + $4,
+            first_tx = coalesce(first_tx, pg_current_xact_id()), last_tx = pg_current_xact_id(),
             read_at = case when (select count(*) from push_chunk where batch_id = $1) <= 1 then clock_timestamp() end
        from gone where push_batch.batch_id = gone.batch_id`,
     [batchId, place, counts.valid, counts.rejected],

@@ -32,8 +32,8 @@ const texts = {
   'source-count': { en: 'rows the source stated = rows received', zh: '数源声明条数 = 接收条数' },
   received: { en: 'received = valid + rejected', zh: '接收 = 有效 + 问题' },
   valid: {
-    en: 'valid = inserted + updated + deleted by the source + unchanged',
-    zh: '有效 = 新增 + 更新 + 数源删除 + 未变',
+    en: 'valid = inserted + updated + deleted by the source + unchanged + withheld',
+    zh: '有效 = 新增 + 更新 + 数源删除 + 未变 + 限制接入',
   },
   rejected: { en: 'rejected = sum over the rules', zh: '问题 = 各规则之和' },
   'stored-rejections': { en: 'rejected = rejections kept for the department', zh: '问题 = 留存的问题数据' },
@@ -53,7 +53,7 @@ function reconcileRun({ run, storedRejections, wentOn }: Facts): Reconciliation 
   const checks = [
     ...(isCounted ? [check('source-count', run.sourceTotal ?? 0, run.pulled)] : []),
     check('received', run.pulled, run.valid + run.rejected),
-    check('valid', run.valid, run.inserted + run.updated + (run.deleted - run.removed) + run.unchanged),
+    check('valid', run.valid, run.inserted + run.updated + (run.deleted - run.removed) + run.unchanged + run.withheld),
     check('rejected', run.rejected, sum(run.rejectedByRule)),
     ...(isSync ? [check('stored-rejections', run.rejected, storedRejections)] : []),
   ]

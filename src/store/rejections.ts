@@ -137,7 +137,7 @@ export async function findOpenRejections(
   )
 }
 
-/** Settles refused rows whose correction was taken. Returns how many of them still waited. */
+/** Settles refused rows that were corrected and taken. Returns how many of them still waited. */
 export async function settleResubmitted(
   query: Query,
   feedId: number,
@@ -152,7 +152,7 @@ export async function settleResubmitted(
   return rows.length
 }
 
-/** A refused row whose correction was refused too. */
+/** A refused row that was corrected and refused again. */
 export interface RefusedAgain {
   readonly rejectionId: number
   readonly rejection: ProtectedRejection

@@ -6,7 +6,7 @@ import type { Query } from './database.ts'
 export type WantedOfRun = 'pause' | 'cancel'
 
 /**
- * Where a run stands. Counts are of rows: pulled = valid + rejected, valid = inserted + updated + deleted + unchanged before
+ * Where a run stands. Counts are of rows: pulled = valid + rejected, valid = inserted + updated + deleted + unchanged + withheld before
  * anything was removed by comparison. A `resubmission` holds rows that a department corrected.
  */
 export interface Run {
@@ -34,6 +34,8 @@ export interface Run {
   readonly deleted: number
   readonly removed: number
   readonly unchanged: number
+  /** Good rows of records that were erased: they are not taken in again until the erasure is lifted. */
+  readonly withheld: number
   /** Rows that named a record which the same run had already read. */
   readonly duplicates: number
   /** Records of the run that were linked to a person; the merge follows the run by some seconds. */
@@ -55,7 +57,7 @@ const LEASE = `interval '15 seconds'`
 
 const RUN_COLUMNS = `run_id as "runId", feed.code as feed, department, dataset.name as dataset, kind, run.state, wanted, reason,
   run.created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", not_before as "notBefore", failures, pages,
-  pulled, valid, rejected, inserted, updated, deleted, removed, unchanged, duplicates, merged, source_total as "sourceTotal", warnings,
+  pulled, valid, rejected, inserted, updated, deleted, removed, unchanged, withheld, duplicates, merged, source_total as "sourceTotal", warnings,
   rejected_by_rule as "rejectedByRule"`
 
 /** A new run of the feed, or the one that is alive already. */

@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import type { ProtectedRecord, ProtectedRejection } from '../record.ts'
 import { guardRatioOf } from './compare.ts'
 import type { Database, Query, Transaction } from './database.ts'
+import { dropErasedRejections, findErased, hasErasures } from './erasures.ts'
 import type { Feed } from './feeds.ts'
 import { takeChunk, type ChunkPlace } from './push-batches.ts'
 import { insertRejections, supersedeRejections } from './rejections.ts'
@@ -15,6 +16,8 @@ export interface PageToSave {
   readonly seen: readonly string[]
   /** Tokens of the valid rows' ids, so that earlier rejections of the same records are settled; empty where none are open. */
   readonly supersedes: readonly string[]
+  /** The keyed token that a record id is known by where its record was refused or erased: 32 hexadecimal digits. */
+  readonly tokenOf: (recordId: string) => string
   /** Null for rows that a department corrected: the feed's reading stays where it is, and what is refused was kept before. */
   readonly cursor: Readonly<Record<string, unknown>> | null
   /** The rows of a posted batch that the page was made of; null where they came from elsewhere. */
@@ -89,7 +92,8 @@ const UPSERT = `
       set version = kept.version + 1, change_tx = excluded.change_tx, change_seq = excluded.change_seq,
           past_areas = case when kept.area_code is distinct from excluded.area_code then ${PAST_AREAS} else kept.past_areas end,
           area_code = excluded.area_code, is_minor = excluded.is_minor, subject = excluded.subject, digest = excluded.digest,
-          masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at, changed_at = now()
+          masked = excluded.masked, sealed = excluded.sealed, source_updated_at = excluded.source_updated_at, changed_at = now(),
+          withdrawn = null
       where kept.digest is distinct from excluded.digest
     returning xmax = 0 as is_new)
   select count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from saved`
@@ -153,6 +157,8 @@ async function markSeen(query: Query, feed: Feed, lease: RunLease, seen: readonl
 interface PageCounts extends UpsertCounts {
   readonly deleted: number
   readonly unchanged: number
+  /** Good rows of records that were erased: they are not taken in again. */
+  readonly withheld: number
   readonly duplicates: number
 }
 
@@ -175,7 +181,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
               source_total = coalesce($10, source_total), reason = null, failures = 0,
               first_tx = coalesce(first_tx, pg_current_xact_id()), last_tx = pg_current_xact_id(),
               warnings = add_counts(warnings, $11), rejected_by_rule = add_counts(rejected_by_rule, $13),
-              drift = add_counts(drift, $14), duplicates = duplicates + $15, is_read = is_read or $17,
+              drift = add_counts(drift, $14), duplicates = duplicates + $15, is_read = is_read or $17, withheld = withheld + $18,
               lease_until = clock_timestamp() + interval '15 seconds'
         where run_id = $1 and lease_epoch = $2 and state = 'running'
         returning feed_id, pulled, rejected, compare, wanted),
@@ -203,6 +209,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
       counts.duplicates,
       page.shape === null ? null : JSON.stringify(page.shape),
       page.isLast,
+      counts.withheld,
     ],
   )
   if (row === undefined) throw new AppError('LEASE_LOST', `run ${lease.runId}`)
@@ -210,7 +217,7 @@ async function advanceRun(query: Query, lease: RunLease, page: PageToSave, count
 }
 
 /** A page of a run and the corrected rows of its feed take turns, so that neither settles what the other is saving. */
-export async function lockFeedRows(query: Query, feed: Feed): Promise<void> {
+export async function lockFeedRows(query: Query, feed: Pick<Feed, 'feedId'>): Promise<void> {
   await query('select pg_advisory_xact_lock(725002, $1)', [feed.feedId])
 }
 
@@ -219,12 +226,24 @@ async function writeRecords(
   query: Query,
   feed: Feed,
   page: PageToSave,
-): Promise<UpsertCounts & { readonly deleted: number; readonly unchanged: number }> {
-  const upserts = page.records.filter((record) => record.operation === 'upsert')
+  erased: ReadonlySet<string>,
+): Promise<Omit<PageCounts, 'duplicates'>> {
+  const brought = page.records.filter((record) => record.operation === 'upsert')
+  const upserts = erased.size === 0 ? brought : brought.filter(({ recordId }) => !erased.has(page.tokenOf(recordId)))
   const deletes = page.records.filter((record) => record.operation === 'delete').map((record) => record.recordId)
   const { inserted, updated } = await upsertRecords(query, feed, upserts)
   const deleted = await buryRecords(query, feed, deletes, upserts.length)
-  return { inserted, updated, deleted, unchanged: page.valid - inserted - updated - deleted }
+  const withheld = brought.length - upserts.length
+  return { inserted, updated, deleted, withheld, unchanged: page.valid - inserted - updated - deleted - withheld }
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Tokens of the page's records that were erased. An erasure holds the same lock, so none slips through between. */
+async function findErasedOf(query: Query, feed: Feed, page: PageToSave): Promise<ReadonlySet<string>> {
+  if (!(await hasErasures(query, feed.feedId))) return NONE
+  const tokens = page.records.map(({ recordId }) => page.tokenOf(recordId))
+  return findErased(query, feed.feedId, [...tokens, ...page.rejections.map(({ token }) => token)])
 }
 
 const DUPLICATE = 'DQ-070'
@@ -237,11 +256,13 @@ export async function writePage(
   page: PageToSave,
 ): Promise<SavedCounts> {
   await lockFeedRows(query, feed)
-  const counts = await writeRecords(query, feed, page)
+  const erased = await findErasedOf(query, feed, page)
+  const counts = await writeRecords(query, feed, page, erased)
   const fresh = page.cursor === null ? [] : page.rejections
   const tokens = [...page.supersedes, ...fresh.map(({ token }) => token)]
   await supersedeRejections(query, feed.feedId, lease.runId, tokens)
   await insertRejections(query, feed.feedId, lease.runId, fresh)
+  if (erased.size > 0) await dropErasedRejections(query, feed.feedId, [...erased])
   const repeated = page.rejections.filter(({ reasons }) => reasons[0]?.rule === DUPLICATE).length
   const duplicates = repeated + (page.cursor === null ? 0 : await markSeen(query, feed, lease, page.seen))
   const totals = await advanceRun(query, lease, page, { ...counts, duplicates })

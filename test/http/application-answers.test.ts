@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { loadDatasets } from '../../src/feeds/datasets.ts'
 import { keepHouse } from '../../src/jobs/housekeeping.ts'
 import { type Answer, type Office, type Person } from '../support/office.ts'
@@ -17,7 +18,12 @@ beforeEach(() => forgetApplications(stage))
 const codeOf = ({ status, body }: Answer) => [status, body.code]
 const show = async (applicationId: number) => (await office.auditor.get(`/api/v1/applications/${applicationId}`)).body
 const keep = (): Promise<void> =>
-  keepHouse(stage.installation.database, { rejectionDays: 90, tombstoneDays: 400, datasets: loadDatasets() })
+  keepHouse(stage.installation.database, {
+    rejectionDays: 90,
+    tombstoneDays: 400,
+    datasets: loadDatasets(),
+    clocks: loadJurisdiction('decree-809').clocks,
+  })
 const alerts = async (person: Person) => (await person.get('/api/v1/alerts')).body.alerts
 
 async function submitted(change?: object): Promise<number> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { loadDatasets } from '../../src/feeds/datasets.ts'
+import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { keepHouse, startHousekeeping } from '../../src/jobs/housekeeping.ts'
 import { findAlert, acknowledgeAlert, listAlerts } from '../../src/store/alerts.ts'
 import type { Feed } from '../../src/store/feeds.ts'
@@ -23,7 +24,12 @@ beforeEach(async () => {
   feed = await registerFeed(installation, `LZ-GA-RK-${String(feeds).padStart(3, '0')}`)
 })
 
-const rules = { rejectionDays: 90, tombstoneDays: 400, datasets: loadDatasets() }
+const rules = {
+  rejectionDays: 90,
+  tombstoneDays: 400,
+  datasets: loadDatasets(),
+  clocks: loadJurisdiction('decree-809').clocks,
+}
 const keep = (): Promise<void> => keepHouse(installation.database, rules)
 const open = () =>
   listAlerts(installation.database.query, { department: 'public-security', isOpen: true, before: null, limit: 50 })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { keepHouse } from '../../src/jobs/housekeeping.ts'
 import type { SharedRecord } from '../../src/record.ts'
 import { decodeCursor, decodeSnapshotCursor, encodeCursor, encodeSnapshotCursor } from '../../src/sharing/cursors.ts'
@@ -55,8 +56,9 @@ const bury = (first: number, last = first): Promise<void> =>
 const ageBy = (days: number) =>
   installation.asOwner(`update gridbridge.record set changed_at = changed_at - make_interval(days => $1)`, [days])
 
+const { clocks } = loadJurisdiction('decree-809')
 const keep = (): Promise<void> =>
-  keepHouse(installation.database, { rejectionDays: 90, tombstoneDays: 400, datasets: installation.datasets })
+  keepHouse(installation.database, { rejectionDays: 90, tombstoneDays: 400, datasets: installation.datasets, clocks })
 
 const countTombstones = async (): Promise<number> => {
   const rows = await installation.asOwner('select from gridbridge.record where masked is null')

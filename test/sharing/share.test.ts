@@ -39,6 +39,7 @@ const change: Change = {
   recordId: 'R-1',
   version: 3,
   changedAt: new Date('2026-11-27T01:02:03Z'),
+  withdrawn: null,
   masked: { name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' },
   sealed: seal(keys.sealing, 'record|resident|LZ-GA-RK-001|R-1', JSON.stringify(clear)),
   subject: 'ab'.repeat(16),

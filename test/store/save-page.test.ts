@@ -73,7 +73,7 @@ test('a page is saved with its records, its cursor, its counts and one audit ent
       count: 4,
       dataset: 'resident',
       outcome: 'ok',
-      details: { inserted: 3, updated: 0, deleted: 0, unchanged: 0, rejected: 1 },
+      details: { inserted: 3, updated: 0, deleted: 0, withheld: 0, unchanged: 0, rejected: 1 },
     },
   ])
 })

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { compileMapping } from '../../src/ingest/map.ts'
-import { digestRecord, protect, protectRejections } from '../../src/ingest/protect.ts'
+import { digestRecord, protect, protectRejections, rowToken } from '../../src/ingest/protect.ts'
 import { validate } from '../../src/ingest/validate.ts'
 import { seal } from '../../src/security/seal.ts'
 import { createWebhookKey } from '../../src/security/webhook-signature.ts'
@@ -64,6 +64,7 @@ export function makePage(
     rejections: protectRejections(rejected, protection),
     seen: valid.map((record) => record.recordId),
     supersedes: [],
+    tokenOf: (recordId) => rowToken(recordId, protection),
     cursor,
     pulled: rows.length,
     valid: valid.length,

@@ -224,7 +224,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** 待审批的批量导出 / Exports that wait for two people to agree */
+        /** 待审批的批量导出 / Exports that wait for two people to agree: of the own department, or all */
         readonly get: operations["listExportsForApproval"];
         readonly put?: never;
         readonly post?: never;
@@ -1450,6 +1450,255 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/corrections": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查询本使用方的校核异议 / Your corrections in the order in which they last changed */
+        readonly get: operations["listOwnCorrections"];
+        readonly put?: never;
+        /**
+         * 提出校核异议 / Report that a record is wrong; its department answers within working days
+         * @description Needs an agreement for the dataset that grants the field. The same reference again gives the first ticket; with other content 409. A record that is unknown, gone or out of reach is 404.
+         */
+        readonly post: operations["raiseCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/corrections/{correctionId}/closure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 办结校核异议 / Close a correction that was synced, refused or not found
+         * @description One that nobody closes is closed by itself after as many working days as the department had to answer.
+         */
+        readonly post: operations["closeCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/corrections": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 数源部门待办校核异议 / Corrections of the records of a feed
+         * @description What was observed and record ids are shown to accounts of the own department only; the audit entry is committed before.
+         */
+        readonly get: operations["listCorrections"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/corrections/{correctionId}/answers": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 答复校核异议 / Accept a correction, then say that the source is fixed, why not, or that it cannot be found
+         * @description After fix the correction is synced by itself when the record comes in anew.
+         */
+        readonly post: operations["answerCorrection"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/verifications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 报送核实结果 / Send back what was found at the place, for the departments of the records
+         * @description Each result is judged by itself. Needs an agreement for every dataset that is named; else the whole is refused.
+         */
+        readonly post: operations["sendVerifications"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/verifications": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 部门获取核实结果 / What consumers found at the place, for the department of the records */
+        readonly get: operations["listVerifications"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/verification-target": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 核实结果回传地址 / Where results of a feed are sent */
+        readonly get: operations["showVerificationTarget"];
+        /**
+         * 设置核实结果回传地址 / Have results of a feed sent to the department
+         * @description Requests are signed as departments sign what they post, and repeated with the same Idempotency-Key until they are answered with 2xx.
+         */
+        readonly put: operations["setVerificationTarget"];
+        readonly post?: never;
+        /** 停止回传核实结果 / Have results of a feed sent nowhere; they are pulled */
+        readonly delete: operations["removeVerificationTarget"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/recalls": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 召回列表 / Recalls of a feed, with their receipts */
+        readonly get: operations["listRecalls"];
+        readonly put?: never;
+        /**
+         * 数据召回或删除 / Withdraw records that were shared, or erase them
+         * @description More than 1,000 records, an erasure, and a run or batch that is still being read wait for a second person. Consumers get the records as deletes with a reason, are told, and acknowledge.
+         */
+        readonly post: operations["askRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/recalls/{recallId}/moves": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 批准、驳回召回，或解除限制 / Approve or refuse a recall as a second person, or lift an erasure */
+        readonly post: operations["moveRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/feeds/{code}/recalls/{recallId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 召回执行与回执 / How far a recall has come, and the receipts */
+        readonly get: operations["showRecall"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/recalls": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查询数据召回 / Recalls of records that you may have received */
+        readonly get: operations["listRecallNotices"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/recalls/{recallId}/acknowledgement": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 确认召回并提交回执 / Say that recalled records were removed; the receipt is kept as proof
+         * @description The same receipt again is answered as before; another one is 409.
+         */
+        readonly post: operations["acknowledgeRecall"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/notices": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 使用方通知 / What you are told beside data: answered corrections, recalls */
+        readonly get: operations["listNotices"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -1584,7 +1833,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -1704,6 +1953,11 @@ export interface operations {
                             readonly record: {
                                 readonly [key: string]: unknown;
                             } | null;
+                            /**
+                             * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                             * @enum {string}
+                             */
+                            readonly reason?: "recall" | "erasure";
                         }[];
                         /** @description Opaque; give it back to go on from here */
                         readonly cursor: string;
@@ -1786,6 +2040,11 @@ export interface operations {
                             readonly record: {
                                 readonly [key: string]: unknown;
                             } | null;
+                            /**
+                             * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                             * @enum {string}
+                             */
+                            readonly reason?: "recall" | "erasure";
                         }[];
                         /** @description Opaque; give it back to go on from here */
                         readonly cursor: string;
@@ -1867,6 +2126,11 @@ export interface operations {
                         readonly record: {
                             readonly [key: string]: unknown;
                         } | null;
+                        /**
+                         * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                         * @enum {string}
+                         */
+                        readonly reason?: "recall" | "erasure";
                     };
                 };
             };
@@ -1954,6 +2218,11 @@ export interface operations {
                             readonly record: {
                                 readonly [key: string]: unknown;
                             } | null;
+                            /**
+                             * @description On a delete that the department asked for 召回、删除: remove it everywhere, and see /api/v1/recalls
+                             * @enum {string}
+                             */
+                            readonly reason?: "recall" | "erasure";
                         }[];
                     };
                 };
@@ -2530,7 +2799,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description 待审批的批量导出 / Exports that wait for two people to agree */
+            /** @description 待审批的批量导出 / Exports that wait for two people to agree: of the own department, or all */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2568,7 +2837,7 @@ export interface operations {
                             /** @description What was decided so far */
                             readonly approvals: readonly {
                                 /**
-                                 * @description data: on behalf of the data (platform-engineer); security: security-officer
+                                 * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
                                  * @enum {string}
                                  */
                                 readonly duty: "data" | "security";
@@ -2625,7 +2894,7 @@ export interface operations {
             readonly content: {
                 readonly "application/json": {
                     /**
-                     * @description data: on behalf of the data (platform-engineer); security: security-officer
+                     * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
                      * @enum {string}
                      */
                     readonly duty: "data" | "security";
@@ -2676,7 +2945,7 @@ export interface operations {
                         /** @description What was decided so far */
                         readonly approvals: readonly {
                             /**
-                             * @description data: on behalf of the data (platform-engineer); security: security-officer
+                             * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
                              * @enum {string}
                              */
                             readonly duty: "data" | "security";
@@ -6025,6 +6294,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6132,6 +6403,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6236,6 +6509,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6340,6 +6615,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6444,6 +6721,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6548,6 +6827,8 @@ export interface operations {
                         readonly removed: number;
                         /** @description Rows that brought nothing new */
                         readonly unchanged: number;
+                        /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                        readonly withheld: number;
                         /** @description Rows that named a record which the run had already read */
                         readonly duplicates: number;
                         /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -6657,6 +6938,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -7107,6 +7390,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -7247,6 +7532,8 @@ export interface operations {
                             readonly removed: number;
                             /** @description Rows that brought nothing new */
                             readonly unchanged: number;
+                            /** @description Good rows of records that were erased; they are not taken in until the erasure is lifted */
+                            readonly withheld: number;
                             /** @description Rows that named a record which the run had already read */
                             readonly duplicates: number;
                             /** @description Records of the run that were linked to a person, counted once they are: the merge follows the run by some seconds */
@@ -7341,7 +7628,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -7421,7 +7708,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -9502,6 +9789,1499 @@ export interface operations {
                         }[];
                     };
                     readonly "text/csv; charset=utf-8": unknown;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listOwnCorrections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查询本使用方的校核异议 / Your corrections in the order in which they last changed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they last changed */
+                        readonly corrections: readonly {
+                            /** @description Number of the correction */
+                            readonly correctionId: number;
+                            /** @description The consumer's own number of it */
+                            readonly reference: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                             * @enum {unknown}
+                             */
+                            readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                            /** @description Property that is wrong; null: the record as a whole */
+                            readonly field: string | null;
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /**
+                             * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                            /** @description Why the department refused or could not find it */
+                            readonly reason: string | null;
+                            /** @description When it was received first */
+                            readonly raisedAt: string;
+                            /** @description Until when the department answers, in working days */
+                            readonly dueAt: string;
+                            /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                            readonly dueAssumed: boolean;
+                            /** @description Whether the answer came late, or is late */
+                            readonly overdue: boolean;
+                            /** @description When the department took it up */
+                            readonly acceptedAt: string | null;
+                            /** @description When it answered */
+                            readonly answeredAt: string | null;
+                            /** @description When the record came in anew after the fix */
+                            readonly syncedAt: string | null;
+                            /** @description Version of the department's record that came in then */
+                            readonly syncedVersion: number | null;
+                            /** @description When it was closed */
+                            readonly closedAt: string | null;
+                            /** @description Identity of the record as it was shared */
+                            readonly id: string;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly raiseCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the dataset */
+                    readonly dataset: string;
+                    /** @description Identity of the record as it was shared: feed code, a slash, source record id */
+                    readonly id: string;
+                    /** @description Version that you hold */
+                    readonly version: number;
+                    /**
+                     * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                     * @enum {unknown}
+                     */
+                    readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                    /** @description Property that is wrong, wanted for wrong-value and missing; the agreement must grant it */
+                    readonly field?: null | string;
+                    /** @description What was seen instead. It rests sealed and is shown to the record's own department only */
+                    readonly observed?: null | string;
+                    /** @description Words; sealed as well */
+                    readonly note?: null | string;
+                    /**
+                     * Format: date-time
+                     * @description When it was seen at the place, RFC 3339 with an offset
+                     */
+                    readonly evidenceAt: string;
+                    /** @description Your own number of it; the same again gives the first answer */
+                    readonly reference: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 提出校核异议 / Report that a record is wrong; its department answers within working days */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Identity of the record as it was shared */
+                        readonly id: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly closeCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the correction */
+                readonly correctionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 办结校核异议 / Close a correction that was synced, refused or not found */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Identity of the record as it was shared */
+                        readonly id: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listCorrections: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Only those in this state */
+                readonly state?: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                /** @description From an earlier answer; none means the oldest */
+                readonly cursor?: number;
+                /** @description Corrections in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 数源部门待办校核异议 / Corrections of the records of a feed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly corrections: readonly {
+                            /** @description Number of the correction */
+                            readonly correctionId: number;
+                            /** @description The consumer's own number of it */
+                            readonly reference: string;
+                            /** @description Name of the dataset */
+                            readonly dataset: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                             * @enum {unknown}
+                             */
+                            readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                            /** @description Property that is wrong; null: the record as a whole */
+                            readonly field: string | null;
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /**
+                             * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                            /** @description Why the department refused or could not find it */
+                            readonly reason: string | null;
+                            /** @description When it was received first */
+                            readonly raisedAt: string;
+                            /** @description Until when the department answers, in working days */
+                            readonly dueAt: string;
+                            /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                            readonly dueAssumed: boolean;
+                            /** @description Whether the answer came late, or is late */
+                            readonly overdue: boolean;
+                            /** @description When the department took it up */
+                            readonly acceptedAt: string | null;
+                            /** @description When it answered */
+                            readonly answeredAt: string | null;
+                            /** @description When the record came in anew after the fix */
+                            readonly syncedAt: string | null;
+                            /** @description Version of the department's record that came in then */
+                            readonly syncedVersion: number | null;
+                            /** @description When it was closed */
+                            readonly closedAt: string | null;
+                            /** @description Who reported it */
+                            readonly consumer: string;
+                            /** @description Feed of the record */
+                            readonly feed: string;
+                            /** @description Record id at the source, for the record's own department */
+                            readonly recordId: string | null;
+                            /** @description Version of the record now */
+                            readonly recordVersion: number;
+                            /** @description What was seen instead, in clear, for the record's own department */
+                            readonly observed: string | null;
+                            /** @description Words of the consumer, for the record's own department */
+                            readonly note: string | null;
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly answerCorrection: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the correction */
+                readonly correctionId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description accept 受理; then fix 数源已更正, refuse 不予更正 or cannot-find 无法核实
+                     * @enum {unknown}
+                     */
+                    readonly answer: "accept" | "fix" | "refuse" | "cannot-find";
+                    /** @description Wanted to refuse and where it cannot be found; it is told to the consumer */
+                    readonly reason?: null | string;
+                    /** @description With fix: the version of the record that holds the fix, where it came in before this answer */
+                    readonly version?: null | number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 答复校核异议 / Accept a correction, then say that the source is fixed, why not, or that it cannot be found */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the correction */
+                        readonly correctionId: number;
+                        /** @description The consumer's own number of it */
+                        readonly reference: string;
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Version that the consumer held */
+                        readonly version: number;
+                        /**
+                         * @description wrong-value 值有误, the value is wrong; missing 缺值, the value is missing; duplicate 重复记录, the record is there twice; not-this-person 非本人, the record is of another person; gone 已不存在, what the record tells of is gone
+                         * @enum {unknown}
+                         */
+                        readonly kind: "wrong-value" | "missing" | "duplicate" | "not-this-person" | "gone";
+                        /** @description Property that is wrong; null: the record as a whole */
+                        readonly field: string | null;
+                        /** @description When it was seen */
+                        readonly evidenceAt: string;
+                        /**
+                         * @description open → accepted → source-fixed, rejected or cannot-find → synced → closed
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "accepted" | "source-fixed" | "rejected" | "cannot-find" | "synced" | "closed";
+                        /** @description Why the department refused or could not find it */
+                        readonly reason: string | null;
+                        /** @description When it was received first */
+                        readonly raisedAt: string;
+                        /** @description Until when the department answers, in working days */
+                        readonly dueAt: string;
+                        /** @description true: a year of the term has no calendar yet; Monday to Friday were counted */
+                        readonly dueAssumed: boolean;
+                        /** @description Whether the answer came late, or is late */
+                        readonly overdue: boolean;
+                        /** @description When the department took it up */
+                        readonly acceptedAt: string | null;
+                        /** @description When it answered */
+                        readonly answeredAt: string | null;
+                        /** @description When the record came in anew after the fix */
+                        readonly syncedAt: string | null;
+                        /** @description Version of the department's record that came in then */
+                        readonly syncedVersion: number | null;
+                        /** @description When it was closed */
+                        readonly closedAt: string | null;
+                        /** @description Who reported it */
+                        readonly consumer: string;
+                        /** @description Feed of the record */
+                        readonly feed: string;
+                        /** @description Record id at the source, for the record's own department */
+                        readonly recordId: string | null;
+                        /** @description Version of the record now */
+                        readonly recordVersion: number;
+                        /** @description What was seen instead, in clear, for the record's own department */
+                        readonly observed: string | null;
+                        /** @description Words of the consumer, for the record's own department */
+                        readonly note: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly sendVerifications: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Results, each with a reference of its own */
+                    readonly verifications: readonly {
+                        /** @description Name of the dataset */
+                        readonly dataset: string;
+                        /** @description Identity of the record as it was shared: feed code, a slash, source record id */
+                        readonly id: string;
+                        /** @description Version that you hold */
+                        readonly version: number;
+                        /**
+                         * @description CONFIRMED 属实, as the record says; CHANGED 有变化, not as the record says; NOT_FOUND 查无, nobody and nothing there; MOVED_OUT 已搬离, was there and has left
+                         * @enum {unknown}
+                         */
+                        readonly result: "CONFIRMED" | "CHANGED" | "NOT_FOUND" | "MOVED_OUT";
+                        /**
+                         * Format: date-time
+                         * @description When it was seen at the place, RFC 3339 with an offset
+                         */
+                        readonly evidenceAt: string;
+                        /** @description Your own number of it; the same again gives the first answer */
+                        readonly reference: string;
+                    }[];
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 报送核实结果 / Send back what was found at the place, for the departments of the records */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order of what was sent */
+                        readonly results: readonly {
+                            /** @description Your number of it */
+                            readonly reference: string;
+                            /**
+                             * @description repeated: it was taken before
+                             * @enum {string}
+                             */
+                            readonly outcome: "accepted" | "repeated" | "refused";
+                            /** @description Why it was refused: RECORD_UNKNOWN, VERIFICATION_CONFLICT, REQUEST_INVALID; else null */
+                            readonly code: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listVerifications: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 部门获取核实结果 / What consumers found at the place, for the department of the records */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In commit order; a result never changes */
+                        readonly verifications: readonly {
+                            /** @description Who verified */
+                            readonly consumer: string;
+                            /** @description Record id at the source */
+                            readonly recordId: string;
+                            /** @description Version that the consumer held */
+                            readonly version: number;
+                            /**
+                             * @description CONFIRMED 属实, as the record says; CHANGED 有变化, not as the record says; NOT_FOUND 查无, nobody and nothing there; MOVED_OUT 已搬离, was there and has left
+                             * @enum {unknown}
+                             */
+                            readonly result: "CONFIRMED" | "CHANGED" | "NOT_FOUND" | "MOVED_OUT";
+                            /** @description When it was seen */
+                            readonly evidenceAt: string;
+                            /** @description When it was received */
+                            readonly receivedAt: string;
+                            /** @description The consumer's number of it */
+                            readonly reference: string;
+                            /** @description true: too many results of one consumer came within a minute with this one evidence time */
+                            readonly implausible: boolean;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 核实结果回传地址 / Where results of a feed are sent */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Where results are posted */
+                        readonly url: string;
+                        /** @description Failures since the last delivery that was acknowledged */
+                        readonly failures: number;
+                        /** @description Code of the last one, docs/errors.md */
+                        readonly fault: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly setVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Where results are posted; a registered endpoint of the department must cover it */
+                    readonly url: string;
+                    /** @description Sent as X-App-Key */
+                    readonly appKey: string;
+                    /** @description What requests are signed with; nothing ever gives it back */
+                    readonly appSecret: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 设置核实结果回传地址 / Have results of a feed sent to the department */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Where results are posted */
+                        readonly url: string;
+                        /** @description Failures since the last delivery that was acknowledged */
+                        readonly failures: number;
+                        /** @description Code of the last one, docs/errors.md */
+                        readonly fault: string | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly removeVerificationTarget: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 停止回传核实结果 / Have results of a feed sent nowhere; they are pulled */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Code of the feed */
+                        readonly code: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRecalls: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means the oldest */
+                readonly cursor?: number;
+                /** @description Recalls in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 召回列表 / Recalls of a feed, with their receipts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The oldest first */
+                        readonly recalls: readonly {
+                            /** @description Number of the recall */
+                            readonly recallId: number;
+                            /** @description Feed of the records */
+                            readonly feed: string;
+                            /** @description Dataset that the feed fills */
+                            readonly dataset: string;
+                            /**
+                             * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                             * @enum {unknown}
+                             */
+                            readonly kind: "recall" | "erasure";
+                            /** @description Run that is withdrawn */
+                            readonly runId: number | null;
+                            /** @description Posted batch that is withdrawn */
+                            readonly batchNo: string | null;
+                            /** @description Why */
+                            readonly reason: string;
+                            /**
+                             * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                             * @enum {unknown}
+                             */
+                            readonly state: "asked" | "approved" | "refused" | "done";
+                            /** @description Records that it was about when it was asked for */
+                            readonly askedFor: number;
+                            /** @description Whether a second person has to approve */
+                            readonly needsApproval: boolean;
+                            /** @description Account that asked */
+                            readonly askedBy: string;
+                            /** @description When */
+                            readonly askedAt: string;
+                            /** @description Second person */
+                            readonly answeredBy: string | null;
+                            /** @description When the second person answered */
+                            readonly answeredAt: string | null;
+                            /** @description Why it was refused */
+                            readonly answerReason: string | null;
+                            /** @description Records withdrawn so far */
+                            readonly removed: number;
+                            /** @description When the last was withdrawn */
+                            readonly doneAt: string | null;
+                            /** @description Until when consumers acknowledge, in working days */
+                            readonly dueAt: string | null;
+                            /** @description true: a year of the term has no calendar yet */
+                            readonly dueAssumed: boolean;
+                            /** @description When the erasure was lifted */
+                            readonly liftedAt: string | null;
+                            /** @description What each consumer was told, and what it answered */
+                            readonly receipts: readonly {
+                                /** @description Consumer that was told */
+                                readonly consumer: string;
+                                /** @description Records that it may have received */
+                                readonly records: number;
+                                /** @description When it acknowledged; null while it has not */
+                                readonly acknowledgedAt: string | null;
+                                /** @description Records that it says it removed */
+                                readonly removed: number | null;
+                                /** @description Its receipt, in its own words */
+                                readonly receipt: string | null;
+                                /** @description SHA-256 of the receipt, as the audit log has it */
+                                readonly digest: string | null;
+                                /** @description Whether it acknowledged late, or is late */
+                                readonly overdue: boolean;
+                            }[];
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly askRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What a run brought and is as it was */
+                    readonly runId?: number;
+                    /** @description What a posted batch brought and is as it was */
+                    readonly batchNo?: string;
+                    /** @description Record ids at the source */
+                    readonly recordIds?: readonly string[];
+                    /**
+                     * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                     * @enum {unknown}
+                     */
+                    readonly kind: "recall" | "erasure";
+                    /** @description Why; consumers are told */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 数据召回或删除 / Withdraw records that were shared, or erase them */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly moveRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description approve 批准 and refuse 驳回: a second person; lift 解除: erased records may come in again
+                     * @enum {unknown}
+                     */
+                    readonly action: "approve" | "refuse" | "lift";
+                    /** @description Wanted to refuse and to lift */
+                    readonly reason?: null | string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 批准、驳回召回，或解除限制 / Approve or refuse a recall as a second person, or lift an erasure */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the feed */
+                readonly code: string;
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 召回执行与回执 / How far a recall has come, and the receipts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset that the feed fills */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Run that is withdrawn */
+                        readonly runId: number | null;
+                        /** @description Posted batch that is withdrawn */
+                        readonly batchNo: string | null;
+                        /** @description Why */
+                        readonly reason: string;
+                        /**
+                         * @description asked: waits for a second person; approved: is being carried out; done: consumers acknowledge
+                         * @enum {unknown}
+                         */
+                        readonly state: "asked" | "approved" | "refused" | "done";
+                        /** @description Records that it was about when it was asked for */
+                        readonly askedFor: number;
+                        /** @description Whether a second person has to approve */
+                        readonly needsApproval: boolean;
+                        /** @description Account that asked */
+                        readonly askedBy: string;
+                        /** @description When */
+                        readonly askedAt: string;
+                        /** @description Second person */
+                        readonly answeredBy: string | null;
+                        /** @description When the second person answered */
+                        readonly answeredAt: string | null;
+                        /** @description Why it was refused */
+                        readonly answerReason: string | null;
+                        /** @description Records withdrawn so far */
+                        readonly removed: number;
+                        /** @description When the last was withdrawn */
+                        readonly doneAt: string | null;
+                        /** @description Until when consumers acknowledge, in working days */
+                        readonly dueAt: string | null;
+                        /** @description true: a year of the term has no calendar yet */
+                        readonly dueAssumed: boolean;
+                        /** @description When the erasure was lifted */
+                        readonly liftedAt: string | null;
+                        /** @description What each consumer was told, and what it answered */
+                        readonly receipts: readonly {
+                            /** @description Consumer that was told */
+                            readonly consumer: string;
+                            /** @description Records that it may have received */
+                            readonly records: number;
+                            /** @description When it acknowledged; null while it has not */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that it says it removed */
+                            readonly removed: number | null;
+                            /** @description Its receipt, in its own words */
+                            readonly receipt: string | null;
+                            /** @description SHA-256 of the receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether it acknowledged late, or is late */
+                            readonly overdue: boolean;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRecallNotices: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查询数据召回 / Recalls of records that you may have received */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In the order in which they last changed */
+                        readonly recalls: readonly {
+                            /** @description Number of the recall */
+                            readonly recallId: number;
+                            /** @description Feed of the records */
+                            readonly feed: string;
+                            /** @description Dataset of the feed; a person merged out of it is concerned as well */
+                            readonly dataset: string;
+                            /**
+                             * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                             * @enum {unknown}
+                             */
+                            readonly kind: "recall" | "erasure";
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Records that you may have received */
+                            readonly records: number;
+                            /** @description When the last of them was withdrawn */
+                            readonly issuedAt: string;
+                            /** @description Until when you acknowledge, in working days */
+                            readonly dueAt: string;
+                            /** @description When you acknowledged */
+                            readonly acknowledgedAt: string | null;
+                            /** @description Records that you said you removed */
+                            readonly removed: number | null;
+                            /** @description SHA-256 of your receipt, as the audit log has it */
+                            readonly digest: string | null;
+                            /** @description Whether you acknowledged late, or are late */
+                            readonly overdue: boolean;
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly acknowledgeRecall: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the recall */
+                readonly recallId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Records that you removed */
+                    readonly removed: number;
+                    /** @description What proves it on your side: a number, a digest, a signature; nothing of a person */
+                    readonly receipt: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 确认召回并提交回执 / Say that recalled records were removed; the receipt is kept as proof */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the recall */
+                        readonly recallId: number;
+                        /** @description Feed of the records */
+                        readonly feed: string;
+                        /** @description Dataset of the feed; a person merged out of it is concerned as well */
+                        readonly dataset: string;
+                        /**
+                         * @description recall 召回: the records are taken back; erasure 删除: they are also kept out until that is lifted
+                         * @enum {unknown}
+                         */
+                        readonly kind: "recall" | "erasure";
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Records that you may have received */
+                        readonly records: number;
+                        /** @description When the last of them was withdrawn */
+                        readonly issuedAt: string;
+                        /** @description Until when you acknowledge, in working days */
+                        readonly dueAt: string;
+                        /** @description When you acknowledged */
+                        readonly acknowledgedAt: string | null;
+                        /** @description Records that you said you removed */
+                        readonly removed: number | null;
+                        /** @description SHA-256 of your receipt, as the audit log has it */
+                        readonly digest: string | null;
+                        /** @description Whether you acknowledged late, or are late */
+                        readonly overdue: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listNotices: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From an earlier answer; none means from the beginning */
+                readonly cursor?: string;
+                /** @description Items in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 使用方通知 / What you are told beside data: answered corrections, recalls */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description In commit order; a notice never changes */
+                        readonly notices: readonly {
+                            /** @description correction.accepted, correction.answered, correction.synced, correction.closed, recall.issued; take no other amiss */
+                            readonly type: string;
+                            /** @description When it came about */
+                            readonly at: string;
+                            /** @description Ids, codes, counts and times */
+                            readonly data: {
+                                readonly [key: string]: unknown;
+                            };
+                        }[];
+                        /** @description Opaque; give it back to go on from here */
+                        readonly cursor: string;
+                        /** @description true: ask again at once; false: ask again later with the same cursor */
+                        readonly hasMore: boolean;
+                    };
                 };
             };
             /** @description 请求被拒绝 / The request was refused */

@@ -25,7 +25,7 @@ export interface ResubmitContext {
 }
 
 /** A corrected source row in the place of a refused one. */
-export interface Correction {
+export interface ResubmittedRow {
   readonly rejectionId: number
   readonly row: unknown
 }
@@ -62,22 +62,25 @@ async function findWaiting(
  * Takes corrected rows through the same mapping, checks, protection and transaction as a run. Good rows become records and settle
  * their rejections; the others stay, with their new reasons. Throws RESUBMISSION_INVALID, REJECTION_SETTLED.
  */
-export async function resubmit(context: ResubmitContext, corrections: readonly Correction[]): Promise<ResubmitResult> {
+export async function resubmit(
+  context: ResubmitContext,
+  resubmitted: readonly ResubmittedRow[],
+): Promise<ResubmitResult> {
   const { database, keys, feed, dataset, actor } = context
   await findWaiting(
     context,
-    corrections.map(({ rejectionId }) => rejectionId),
+    resubmitted.map(({ rejectionId }) => rejectionId),
   )
   const protection: Protection = { dataset, feed: feed.code, keys, today: new Date() }
   const mapRow = compileMapping(feed.manifest, dataset)
-  const raw = corrections.map((correction, row) => mapRow({ row, value: correction.row }))
+  const raw = resubmitted.map(({ row: value }, row) => mapRow({ row, value }))
   const { valid, rejected, warnings } = validate(raw, dataset)
   const reasonsByPlace = new Map(rejected.map(({ source, reasons }) => [source.row, reasons]))
   const rejections = protectRejections(rejected, protection)
   const run = await saveResubmission(database, feed, {
     actor,
-    accepted: corrections.filter((_, place) => !reasonsByPlace.has(place)).map(({ rejectionId }) => rejectionId),
-    refused: rejections.map((rejection) => ({ rejectionId: corrections[rejection.row]?.rejectionId ?? 0, rejection })),
+    accepted: resubmitted.filter((_, place) => !reasonsByPlace.has(place)).map(({ rejectionId }) => rejectionId),
+    refused: rejections.map((rejection) => ({ rejectionId: resubmitted[rejection.row]?.rejectionId ?? 0, rejection })),
     page: {
       records: protect(
         valid.map((record) => digestRecord(record, protection)),
@@ -86,8 +89,9 @@ export async function resubmit(context: ResubmitContext, corrections: readonly C
       rejections,
       seen: [],
       supersedes: valid.map(({ recordId }) => rowToken(recordId, protection)),
+      tokenOf: (recordId) => rowToken(recordId, protection),
       cursor: null,
-      pulled: corrections.length,
+      pulled: resubmitted.length,
       valid: valid.length,
       warnings,
       sourceTotal: null,
@@ -97,7 +101,7 @@ export async function resubmit(context: ResubmitContext, corrections: readonly C
       shape: null,
     },
   })
-  const results = corrections.map(({ rejectionId }, place) => {
+  const results = resubmitted.map(({ rejectionId }, place) => {
     const reasons = explainReasons(reasonsByPlace.get(place) ?? [])
     return { rejectionId, outcome: reasons.length === 0 ? ('resubmitted' as const) : ('refused' as const), reasons }
   })
@@ -112,7 +116,7 @@ export async function resubmitCells(context: ResubmitContext, cells: CorrectedCe
     context,
     cells.map(({ rejectionId }) => rejectionId),
   )
-  const corrections = cells.map(({ rejectionId, byColumn }) => {
+  const resubmitted = cells.map(({ rejectionId, byColumn }) => {
     const stored = waiting.get(rejectionId)
     const before = stored === undefined ? null : openRejection(stored.sealed, { feed: feed.code, keys })
     return {
@@ -124,5 +128,5 @@ export async function resubmitCells(context: ResubmitContext, cells: CorrectedCe
       ),
     }
   })
-  return resubmit(context, corrections)
+  return resubmit(context, resubmitted)
 }

@@ -6,7 +6,7 @@ import { exportRejections, fileForms, type ExportedTable } from '../../../src/in
 import {
   resubmit,
   resubmitCells,
-  type Correction,
+  type ResubmittedRow,
   type ResubmitContext,
 } from '../../../src/ingest/rejections/resubmit.ts'
 import { createRejectionView } from '../../../src/ingest/rejections/show.ts'
@@ -127,8 +127,8 @@ describe('refused rows', () => {
     await runPage(wrongRows(1, 3))
     expect(await waiting('civil-affairs')).toEqual([])
     const [one] = await waiting()
-    const correction = { rejectionId: one?.rejectionId ?? 0, row: residentRows(1, 1)[0] }
-    expect(await codeOf(() => resubmit(context({ department: 'civil-affairs' }), [correction]))).toBe(
+    const resubmitted = { rejectionId: one?.rejectionId ?? 0, row: residentRows(1, 1)[0] }
+    expect(await codeOf(() => resubmit(context({ department: 'civil-affairs' }), [resubmitted]))).toBe(
       'REJECTION_SETTLED',
     )
     expect(await stored()).toEqual([])
@@ -140,14 +140,14 @@ describe('corrected rows', () => {
     await runPage(wrongRows(1, 4))
     const before = await findFeed(query(), feed.code)
     const [first, second, third, fourth] = await waiting()
-    const corrections: readonly Correction[] = [first, second, third].map((one, place) => ({
+    const corrected: readonly ResubmittedRow[] = [first, second, third].map((one, place) => ({
       rejectionId: one?.rejectionId ?? 0,
       row:
         place < 2
           ? residentRows(place + 1, place + 1)[0]
           : { ...residentRows(3, 3)[0], zjhm: RIGHT, csrq: '不是日期', wg: { bm: 'x' } },
     }))
-    const { run, results } = await resubmit(context(), corrections)
+    const { run, results } = await resubmit(context(), corrected)
     expect(run).toMatchObject({ kind: 'resubmission', state: 'done', pulled: 3, valid: 2, rejected: 1, inserted: 2 })
     expect(results.map(({ outcome }) => outcome)).toEqual(['resubmitted', 'resubmitted', 'refused'])
     expect(results[2]?.reasons.map(({ field }) => field)).toEqual(expect.arrayContaining(['birthDate', 'gridCode']))

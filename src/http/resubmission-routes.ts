@@ -42,7 +42,7 @@ const ExportQuery = Type.Object({
   ),
 })
 
-const Corrections = Type.Object({
+const ResubmittedRows = Type.Object({
   rows: Type.Array(
     Type.Object({
       rejectionId: Type.Integer({
@@ -115,7 +115,7 @@ async function auditExport(
 }
 
 /** Takes a department's refused rows home with advice, and brings them back corrected. */
-export const correctionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
+export const resubmissionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
   const { database, keys } = context
   const summary = '导出问题数据 / Refused rows with clear values and advice, for the department that sent them'
   const exportSchema = {
@@ -166,7 +166,7 @@ const correctedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (
       ResubmissionView,
     ),
     params: FeedCode,
-    body: Corrections,
+    body: ResubmittedRows,
   }
   server.post(
     '/api/v1/feeds/:code/rejections/resubmissions',
