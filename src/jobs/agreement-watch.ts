@@ -16,7 +16,7 @@ async function tell(
 }
 
 /** Suspends the agreements whose item left the service list and lets those go on whose item is back. Safe in any number of processes. */
-export async function followServiceList(database: Database): Promise<void> {
+async function followServiceList(database: Database): Promise<void> {
   await database.transaction(async (transaction) => {
     for (const agreement of await suspendWithdrawn(transaction.query))
       await tell(transaction, 'agreement.suspended', agreement)
