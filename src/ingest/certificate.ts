@@ -3,7 +3,7 @@ import { toEighteen } from '../feeds/formats.ts'
 import { warn, type Findings } from './normalise.ts'
 
 /** Certificate types whose number is a citizen number (GB 11643). */
-const CITIZEN_TYPES: ReadonlySet<unknown> = new Set(['111', '112'])
+const isCitizenType = (type: unknown): boolean => type === '111' || type === '112'
 
 /**
  * Whose numbering a certificate's number belongs to. The identity card (111) and the temporary one (112) carry the same citizen
@@ -11,12 +11,12 @@ const CITIZEN_TYPES: ReadonlySet<unknown> = new Set(['111', '112'])
  * numbering of its own: a passport number may be another person's permit number.
  */
 export function numberSpaceOf(type: unknown): string {
-  if (CITIZEN_TYPES.has(type)) return 'citizen'
+  if (isCitizenType(type)) return 'citizen'
   return typeof type === 'string' ? type : ''
 }
 
-/** A citizen number begins with the digit of its region, 1 to 7; none of `otherForms` does. */
-const CITIZEN_START = /^[1-7]/
+/** The first character with which one of `otherForms` begins; a citizen number begins with the digit of its region, 1 to 7. */
+const FIRST_OTHER = '8'.charCodeAt(0)
 
 /** Numbers that departments file under 111 though their form tells another certificate. */
 const otherForms: readonly { readonly form: RegExp; readonly type: string }[] = [
@@ -34,14 +34,14 @@ export function settleCertificate(dataset: Dataset, fields: Record<string, unkno
   if (dataset.subject === null) return
   const { type, number } = dataset.subject
   const given = fields[number]
-  if (typeof given !== 'string' || !CITIZEN_TYPES.has(fields[type])) return
+  if (typeof given !== 'string' || !isCitizenType(fields[type])) return
   const eighteen = toEighteen(given)
   if (eighteen !== null) {
     fields[number] = eighteen
     warn(findings, 'DQ-014')
     return
   }
-  if (CITIZEN_START.test(given)) return
+  if (given.charCodeAt(0) < FIRST_OTHER) return
   const other = otherForms.find((entry) => entry.form.test(given))
   if (other === undefined) return
   fields[type] = other.type
