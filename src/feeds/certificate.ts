@@ -30,6 +30,13 @@ export interface Certificate {
   readonly number: string
 }
 
+/** The first character with which one of `otherForms` begins. */
+const FIRST_OTHER = '8'.charCodeAt(0)
+
+/** True for what `settle` leaves as it is, by one quick look: nearly every citizen number. */
+export const isSettled = ({ type, number }: Certificate): boolean =>
+  !CITIZEN_TYPES.has(type) || (number.length === 18 && number.charCodeAt(0) < FIRST_OTHER)
+
 /**
  * The certificate that is meant: a 15-digit citizen number gets 18 characters (DQ-014), a number that is clearly of another certificate
  * takes that type (DQ-016). `rule` names what was done; null where nothing was.

@@ -1,4 +1,4 @@
-import { settle } from '../feeds/certificate.ts'
+import { isSettled, settle } from '../feeds/certificate.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { warn, type Findings } from './normalise.ts'
 
@@ -8,7 +8,9 @@ export function settleCertificate(dataset: Dataset, fields: Record<string, unkno
   const { type, number } = dataset.subject
   const given = fields[number]
   if (typeof given !== 'string') return
-  const settled = settle({ type: fields[type], number: given })
+  const certificate = { type: fields[type], number: given }
+  if (isSettled(certificate)) return
+  const settled = settle(certificate)
   if (settled.rule === null) return
   fields[type] = settled.type
   fields[number] = settled.number
