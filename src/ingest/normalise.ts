@@ -1,6 +1,6 @@
 import { holdsDeniedText } from '../feeds/deny-list.ts'
 import { folds, unify, type Fold } from '../feeds/folds.ts'
-import { findFormat, isMobile } from '../feeds/formats.ts'
+import { findFormat } from '../feeds/formats.ts'
 import type { Property } from '../feeds/datasets.ts'
 import type { Reason } from '../record.ts'
 import { scrubText } from './scrub.ts'
