@@ -112,9 +112,15 @@ export async function cancelExport(query: Query, exportId: number): Promise<bool
 /** An export that has just ended by itself. */
 export type EndedExport = Pick<Export, 'exportId' | 'agreementId' | 'agreementVersion' | 'consumer' | 'dataset'>
 
+/** A department withdrew records of the dataset, or of persons merged out of it, after the export was asked for. */
+const HOLDS_RECALLED = `exists (select from recall join feed using (feed_id)
+  where recall.state in ('approved', 'done') and coalesce(done_at, clock_timestamp()) > export.requested_at
+    and (feed.dataset_id = agreement.dataset_id
+         or exists (select from person_cursor where person_cursor.dataset_id = feed.dataset_id) and dataset.name = 'person'))`
+
 /**
- * Ends the exports whose time is up, and at once those whose consumer was stopped or whose agreement is over or has another version:
- * nothing of them may leave any more. Returns those that it ended.
+ * Ends the exports whose time is up, and at once those whose consumer was stopped, whose agreement is over or has another version, or
+ * which may hold records that were recalled: nothing of them may leave any more. Returns those that it ended.
  */
 export async function expireExports(query: Query): Promise<readonly EndedExport[]> {
   return query<EndedExport>(
@@ -122,7 +128,7 @@ export async function expireExports(query: Query): Promise<readonly EndedExport[
        from agreement join consumer using (consumer_id) join dataset using (dataset_id)
       where export.agreement_id = agreement.agreement_id and export.state in ('requested', 'awaiting-approval', 'running', 'ready')
         and (expires_at <= clock_timestamp() or consumer.stopped_at is not null
-             or agreement.version <> agreement_version or agreement.valid_to <= clock_timestamp())
+             or agreement.version <> agreement_version or agreement.valid_to <= clock_timestamp() or ${HOLDS_RECALLED})
       returning export_id as "exportId", export.agreement_id as "agreementId", agreement_version as "agreementVersion",
                 consumer.name as consumer, dataset.name as dataset`,
   )

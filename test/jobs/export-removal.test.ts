@@ -4,7 +4,14 @@ import { saveAgreement } from '../../src/store/agreements.ts'
 import { findExport, type Export } from '../../src/store/exports.ts'
 import { askForExport, exportContext, makeExport, strangerRows, workToEnd } from '../support/exports.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { createTerms, registerConsumer, registerFeed, storeRows, type RegisteredConsumer } from '../support/ledger.ts'
+import {
+  createTerms,
+  registerAccount,
+  registerConsumer,
+  registerFeed,
+  storeRows,
+  type RegisteredConsumer,
+} from '../support/ledger.ts'
 
 let installation: TestInstallation
 let consumer: RegisteredConsumer
@@ -74,6 +81,17 @@ test.each<readonly [string, () => Promise<unknown>]>([
       installation.asOwner('update gridbridge.agreement set valid_to = clock_timestamp() where consumer_id = $1', [
         consumer.consumerId,
       ]),
+  ],
+  [
+    'a department withdrew records of the dataset',
+    async () => {
+      const { accountId } = await registerAccount(installation, `editor-${tests}`, 'department-editor', 'public-security')
+      await installation.asOwner(
+        `insert into gridbridge.recall (feed_id, kind, reason, state, asked_for, needs_approval, asked_by)
+           select feed_id, 'recall', '数据有误', 'approved', 1, false, $1 from gridbridge.feed where code = 'LZ-GA-RK-001'`,
+        [accountId],
+      )
+    },
   ],
 ])('within seconds everything is gone where %s', async (_what, change) => {
   const { exportId } = await makeExport(installation, consumer.consumerId)
