@@ -152,7 +152,7 @@ export async function moveRecall(
 }
 
 /** The digest that proves a receipt: SHA-256 over its canonical JSON (RFC 8785). */
-export const digestReceipt = (receipt: {
+const digestReceipt = (receipt: {
   readonly recallId: number
   readonly consumer: string
   readonly removed: number

@@ -36,7 +36,7 @@ export interface WayBackStage {
 }
 
 /** Registers a consumer and lets it get its token, as everybody does. */
-export async function connectSystem(
+async function connectSystem(
   installation: TestInstallation,
   server: FastifyInstance,
   name: string,
@@ -58,7 +58,7 @@ export async function connectSystem(
 }
 
 /** Notices and tickets are read below the oldest transaction of the whole server, which the test files share. */
-export async function settleNotices({ asOwner }: TestInstallation): Promise<void> {
+async function settleNotices({ asOwner }: TestInstallation): Promise<void> {
   const [row] = await asOwner<{ xid: string }>('select pg_current_xact_id()::text as xid')
   const isSettled = 'select $1::xid8 < pg_snapshot_xmin(pg_current_snapshot()) as settled'
   while ((await asOwner<{ settled: boolean }>(isSettled, [row?.xid]))[0]?.settled !== true) continue
