@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Agreement } from './agreements.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
 
 /** How much of one feed an answer or a delivery holds. */
 export interface FeedShare {
@@ -33,6 +33,14 @@ async function assertWithinDay(
     })
 }
 
+const COUNT_USE = prepared(
+  `insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
+       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
+         from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
+       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
+         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp()`,
+)
+
 /** Counts what leaves under an agreement, in the transaction of its audit entry. Throws QUOTA_SPENT; nothing leaves then. */
 export async function countUse(query: Query, agreement: Agreement, shares: readonly FeedShare[]): Promise<void> {
   if (shares.length === 0) return
@@ -41,17 +49,10 @@ export async function countUse(query: Query, agreement: Agreement, shares: reado
     agreement,
     shares.reduce((sum, { records }) => sum + records, 0),
   )
-  await query(
-    `insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
-       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
-         from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
-       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
-         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp()`,
-    [
-      agreement.agreementId,
-      shares.map(({ feed }) => feed),
-      shares.map(({ records }) => records),
-      shares.map(({ persons }) => persons),
-    ],
-  )
+  await query(COUNT_USE, [
+    agreement.agreementId,
+    shares.map(({ feed }) => feed),
+    shares.map(({ records }) => records),
+    shares.map(({ persons }) => persons),
+  ])
 }

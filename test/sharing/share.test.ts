@@ -4,7 +4,7 @@ import { loadDatasets, type Dataset } from '../../src/feeds/datasets.ts'
 import { fieldForms } from '../../src/feeds/forms.ts'
 import { createWrappedKey, keyPurposes, openKeyRing } from '../../src/security/key-ring.ts'
 import { seal } from '../../src/security/seal.ts'
-import { share } from '../../src/sharing/share.ts'
+import { share, shareJson } from '../../src/sharing/share.ts'
 import type { Agreement } from '../../src/store/agreements.ts'
 import type { Change } from '../../src/store/changes.ts'
 import { createTerms } from '../support/ledger.ts'
@@ -39,7 +39,7 @@ const change: Change = {
   recordId: 'R-1',
   version: 3,
   changedAt: new Date('2026-11-27T01:02:03Z'),
-  masked: { name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' },
+  masked: JSON.stringify({ name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' }),
   sealed: seal(keys.sealing, 'record|resident|LZ-GA-RK-001|R-1', JSON.stringify(clear)),
   subject: 'ab'.repeat(16),
   areaCode: '510502001001001',
@@ -89,7 +89,9 @@ test('a form that does not exist lets nothing leave, whatever its name', () => {
 
 test('a field that the schema does not know cannot be granted in any form', () => {
   for (const form of fieldForms)
-    expect(sharedOf({ unknown: form, toString: form, __proto__: form }, { masked: { unknown: 1 } })?.record).toEqual({})
+    expect(sharedOf({ unknown: form, toString: form, __proto__: form }, { masked: '{"unknown": 1}' })?.record).toEqual(
+      {},
+    )
 })
 
 test('what the masked view does not hold does not leave as a mask', () => {
@@ -153,6 +155,45 @@ describe('forms', () => {
 test('nothing of a child leaves in clear, whatever was granted', () => {
   const forms = { name: 'clear', phone: 'clear', certNumber: 'clear', birthDate: 'generalise' }
   expect(sharedOf(forms, { isMinor: true })?.record).toEqual({ name: '张**', phone: '199****0001', birthDate: '90+' })
+})
+
+describe('the JSON that is sent', () => {
+  const fields = ['name', 'phone', 'gridCode', 'sex', 'birthDate', 'certNumber'] as const
+  const someForms = fc.dictionary(
+    fc.constantFrom(...fields),
+    fc.constantFrom(...fieldForms, 'mask' as const, 'mask' as const),
+  )
+  const someChange = fc.record({
+    isMinor: fc.boolean(),
+    areaCode: fc.constantFrom('510502001001001', '510503001001001', null),
+    pastAreas: fc.constantFrom([], ['510502001001001']),
+    masked: fc.option(
+      fc
+        .dictionary(fc.constantFrom(...fields, 'unknown', '__proto__', 'toString'), fc.string({ unit: 'binary' }))
+        .map((view) => JSON.stringify(view)),
+      { nil: null },
+    ),
+  })
+
+  test('says of every change what the shared record says', () => {
+    fc.assert(
+      fc.property(someForms, someChange, fc.constantFrom('5105', '510502', '510504'), (forms, of, area) => {
+        const given = [[{ ...change, ...of }], agreementOn(forms, { area: [area] }), sharing] as const
+        const shared = share(...given)
+        const sent = shareJson(...given)
+        expect(sent.map(({ json }) => JSON.parse(json.join('')) as unknown)).toEqual(JSON.parse(JSON.stringify(shared)))
+        expect(sent.map(({ operation }) => operation)).toEqual(shared.map(({ operation }) => operation))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('is the text of the masked view where nothing but masks is granted, and made anew where it holds anything else', () => {
+    const forms = { name: 'mask', phone: 'mask' } as const
+    const sentOf = (masked: string) => shareJson([{ ...change, masked }], agreementOn(forms), sharing)[0]?.json.join('')
+    expect(sentOf('{"name":   "张**"}')).toContain('"record":{"name":   "张**"}}')
+    expect(sentOf('{"name":   "张**", "sex": "1"}')).toContain('"record":{"name":"张**"}}')
+  })
 })
 
 describe('area', () => {
