@@ -7,6 +7,7 @@ import { decodeCursor } from '../src/sharing/cursors.ts'
 import { pullChanges, type SharingContext } from '../src/sharing/pull.ts'
 import type { Agreement } from '../src/store/agreements.ts'
 import type { Query } from '../src/store/database.ts'
+import { changesIn } from '../test/support/ledger.ts'
 import type { Random } from './random.ts'
 
 /** What a consumer holds that applies what it is given, and what went wrong on the way. */
@@ -49,7 +50,7 @@ export async function keepPulling(
   for (;;) {
     const isLast = isOver()
     const page = await pullChanges(context, { agreement, after: decodeCursor(agreement.version, cursor), limit })
-    applyChanges(holdings, page.changes)
+    applyChanges(holdings, changesIn(page))
     cursor = page.cursor
     if (isLast && !page.hasMore) return holdings
     if (!page.hasMore) await wait(20)

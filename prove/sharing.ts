@@ -7,8 +7,8 @@ import type { Dataset } from '../src/feeds/datasets.ts'
 import { fieldForms } from '../src/feeds/forms.ts'
 import { formsOfProfile, profileNames } from '../src/feeds/profiles.ts'
 import { openInstallation } from '../src/installation.ts'
-import type { SharedRecord } from '../src/record.ts'
-import { selectionOf, share } from '../src/sharing/share.ts'
+import type { Fields, SharedRecord } from '../src/record.ts'
+import { selectionOf, share, shareJson } from '../src/sharing/share.ts'
 import type { Agreement } from '../src/store/agreements.ts'
 import { FIRST_PLACE, readChanges, type Change, type Selection } from '../src/store/changes.ts'
 import { settle } from './feed.ts'
@@ -113,7 +113,9 @@ async function compareAgreement(
   const selected = await readAll(stage, selectionOf(agreement, dataset))
   const byId = <Item extends { readonly id: string }>(items: readonly Item[]) =>
     new Map(items.map((item) => [item.id, item]))
-  const both = byId(share(selected, agreement, sharing))
+  // As pull sends it; beside it `share` alone, which both are made of.
+  const sent = shareJson(selected, agreement, sharing).map(({ json }) => JSON.parse(json.join('')) as SharedRecord)
+  const both = byId(sent)
   const sharedAlone = byId(share(await readAll(stage, everything(agreement)), agreement, sharing))
   const selectedById = new Map(selected.map((change) => [`${change.feed}/${change.recordId}`, change]))
   const granted = grantedNames(agreement)
@@ -128,7 +130,7 @@ async function compareAgreement(
     }
     if (!isDeepStrictEqual(outcomeOf(sharedAlone.get(record.id)), expected)) tally.shareAlone += 1
     const change = selectedById.get(record.id)
-    const isUngranted = Object.keys(change?.masked ?? {}).some((name) => !granted.has(name))
+    const isUngranted = Object.keys(JSON.parse(change?.masked ?? '{}') as Fields).some((name) => !granted.has(name))
     if (isUngranted || (change !== undefined && isTooMuch(change, expected))) tally.selectionAlone += 1
   }
 }

@@ -10,7 +10,7 @@ import { pullSnapshot } from '../src/sharing/snapshot.ts'
 import { findAgreement, type Agreement } from '../src/store/agreements.ts'
 import type { Query } from '../src/store/database.ts'
 import { buryRecords } from '../src/store/save-page.ts'
-import { registerConsumer } from '../test/support/ledger.ts'
+import { changesIn, registerConsumer } from '../test/support/ledger.ts'
 import { countWrong, settle, type FeedStage } from './feed.ts'
 import { applyChanges, openHoldings, type Holdings } from './feed-readers.ts'
 import { changeRecords, openWritten, WRITTEN_DATASET, type Written } from './feed-writers.ts'
@@ -68,7 +68,7 @@ async function takeSnapshot(context: SharingContext, agreement: Agreement, holdi
   for (let cursor: string | undefined; ;) {
     const place = decodeSnapshotCursor(agreement.version, cursor)
     const page = await pullSnapshot(context, { agreement, place, limit: AT_ONCE })
-    applyChanges(holdings, page.changes)
+    applyChanges(holdings, changesIn(page))
     cursor = page.cursor
     if (page.feedCursor !== undefined) return page.feedCursor
   }
@@ -83,7 +83,7 @@ async function followFeed(
   for (let cursor = from; ;) {
     const after = decodeCursor(agreement.version, cursor)
     const page = await pullChanges(context, { agreement, after, limit: AT_ONCE })
-    applyChanges(holdings, page.changes)
+    applyChanges(holdings, changesIn(page))
     if (!page.hasMore) return
     cursor = page.cursor
   }

@@ -3,7 +3,7 @@
  * one function, so saving an unprotected record or answering with an unshared one does not compile.
  *
  *   SourceRow → RawRecord (ingest/map) → ValidRecord (ingest/validate) → ProtectedRecord (ingest/protect)
- *             → SharedRecord (sharing/share)
+ *             → SharedRecord or SharedJson (sharing/share)
  */
 declare const stage: unique symbol
 
@@ -103,4 +103,11 @@ export interface SharedRecord {
   readonly record: Fields | null
   /** On a delete that a department asked for; a record that its source no longer has comes without. */
   readonly reason?: Withdrawal
+}
+
+/** A shared record as the JSON that is sent, in pieces: put together as a text it would be copied once more before it is bytes. */
+export interface SharedJson {
+  readonly [stage]: 'shared-json'
+  readonly operation: Operation
+  readonly json: readonly string[]
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
 import type { Dataset } from '../feeds/datasets.ts'
-import type { SharedRecord } from '../record.ts'
+import type { SharedJson } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { countUse, type FeedShare } from '../store/agreement-use.ts'
 import { agreementName, type Agreement } from '../store/agreements.ts'
@@ -11,18 +11,17 @@ import { readChanges, readHorizon, type Change, type ChangePlace, type Selection
 import type { Database, Query } from '../store/database.ts'
 import { hasChangesBetween, isPlaceKept, readNewest } from '../store/tombstones.ts'
 import { encodeCursor, type FeedPlace } from './cursors.ts'
-import { selectionOf, share } from './share.ts'
+import { selectionOf, shareJson } from './share.ts'
 
 /** What leaves: the very bytes whose digest is in the audit entry. */
 export interface Answer {
-  /** JSON; null: the caller holds these bytes already. */
-  readonly body: string | null
+  /** JSON in UTF-8; null: the caller holds these bytes already. */
+  readonly body: Buffer | null
   /** Entity tag (RFC 9110 §8.8.3), weak because the bytes may be compressed on the way. */
   readonly tag: string
 }
 
 export interface PulledPage {
-  readonly changes: readonly SharedRecord[]
   /** Opaque; give it back to go on from here. */
   readonly cursor: string
   readonly hasMore: boolean
@@ -57,11 +56,14 @@ export function datasetOfAgreement(
 
 /** How much of each feed is in these changes. A tombstone tells of a record and of nobody. */
 export function sharesOf(changes: readonly Change[]): readonly FeedShare[] {
-  return [...Map.groupBy(changes, ({ feed }) => feed)].map(([feed, members]) => ({
-    feed,
-    records: members.length,
-    persons: members.filter(({ subject }) => subject !== null).length,
-  }))
+  const shares = new Map<string, { feed: string; records: number; persons: number }>()
+  for (const { feed, subject } of changes) {
+    const share = shares.get(feed) ?? { feed, records: 0, persons: 0 }
+    share.records += 1
+    if (subject !== null) share.persons += 1
+    shares.set(feed, share)
+  }
+  return [...shares.values()]
 }
 
 /** Throws QUERY_ONLY for an agreement under which nothing may be copied. */
@@ -112,26 +114,48 @@ export async function pullChanges(context: SharingContext, request: PullRequest)
   const since = after.since ?? (after.tx === '0' ? await readNewest(database.query, agreement.datasetId) : undefined)
   const found = await findChanges(database.query, selectionOf(agreement, dataset), after, limit + 1)
   const changes = found.changes.slice(0, limit)
-  const shared = share(changes, agreement, { dataset, keys, today: new Date() })
+  const shared = shareJson(changes, agreement, { dataset, keys, today: new Date() })
   const { tx, seq } = changes.at(-1) ?? found.next
   const cursor = encodeCursor(agreement.version, { tx, seq, since })
-  const page = { changes: shared, cursor, hasMore: found.changes.length > limit }
+  const page = { cursor, hasMore: found.changes.length > limit }
   const outgoing = {
     type: 'changes.pulled',
     place: after,
     changes,
     count: shared.length,
-    body: JSON.stringify(page),
+    body: pageBody(shared, page),
     heldTags,
   } as const
   return { ...page, answer: await answerShared(context, agreement, outgoing) }
 }
 
+/** The pieces as one run of UTF-8. A unit of a JavaScript string is three bytes at most. */
+export function utf8Of(pieces: readonly string[]): Buffer {
+  const bytes = Buffer.allocUnsafe(3 * pieces.reduce((sum, { length }) => sum + length, 0))
+  let end = 0
+  for (const piece of pieces) end += bytes.write(piece, end)
+  return bytes.subarray(0, end)
+}
+
+/** The items of a JSON array, without its brackets. */
+export function listOf(records: readonly SharedJson[]): readonly string[] {
+  const pieces: string[] = []
+  for (const { json } of records) {
+    if (pieces.length > 0) pieces.push(',')
+    pieces.push(...json)
+  }
+  return pieces
+}
+
+/** An answer of changes, and what tells how to go on. */
+export const pageBody = (changes: readonly SharedJson[], way: object): Buffer =>
+  utf8Of(['{"changes":[', ...listOf(changes), `],${JSON.stringify(way).slice(1)}`])
+
 /** What is about to leave. */
 export interface Outgoing extends Pick<AuditEvent, 'type' | 'object' | 'details'> {
   readonly changes: readonly Change[]
   readonly count: number
-  readonly body: string
+  readonly body: Buffer
   readonly heldTags?: string | undefined
   /** What was read lies behind this place of the feed, or the feed has to lead on from it. */
   readonly place?: FeedPlace
@@ -143,7 +167,8 @@ const tagOf = (agreement: Agreement, digest: string): string =>
   `W/"${hash('sha256', `${agreementName(agreement)}|${digest}`).slice(0, 32)}"`
 
 /** The weak comparison of RFC 9110 §13.1.2: `*` is any tag. */
-const holdsTag = (held: string, tag: string): boolean =>
+const holdsTag = (held: string | undefined, tag: string): boolean =>
+  held !== undefined &&
   held.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^(?!W\/)/, 'W/') === tag)
 
 /**
@@ -155,7 +180,7 @@ export async function answerShared(
   agreement: Agreement,
   outgoing: Outgoing,
 ): Promise<Answer> {
-  const { type, changes, count, body, heldTags = '', shares = sharesOf(changes), place, object, details } = outgoing
+  const { type, changes, count, body, heldTags, shares = sharesOf(changes), place, object, details } = outgoing
   const outputDigest = hash('sha256', body)
   const tag = tagOf(agreement, outputDigest)
   const isHeld = holdsTag(heldTags, tag)

@@ -3,8 +3,17 @@ import { readCertificate, subjectName } from '../feeds/certificate.ts'
 import type { FeedShare } from '../store/agreement-use.ts'
 import type { Agreement } from '../store/agreements.ts'
 import { MERGED_FEED, readRecord, readRecordsOfPerson, type Change, type RecordName } from '../store/changes.ts'
-import { answerShared, assertMayCopy, datasetOfAgreement, sharesOf, type Answer, type SharingContext } from './pull.ts'
-import { livingOf, selectionOf, share } from './share.ts'
+import {
+  listOf,
+  utf8Of,
+  answerShared,
+  assertMayCopy,
+  datasetOfAgreement,
+  sharesOf,
+  type Answer,
+  type SharingContext,
+} from './pull.ts'
+import { livingOf, selectionOf, shareJson } from './share.ts'
 
 /** One person by certificate, as somebody wrote it. */
 export interface AskedPerson {
@@ -52,12 +61,12 @@ export async function pullRecord(
   assertMayCopy(agreement)
   const dataset = datasetOfAgreement(context, agreement)
   const changes = await readRecord(context.database.query, selectionOf(agreement, dataset), name)
-  const [shared] = livingOf(share(changes, agreement, { dataset, keys: context.keys, today: new Date() }))
+  const [shared] = livingOf(shareJson(changes, agreement, { dataset, keys: context.keys, today: new Date() }))
   const answer = await answerShared(context, agreement, {
     type: 'record.read',
     changes,
     count: shared === undefined ? 0 : 1,
-    body: JSON.stringify(shared ?? null),
+    body: utf8Of(shared?.json ?? ['null']),
     heldTags: shared === undefined ? undefined : heldTags,
     shares: usedBy(changes),
     object: recordToken(context, agreement, name),
@@ -98,12 +107,12 @@ export async function queryRecords(
 ): Promise<Answer> {
   const dataset = datasetOfAgreement(context, agreement)
   const { object, changes } = await findAsked(context, agreement, about)
-  const records = livingOf(share(changes, agreement, { dataset, keys: context.keys, today: new Date() }))
+  const records = livingOf(shareJson(changes, agreement, { dataset, keys: context.keys, today: new Date() }))
   return answerShared(context, agreement, {
     type: 'record.queried',
     changes,
     count: records.length,
-    body: JSON.stringify({ records }),
+    body: utf8Of(['{"records":[', ...listOf(records), ']}']),
     shares: usedBy(changes),
     object,
     details: { reason, caseNumber, ...personOf(context, changes) },

@@ -3,7 +3,7 @@ import type { Dataset, Property } from '../feeds/datasets.ts'
 import { generalisationOf, isPossible, needsClear, type FieldForm } from '../feeds/forms.ts'
 import { dayOf } from '../feeds/formats.ts'
 import { maskValue } from '../feeds/mask-rules.ts'
-import type { Fields, SharedRecord } from '../record.ts'
+import type { Fields, SharedJson, SharedRecord } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { open } from '../security/seal.ts'
 import type { Agreement } from '../store/agreements.ts'
@@ -110,11 +110,34 @@ export function selectionOf(agreement: Agreement, dataset: Dataset): Selection {
 
 const isWholeCity = ({ area }: Agreement, dataset: Dataset): boolean => area.includes(wholeCityOf(dataset))
 
+/** What an agreement comes to on a dataset, worked out once for many records. */
+interface Terms {
+  readonly grants: readonly Grant[]
+  /** Names of the granted fields where each leaves as the masked view shows it, for adults and children alike; else null. */
+  readonly maskedOnly: ReadonlySet<string> | null
+  readonly isInside: (code: string) => boolean
+  readonly isWhole: boolean
+  readonly consumerId: number
+  readonly sharing: Sharing
+}
+
+function termsOf(agreement: Agreement, sharing: Sharing): Terms {
+  const { area, consumerId } = agreement
+  const grants = grantsOf(agreement, sharing.dataset, sharing.isFile)
+  const isMaskedOnly = grants.every(({ form, minorForm }) => form === forms.mask && minorForm === forms.mask)
+  return {
+    grants,
+    maskedOnly: isMaskedOnly ? new Set(grants.map(({ property }) => property.name)) : null,
+    isInside: (code) => area.some((prefix) => code.startsWith(prefix)),
+    isWhole: isWholeCity(agreement, sharing.dataset),
+    consumerId,
+    sharing,
+  }
+}
+
 /** Where a record lies for an agreement: inside its area, once inside, or never. */
-function placeOf({ areaCode, pastAreas }: Change, agreement: Agreement, dataset: Dataset): 'inside' | 'left' | 'never' {
-  if (isWholeCity(agreement, dataset)) return 'inside'
-  const isInside = (code: string): boolean => agreement.area.some((prefix) => code.startsWith(prefix))
-  if (areaCode !== null && isInside(areaCode)) return 'inside'
+function placeOf({ areaCode, pastAreas }: Change, { isWhole, isInside }: Terms): 'inside' | 'left' | 'never' {
+  if (isWhole || (areaCode !== null && isInside(areaCode))) return 'inside'
   return pastAreas.some(isInside) ? 'left' : 'never'
 }
 
@@ -128,43 +151,77 @@ function openOnce(change: Change, { dataset, keys }: Sharing): () => Fields {
   }
 }
 
-function shareFields(outgoing: Outgoing, grants: readonly Grant[]): Fields {
+function shareFields(change: Change, masked: Fields, { grants, sharing, consumerId }: Terms): Fields {
+  const outgoing = { change, masked, clear: openOnce(change, sharing), sharing, consumerId }
   const fields: Record<string, unknown> = {}
   for (const { property, form, minorForm } of grants) {
-    const value = (outgoing.change.isMinor ? minorForm : form)(outgoing, property)
+    const value = (change.isMinor ? minorForm : form)(outgoing, property)
     if (value !== undefined) fields[property.name] = value
   }
   return fields
 }
 
-/** Those of shared records that are there: what left the area is told by the feed alone. */
-export const livingOf = (shared: readonly SharedRecord[]): readonly SharedRecord[] =>
-  shared.filter(({ operation }) => operation === 'upsert')
+/** The JSON of the masked view where it may be read at this place; null for a deletion. */
+const maskedAt = (place: 'inside' | 'left', { masked }: Change): string | null => (place === 'inside' ? masked : null)
+
+function shareOne(change: Change, place: 'inside' | 'left', terms: Terms): SharedRecord {
+  const masked = maskedAt(place, change)
+  const record = masked === null ? null : shareFields(change, JSON.parse(masked) as Fields, terms)
+  const shared = {
+    operation: record === null ? 'delete' : 'upsert',
+    id: `${change.feed}/${change.recordId}`,
+    version: change.version,
+    changedAt: change.changedAt.toISOString(),
+    record,
+    ...(change.withdrawn === null ? {} : { reason: change.withdrawn }),
+  }
+  return shared as unknown as SharedRecord
+}
 
 /**
- * What one consumer receives of these changes under its agreement: the only function that makes a SharedRecord, and so the
- * only way out, for push, pull and export. A record that left the agreement's area is a deletion there; one that never lay in it
- * does not show at all. Throws SEAL_BROKEN, KEY_UNAVAILABLE.
+ * What one consumer receives of these changes under its agreement: the only function that makes a SharedRecord, and so, with the same as
+ * JSON below, the only way out, for push, pull and export. A record that left the agreement's area is a deletion there; one that never lay
+ * in it does not show at all. Throws SEAL_BROKEN, KEY_UNAVAILABLE.
  */
 export function share(changes: readonly Change[], agreement: Agreement, sharing: Sharing): readonly SharedRecord[] {
-  const { consumerId } = agreement
-  const grants = grantsOf(agreement, sharing.dataset, sharing.isFile)
+  const terms = termsOf(agreement, sharing)
   return changes.flatMap((change) => {
-    const place = placeOf(change, agreement, sharing.dataset)
-    if (place === 'never') return []
-    const masked = place === 'inside' ? change.masked : null
-    const record =
-      masked === null
-        ? null
-        : shareFields({ change, masked, clear: openOnce(change, sharing), sharing, consumerId }, grants)
-    const shared = {
-      operation: record === null ? 'delete' : 'upsert',
-      id: `${change.feed}/${change.recordId}`,
-      version: change.version,
-      changedAt: change.changedAt.toISOString(),
-      record,
-      ...(change.withdrawn === null ? {} : { reason: change.withdrawn }),
-    }
-    return [shared as unknown as SharedRecord]
+    const place = placeOf(change, terms)
+    return place === 'never' ? [] : [shareOne(change, place, terms)]
   })
 }
+
+function holdsOnly(text: string, names: ReadonlySet<string>): boolean {
+  for (const name of Object.keys(JSON.parse(text) as Fields)) if (!names.has(name)) return false
+  return true
+}
+
+/** The JSON of a living record whose fields leave as they rest: the database's own text, which need not be made again. */
+const livingJson = ({ feed, recordId, version, changedAt }: Change, fields: string): readonly string[] => [
+  `{"operation":"upsert","id":${JSON.stringify(`${feed}/${recordId}`)},"version":${version},"changedAt":"${changedAt.toISOString()}","record":`,
+  fields,
+  '}',
+]
+
+/**
+ * The same as `share`, as the JSON that is sent. Where the agreement grants nothing but masks and the masked view holds nothing beside
+ * what it grants, that view leaves as it is; everything else goes through `share`'s own steps.
+ */
+export function shareJson(changes: readonly Change[], agreement: Agreement, sharing: Sharing): readonly SharedJson[] {
+  const terms = termsOf(agreement, sharing)
+  const shared: SharedJson[] = []
+  for (const change of changes) {
+    const place = placeOf(change, terms)
+    if (place === 'never') continue
+    const masked = maskedAt(place, change)
+    const isPlain = change.withdrawn === null && terms.maskedOnly !== null
+    const isAsItIs = masked !== null && isPlain && holdsOnly(masked, terms.maskedOnly)
+    const json = isAsItIs ? livingJson(change, masked) : [JSON.stringify(shareOne(change, place, terms))]
+    shared.push({ operation: masked === null ? 'delete' : 'upsert', json } as unknown as SharedJson)
+  }
+  return shared
+}
+
+/** Those of shared records that are there: what left the area is told by the feed alone. */
+export const livingOf = (shared: readonly SharedJson[]): readonly SharedJson[] =>
+  shared.filter(({ operation }) => operation === 'upsert')

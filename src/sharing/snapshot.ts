@@ -1,13 +1,11 @@
-import type { SharedRecord } from '../record.ts'
 import type { Agreement } from '../store/agreements.ts'
 import { readHorizon, readLiving } from '../store/changes.ts'
 import { encodeCursor, encodeSnapshotCursor, type SnapshotPlace } from './cursors.ts'
-import { answerShared, assertMayCopy, datasetOfAgreement, type Answer, type SharingContext } from './pull.ts'
-import { livingOf, selectionOf, share } from './share.ts'
+import { answerShared, assertMayCopy, datasetOfAgreement, pageBody, type Answer, type SharingContext } from './pull.ts'
+import { livingOf, selectionOf, shareJson } from './share.ts'
 
+/** A page of living records; what was deleted does not show. */
 export interface SnapshotPage {
-  /** Living records; what was deleted does not show. */
-  readonly changes: readonly SharedRecord[]
   /** Opaque; give it back to go on from here. */
   readonly cursor: string
   readonly hasMore: boolean
@@ -37,11 +35,10 @@ export async function pullSnapshot(context: SharingContext, request: SnapshotReq
   const range = { after: place.after, upTo: end }
   const found = await readLiving(database.query, selectionOf(agreement, dataset), range, limit + 1)
   const changes = found.slice(0, limit)
-  const shared = livingOf(share(changes, agreement, { dataset, keys, today: new Date() }))
+  const shared = livingOf(shareJson(changes, agreement, { dataset, keys, today: new Date() }))
   const { version } = agreement
   const hasMore = found.length > limit
   const page = {
-    changes: shared,
     cursor: encodeSnapshotCursor(version, hasMore ? (changes.at(-1) ?? end) : end, end),
     hasMore,
     ...(hasMore ? {} : { feedCursor: encodeCursor(version, end) }),
@@ -51,7 +48,7 @@ export async function pullSnapshot(context: SharingContext, request: SnapshotReq
     place: end,
     changes,
     count: shared.length,
-    body: JSON.stringify(page),
+    body: pageBody(shared, page),
     heldTags,
   } as const
   return { ...page, answer: await answerShared(context, agreement, outgoing) }

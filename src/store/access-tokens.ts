@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Account } from './accounts.ts'
 import { LIVE_CERTIFICATES } from './credentials.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
 
 /** Whoever can get an access token: a system that receives data, or a person who uses the management API. */
 export interface TokenHolder {
@@ -52,6 +52,15 @@ export async function insertToken(query: Query, token: NewToken): Promise<void> 
   )
 }
 
+const FIND_CONSUMER = prepared(
+  `select consumer.consumer_id as "consumerId", name
+       from access_token join consumer using (consumer_id) join credential using (credential_id),
+            lateral (select ${LIVE_CERTIFICATES} as thumbprints) as living
+      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and retired_at is null
+        and case when certificate is null then thumbprints = '{}'
+                 else certificate = $2 and certificate = any(thumbprints) end`,
+)
+
 /**
  * The consumer a living token belongs to, over a connection with this certificate (its thumbprint; null without one). A token ends
  * with the credential that it came of and with the certificate that it is bound to, and one that is bound to none ends when its
@@ -62,15 +71,7 @@ export async function findConsumerOfToken(
   tokenHash: string,
   certificate: string | null,
 ): Promise<{ readonly consumerId: number; readonly name: string }> {
-  const [row] = await query<{ consumerId: number; name: string }>(
-    `select consumer.consumer_id as "consumerId", name
-       from access_token join consumer using (consumer_id) join credential using (credential_id),
-            lateral (select ${LIVE_CERTIFICATES} as thumbprints) as living
-      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and retired_at is null
-        and case when certificate is null then thumbprints = '{}'
-                 else certificate = $2 and certificate = any(thumbprints) end`,
-    [tokenHash, certificate],
-  )
+  const [row] = await query<{ consumerId: number; name: string }>(FIND_CONSUMER, [tokenHash, certificate])
   if (row === undefined) throw new AppError('TOKEN_INVALID')
   return row
 }

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Agreement } from './agreements.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
 
 /** How much of one feed an answer or a delivery holds. */
 export interface FeedShare {
@@ -33,6 +33,17 @@ async function assertWithinDay(
     })
 }
 
+const COUNT_USE = prepared(
+  `with used as (
+     insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
+       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
+         from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
+       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
+         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp())
+   insert into agreement_answer as kept (agreement_id, day, version, answers) values ($1, ${TODAY}, $5, 1)
+     on conflict (agreement_id, day, version) do update set answers = kept.answers + 1, last_used_at = clock_timestamp()`,
+)
+
 /**
  * Counts what leaves under an agreement, in the transaction of its audit entry; an answer without a record is a use too. Throws
  * QUOTA_SPENT; nothing leaves then.
@@ -43,21 +54,11 @@ export async function countUse(query: Query, agreement: Agreement, shares: reado
     agreement,
     shares.reduce((sum, { records }) => sum + records, 0),
   )
-  await query(
-    `with used as (
-       insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
-         select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
-           from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
-         on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
-           persons = kept.persons + excluded.persons, last_used_at = clock_timestamp())
-     insert into agreement_answer as kept (agreement_id, day, version, answers) values ($1, ${TODAY}, $5, 1)
-       on conflict (agreement_id, day, version) do update set answers = kept.answers + 1, last_used_at = clock_timestamp()`,
-    [
-      agreement.agreementId,
-      shares.map(({ feed }) => feed),
-      shares.map(({ records }) => records),
-      shares.map(({ persons }) => persons),
-      agreement.version,
-    ],
-  )
+  await query(COUNT_USE, [
+    agreement.agreementId,
+    shares.map(({ feed }) => feed),
+    shares.map(({ records }) => records),
+    shares.map(({ persons }) => persons),
+    agreement.version,
+  ])
 }

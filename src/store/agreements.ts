@@ -1,6 +1,6 @@
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { FieldForm } from '../feeds/forms.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
 import { VALID_ITEM } from './service-items.ts'
 
 /** Whether changes may be copied, or only single records asked for with a reason (registers that may not be copied). */
@@ -68,16 +68,17 @@ function assertInForce(found: FoundAgreement | undefined, wanted: string): Agree
   throw new AppError(barrier, detail)
 }
 
+const FIND_AGREEMENT = prepared(
+  `select ${AGREEMENT_COLUMNS} from agreement join consumer using (consumer_id) join dataset using (dataset_id)
+      where consumer.consumer_id = $1 and dataset.name = $2 and ${IN_TERM}`,
+)
+
 /**
  * The agreement in force between a consumer and a dataset. Throws AGREEMENT_MISSING: no grant means no; AGREEMENT_SUSPENDED,
  * PURPOSE_WITHDRAWN (names the item), CONSUMER_STOPPED.
  */
 export async function findAgreement(query: Query, consumerId: number, dataset: string): Promise<Agreement> {
-  const [found] = await query<FoundAgreement>(
-    `select ${AGREEMENT_COLUMNS} from agreement join consumer using (consumer_id) join dataset using (dataset_id)
-      where consumer.consumer_id = $1 and dataset.name = $2 and ${IN_TERM}`,
-    [consumerId, dataset],
-  )
+  const [found] = await query<FoundAgreement>(FIND_AGREEMENT, [consumerId, dataset])
   return assertInForce(found, dataset)
 }
 

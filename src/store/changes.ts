@@ -14,7 +14,8 @@ export interface Change extends ChangePlace {
   readonly recordId: string
   readonly version: number
   readonly changedAt: Date
-  readonly masked: Readonly<Record<string, unknown>> | null
+  /** JSON of the masked view. */
+  readonly masked: string | null
   /** One ciphertext of what the masked view hides; null where nobody asked for it. */
   readonly sealed: Uint8Array | null
   /** Token of the person, 32 hexadecimal digits; null where the record names none. */
@@ -66,14 +67,14 @@ function areaParts(area: Selection['area'], place: number): { readonly inside: s
 const prefixesOf = (area: Selection['area']): readonly unknown[] =>
   area === null ? [] : [area.map((prefix) => `${prefix}%`)]
 
-/** $1 dataset, $2 unwanted properties, $3 whether the sealed fields are wanted. */
+/** $1 dataset, $2 unwanted properties, which are looked for first because leaving them out copies the view, $3 whether the sealed fields are wanted. */
 function selectChanges(query: Query, selection: Selection, wanted: Wanted): Promise<readonly Change[]> {
   const { datasetId, unwanted, wantsSealed, area } = selection
   const { condition, values, isLiving = false, ending = 'order by change_tx, change_seq' } = wanted
   const { inside, everInside } = areaParts(area, 4 + values.length)
   const text = `
     select coalesce(feed.code, '${MERGED_FEED.code}') as feed, source_record_id as "recordId", version, changed_at as "changedAt",
-           case when ${inside} then masked - $2::text[] end as masked,
+           case when ${inside} then (case when masked ?| $2 then masked - $2::text[] else masked end)::text end as masked,
            case when ${inside} and $3 then sealed end as sealed,
            case when ${inside} then encode(subject, 'hex') end as subject,
            area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", withdrawn, change_tx::text as tx, change_seq as seq

@@ -1,5 +1,11 @@
 import type { ChangePlace } from './changes.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
+
+const IS_KEPT = prepared(
+  `select greatest($2::xid8, $4::xid8) <= pg_snapshot_xmin(pg_current_snapshot())
+          and not exists (select from tombstone_floor as floor where floor.dataset_id = $1
+                             and ($2::xid8, $3::integer) < (floor.tx, floor.seq) and $4::xid8 < floor.tx) as "isKept"`,
+)
 
 /**
  * Whether the feed of a dataset can be read on from a place without missing a tombstone. It cannot where tombstones behind it are gone,
@@ -10,12 +16,7 @@ export async function isPlaceKept(
   datasetId: number,
   { tx, seq, since }: ChangePlace & { readonly since?: string | undefined },
 ): Promise<boolean> {
-  const [row] = await query<{ isKept: boolean }>(
-    `select greatest($2::xid8, $4::xid8) <= pg_snapshot_xmin(pg_current_snapshot())
-            and not exists (select from tombstone_floor as floor where floor.dataset_id = $1
-                               and ($2::xid8, $3) < (floor.tx, floor.seq) and $4::xid8 < floor.tx) as "isKept"`,
-    [datasetId, tx, seq, since ?? '0'],
-  )
+  const [row] = await query<{ isKept: boolean }>(IS_KEPT, [datasetId, tx, seq, since ?? '0'])
   return row?.isKept ?? false
 }
 

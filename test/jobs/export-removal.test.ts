@@ -85,7 +85,12 @@ test.each<readonly [string, () => Promise<unknown>]>([
   [
     'a department withdrew records of the dataset',
     async () => {
-      const { accountId } = await registerAccount(installation, `editor-${tests}`, 'department-editor', 'public-security')
+      const { accountId } = await registerAccount(
+        installation,
+        `editor-${tests}`,
+        'department-editor',
+        'public-security',
+      )
       await installation.asOwner(
         `insert into gridbridge.recall (feed_id, kind, reason, state, asked_for, needs_approval, asked_by)
            select feed_id, 'recall', '数据有误', 'approved', 1, false, $1 from gridbridge.feed where code = 'LZ-GA-RK-001'`,

@@ -12,6 +12,7 @@ import { purgeTombstones } from '../../src/store/tombstones.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import {
+  changesIn,
   registerConsumer,
   registerFeed,
   residentRows,
@@ -81,7 +82,7 @@ describe('a place that is ahead of the database, which was restored since,', () 
     expect(await codeOf(() => pull(encodeCursor(1, { tx: '1', seq: 1, since: ahead.tx })))).toBe('CURSOR_EXPIRED')
     const place = decodeSnapshotCursor(1, encodeSnapshotCursor(1, { tx: '1', seq: 1 }, ahead))
     expect(await codeOf(() => pullSnapshot(context(), { agreement, place, limit: 5 }))).toBe('CURSOR_EXPIRED')
-    expect((await pull(encodeCursor(1, { tx, seq: 0 }))).changes).toEqual([])
+    expect(changesIn(await pull(encodeCursor(1, { tx, seq: 0 })))).toEqual([])
   })
 })
 
@@ -112,7 +113,7 @@ describe('when old tombstones are gone', () => {
     await keep()
     await storeRows(installation, feed, residentRows(9, 9))
     expect(await codeOf(() => pull(before))).toBe('CURSOR_EXPIRED')
-    expect((await pull(after)).changes.map(({ id }) => id)).toEqual([`${feed.code}/R-9`])
+    expect(changesIn(await pull(after)).map(({ id }) => id)).toEqual([`${feed.code}/R-9`])
   })
 
   test('whoever began before they were made and is not through is expired; whoever began later gets through, page by page', async () => {
@@ -127,7 +128,7 @@ describe('when old tombstones are gone', () => {
       const held: SharedRecord[] = []
       for (let cursor = from; ;) {
         const page = await pull(cursor, 2)
-        held.push(...page.changes)
+        held.push(...changesIn(page))
         cursor = page.cursor
         if (!page.hasMore) break
       }
@@ -152,7 +153,7 @@ describe('when old tombstones are gone', () => {
     await ageBy(401)
     await keep()
     await storeRows(installation, feed, residentRows(1, 1))
-    expect((await pull(cursor)).changes.map(({ id, version }) => [id, version])).toEqual([[`${feed.code}/R-1`, 4]])
+    expect(changesIn(await pull(cursor)).map(({ id, version }) => [id, version])).toEqual([[`${feed.code}/R-1`, 4]])
     const [run] = await installation.asOwner<{ inserted: number; updated: number }>(
       'select inserted, updated from gridbridge.run where feed_id = $1 order by run_id desc limit 1',
       [feed.feedId],

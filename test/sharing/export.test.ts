@@ -18,7 +18,14 @@ import {
   type ExportedLine,
 } from '../support/exports.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerConsumer, registerFeed, settleChanges, storeRows, type RegisteredConsumer } from '../support/ledger.ts'
+import {
+  changesIn,
+  registerConsumer,
+  registerFeed,
+  settleChanges,
+  storeRows,
+  type RegisteredConsumer,
+} from '../support/ledger.ts'
 
 let installation: TestInstallation
 let feed: Feed
@@ -104,13 +111,13 @@ test('what moves on while it is made is left out, and comes by the feed from the
   await settleChanges(installation)
   const after = decodeCursor(agreement.version, feedCursor)
   const page = await pullChanges(exportContext(installation), { agreement, after, limit: 1000 })
-  expect(page.changes.map(({ id, operation }) => [id, operation])).toEqual([
+  expect(changesIn(page).map(({ id, operation }) => [id, operation])).toEqual([
     [idOf(3), 'upsert'],
     [idOf(15), 'upsert'],
     [idOf(31), 'upsert'],
     [idOf(25), 'delete'],
   ])
-  for (const { id, version, operation } of page.changes)
+  for (const { id, version, operation } of changesIn(page))
     if (operation === 'upsert') held.set(id, version)
     else held.delete(id)
   const stored = await installation.asOwner<{ id: string; version: number }>(

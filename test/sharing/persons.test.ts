@@ -5,7 +5,7 @@ import { pullChanges, type PulledPage } from '../../src/sharing/pull.ts'
 import { pushChanges } from '../../src/sharing/push.ts'
 import { findAgreement } from '../../src/store/agreements.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerConsumer, settleChanges } from '../support/ledger.ts'
+import { changesIn, registerConsumer, settleChanges } from '../support/ledger.ts'
 import { createPerson, forgetPeople, openPeople, type People } from '../support/people.ts'
 import { startReceiver } from '../support/receiver.ts'
 
@@ -29,7 +29,7 @@ test('an agreement for persons brings merged rows and tombstones to its consumer
   await settleChanges(installation)
   const first = await pull()
   const [person] = await people.persons()
-  expect(first.changes).toEqual([
+  expect(changesIn(first)).toEqual([
     {
       operation: 'upsert',
       id: `GB-PERSON-001/${person?.id}`,
@@ -42,7 +42,7 @@ test('an agreement for persons brings merged rows and tombstones to its consumer
   await people.merge()
   await settleChanges(installation)
   const second = await pull(first.cursor)
-  expect(second.changes).toEqual([
+  expect(changesIn(second)).toEqual([
     {
       operation: 'delete',
       id: `GB-PERSON-001/${person?.id}`,

@@ -9,7 +9,7 @@ import type { Feed } from '../../src/store/feeds.ts'
 import { takeDigesting } from '../../src/store/set-digests.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
+import { changesIn, registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
 import { createRandom } from '../../prove/random.ts'
 
 let installation: TestInstallation
@@ -46,7 +46,7 @@ async function pullAll(agreement: Agreement): Promise<readonly SharedRecord[]> {
   for (let cursor: string | undefined; ;) {
     const after = decodeCursor(agreement.version, cursor)
     const page = await pullChanges({ ...installation, auditDeadlineMs: 2000 }, { agreement, after, limit: 100 })
-    for (const change of page.changes) {
+    for (const change of changesIn(page)) {
       if (change.operation === 'upsert') held.set(change.id, change)
       else held.delete(change.id)
     }

@@ -4,7 +4,7 @@ import { loadDatasets, type Dataset } from '../../src/feeds/datasets.ts'
 import { fieldForms } from '../../src/feeds/forms.ts'
 import { createWrappedKey, keyPurposes, openKeyRing } from '../../src/security/key-ring.ts'
 import { seal } from '../../src/security/seal.ts'
-import { share } from '../../src/sharing/share.ts'
+import { share, shareJson } from '../../src/sharing/share.ts'
 import type { Agreement } from '../../src/store/agreements.ts'
 import type { Change } from '../../src/store/changes.ts'
 import { createTerms } from '../support/ledger.ts'
@@ -40,7 +40,7 @@ const change: Change = {
   version: 3,
   changedAt: new Date('2026-11-27T01:02:03Z'),
   withdrawn: null,
-  masked: { name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' },
+  masked: JSON.stringify({ name: '张**', phone: '199****0001', gridCode: '510502001001001', sex: '1' }),
   sealed: seal(keys.sealing, 'record|resident|LZ-GA-RK-001|R-1', JSON.stringify(clear)),
   subject: 'ab'.repeat(16),
   areaCode: '510502001001001',
@@ -90,7 +90,9 @@ test('a form that does not exist lets nothing leave, whatever its name', () => {
 
 test('a field that the schema does not know cannot be granted in any form', () => {
   for (const form of fieldForms)
-    expect(sharedOf({ unknown: form, toString: form, __proto__: form }, { masked: { unknown: 1 } })?.record).toEqual({})
+    expect(sharedOf({ unknown: form, toString: form, __proto__: form }, { masked: '{"unknown": 1}' })?.record).toEqual(
+      {},
+    )
 })
 
 test('what the masked view does not hold does not leave as a mask', () => {
@@ -157,8 +159,8 @@ test('nothing of a child leaves in clear, whatever was granted', () => {
 })
 
 test('in a file a citizen number shows 4+4 digits, another number nothing, and every other field what it always shows', () => {
-  const shownInFile = (masked: Change['masked'], form: string, of: Partial<Change> = {}) =>
-    share([{ ...change, masked, ...of }], agreementOn({ certNumber: form, phone: 'mask' }), {
+  const shownInFile = (masked: object, form: string, of: Partial<Change> = {}) =>
+    share([{ ...change, masked: JSON.stringify(masked), ...of }], agreementOn({ certNumber: form, phone: 'mask' }), {
       ...sharing,
       isFile: true,
     })[0]?.record
@@ -172,6 +174,45 @@ test('in a file a citizen number shows 4+4 digits, another number nothing, and e
   expect(shownInFile({ phone }, 'clear')).toEqual({ certNumber: clear.certNumber, phone })
   // A child's number never was in the masked view.
   expect(shownInFile({ phone }, 'clear', { isMinor: true })).toEqual({ phone })
+})
+
+describe('the JSON that is sent', () => {
+  const fields = ['name', 'phone', 'gridCode', 'sex', 'birthDate', 'certNumber'] as const
+  const someForms = fc.dictionary(
+    fc.constantFrom(...fields),
+    fc.constantFrom(...fieldForms, 'mask' as const, 'mask' as const),
+  )
+  const someChange = fc.record({
+    isMinor: fc.boolean(),
+    areaCode: fc.constantFrom('510502001001001', '510503001001001', null),
+    pastAreas: fc.constantFrom([], ['510502001001001']),
+    masked: fc.option(
+      fc
+        .dictionary(fc.constantFrom(...fields, 'unknown', '__proto__', 'toString'), fc.string({ unit: 'binary' }))
+        .map((view) => JSON.stringify(view)),
+      { nil: null },
+    ),
+  })
+
+  test('says of every change what the shared record says', () => {
+    fc.assert(
+      fc.property(someForms, someChange, fc.constantFrom('5105', '510502', '510504'), (forms, of, area) => {
+        const given = [[{ ...change, ...of }], agreementOn(forms, { area: [area] }), sharing] as const
+        const shared = share(...given)
+        const sent = shareJson(...given)
+        expect(sent.map(({ json }) => JSON.parse(json.join('')) as unknown)).toEqual(JSON.parse(JSON.stringify(shared)))
+        expect(sent.map(({ operation }) => operation)).toEqual(shared.map(({ operation }) => operation))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('is the text of the masked view where nothing but masks is granted, and made anew where it holds anything else', () => {
+    const forms = { name: 'mask', phone: 'mask' } as const
+    const sentOf = (masked: string) => shareJson([{ ...change, masked }], agreementOn(forms), sharing)[0]?.json.join('')
+    expect(sentOf('{"name":   "张**"}')).toContain('"record":{"name":   "张**"}}')
+    expect(sentOf('{"name":   "张**", "sex": "1"}')).toContain('"record":{"name":"张**"}}')
+  })
 })
 
 describe('area', () => {

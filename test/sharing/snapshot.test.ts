@@ -7,7 +7,7 @@ import { findAgreement, type Agreement } from '../../src/store/agreements.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
+import { changesIn, registerConsumer, registerFeed, residentRows, settleChanges, storeRows } from '../support/ledger.ts'
 import { createRandom } from '../../prove/random.ts'
 
 let installation: TestInstallation
@@ -39,7 +39,7 @@ async function pullFeed(from: string): Promise<readonly SharedRecord[]> {
   for (let cursor = from; ;) {
     const after = decodeCursor(agreement.version, cursor)
     const page = await pullChanges({ ...installation, auditDeadlineMs: 2000 }, { agreement, after, limit: 50 })
-    pulled.push(...page.changes)
+    pulled.push(...changesIn(page))
     cursor = page.cursor
     if (!page.hasMore) return pulled
   }
@@ -52,7 +52,7 @@ test('a snapshot holds the living records alone, and its last page says where th
   await storeRows(installation, feed, residentRows(1, 5))
   await storeRows(installation, feed, residentRows(2, 2, { scbz: '1' }))
   const first = await snapshotPage(undefined, 3)
-  expect([names(first.changes), first.hasMore, first.feedCursor]).toEqual([
+  expect([names(changesIn(first)), first.hasMore, first.feedCursor]).toEqual([
     [
       ['R-1', 1, 'upsert'],
       ['R-3', 1, 'upsert'],
@@ -62,9 +62,10 @@ test('a snapshot holds the living records alone, and its last page says where th
     undefined,
   ])
   const last = await snapshotPage(first.cursor, 3)
-  expect([names(last.changes), last.hasMore]).toEqual([[['R-5', 1, 'upsert']], false])
+  expect([names(changesIn(last)), last.hasMore]).toEqual([[['R-5', 1, 'upsert']], false])
   expect(await pullFeed(last.feedCursor ?? '')).toEqual([])
-  expect(await snapshotPage(last.cursor, 3)).toMatchObject({ changes: [], hasMore: false, feedCursor: last.feedCursor })
+  const beyond = await snapshotPage(last.cursor, 3)
+  expect([changesIn(beyond), beyond.hasMore, beyond.feedCursor]).toEqual([[], false, last.feedCursor])
 })
 
 test('what changes between two pages comes by the feed and not by the snapshot', async () => {
@@ -76,7 +77,7 @@ test('what changes between two pages comes by the feed and not by the snapshot',
     ...residentRows(9, 9),
   ])
   const last = await snapshotPage(first.cursor, 2)
-  expect(names([...first.changes, ...last.changes]).map(([id]) => id)).toEqual(['R-1', 'R-2', 'R-4'])
+  expect(names([...changesIn(first), ...changesIn(last)]).map(([id]) => id)).toEqual(['R-1', 'R-2', 'R-4'])
   expect(names(await pullFeed(last.feedCursor ?? ''))).toEqual([
     ['R-1', 2, 'upsert'],
     ['R-9', 1, 'upsert'],
@@ -89,7 +90,7 @@ test('a snapshot of an area leaves out what lies elsewhere and what has left', a
   const district = await findAgreement(installation.database.query, consumerId, 'resident')
   await storeRows(installation, feed, [...residentRows(1, 1), ...residentRows(2, 3, { wg: { bm: '510503001001001' } })])
   await storeRows(installation, feed, residentRows(3, 3, { wg: { bm: '510502001001001' } }))
-  expect(names((await snapshotPage(undefined, 10, district)).changes)).toEqual([['R-2', 1, 'upsert']])
+  expect(names(changesIn(await snapshotPage(undefined, 10, district)))).toEqual([['R-2', 1, 'upsert']])
 })
 
 test('a cursor of the feed is none of a snapshot, and the other way round', async () => {
@@ -120,7 +121,7 @@ test('a snapshot that is taken while others write, and then the feed, bring each
   let feedCursor: string | undefined
   for (let cursor: string | undefined; feedCursor === undefined;) {
     const page = await snapshotPage(cursor, 5)
-    seen.push(...page.changes)
+    seen.push(...changesIn(page))
     ;({ cursor, feedCursor } = page)
   }
   await writing

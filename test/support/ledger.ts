@@ -3,7 +3,9 @@ import type { Manifest } from '../../src/feeds/manifest-types.ts'
 import { compileMapping } from '../../src/ingest/map.ts'
 import { digestRecord, protect, protectRejections, rowToken } from '../../src/ingest/protect.ts'
 import { validate } from '../../src/ingest/validate.ts'
+import type { SharedRecord } from '../../src/record.ts'
 import { seal } from '../../src/security/seal.ts'
+import type { Answer } from '../../src/sharing/pull.ts'
 import { createWebhookKey } from '../../src/security/webhook-signature.ts'
 import { subscribe } from '../../src/sharing/subscribe.ts'
 import { insertAccount } from '../../src/store/accounts.ts'
@@ -101,6 +103,10 @@ export async function storeRows(installation: TestInstallation, feed: Feed, rows
   await endRun(installation.database.query, lease, 'done', null)
   await settleChanges(installation)
 }
+
+/** The changes of an answer, as its reader sees them. */
+export const changesIn = ({ answer: { body } }: { readonly answer: Answer }): readonly SharedRecord[] =>
+  (JSON.parse(String(body)) as { readonly changes: readonly SharedRecord[] }).changes
 
 export interface ConsumerOptions extends Partial<NewAgreement> {
   readonly webhookUrl?: string
