@@ -56,11 +56,11 @@ const wellPlayed = {
   verified: true,
 }
 
-test('every total of the demo adds up on PostgreSQL alone', { timeout: 90_000 }, async () => {
+test('every total of the demo adds up on PostgreSQL alone', { timeout: 240_000 }, async () => {
   expect(findings(await play({ REDIS_URL: '' }))).toEqual(wellPlayed)
 })
 
-test('a worker that is killed again and again changes no total', { timeout: 180_000 }, async () => {
+test('a worker that is killed again and again changes no total', { timeout: 300_000 }, async () => {
   const verdict = await proveKill({ residents: 6000, kills: 3, seed: 11, redisUrl: null })
   expect(verdict.differences).toEqual([])
   expect(verdict).toMatchObject({ kills: 3, duplicateEffects: 0 })
@@ -68,7 +68,7 @@ test('a worker that is killed again and again changes no total', { timeout: 180_
 })
 
 describe.skipIf(!(await needService('redis-server', isRedisInstalled)))('with the queue on Redis', () => {
-  test('every total of the demo adds up', { timeout: 90_000 }, async () => {
+  test('every total of the demo adds up', { timeout: 240_000 }, async () => {
     const redis = await startRedisServer()
     try {
       expect(findings(await play({ REDIS_URL: redis.url }))).toEqual(wellPlayed)

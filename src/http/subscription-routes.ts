@@ -121,7 +121,9 @@ const list: Route = (server, context) => {
     querystring: Type.Object({
       consumer: Type.Optional(Type.String({ maxLength: 40, description: 'Only of this consumer' })),
       dataset: Type.Optional(Type.String({ maxLength: 60, description: 'Only of this dataset' })),
-      cursor: Type.Optional(Type.Integer({ minimum: 0, description: 'From an earlier answer' })),
+      cursor: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 2_147_483_647, description: 'From an earlier answer' }),
+      ),
       limit: Type.Optional(
         Type.Integer({
           minimum: 1,

@@ -92,8 +92,8 @@ test.each<readonly [string, () => Promise<unknown>]>([
         'public-security',
       )
       await installation.asOwner(
-        `insert into gridbridge.recall (feed_id, kind, reason, state, asked_for, needs_approval, asked_by)
-           select feed_id, 'recall', '数据有误', 'approved', 1, false, $1 from gridbridge.feed where code = 'LZ-GA-RK-001'`,
+        `insert into gridbridge.recall (feed_id, kind, reason, state, asked_for, needs_approval, asked_by, done_at)
+           select feed_id, 'recall', '数据有误', 'done', 1, false, $1, clock_timestamp() from gridbridge.feed where code = 'LZ-GA-RK-001'`,
         [accountId],
       )
     },
