@@ -54,7 +54,7 @@ async function openDoor(stage: BenchStage): Promise<Door> {
   const api = await startPart<{ listening: string }>({
     name: 'api',
     logs: path.join(stage.directory, 'logs'),
-    script: [...profiling, 'src/cli.ts', 'start', '--role', 'api'],
+    script: ['src/cli.ts', 'start', '--role', 'api'],
     environment,
   })
   const pool = new Pool(api.facts.listening, { connections: 16 })
@@ -74,9 +74,6 @@ async function openDoor(stage: BenchStage): Promise<Door> {
   }
   return { pool, authorization: `Bearer ${token}`, close }
 }
-
-/** Set to look at where the time goes: the profile lies in the working directory when the bench ends. */
-const profiling = process.env['BENCH_CPU_PROFILE'] === '1' ? ['--cpu-prof'] : []
 
 interface Page {
   readonly text: string
@@ -109,7 +106,7 @@ async function pullAll(door: Door): Promise<Measured> {
   let bytes = 0
   for (;;) {
     const page = await pullPage(door, cursors.at(-1) ?? '')
-    bytes += page.text.length
+    bytes += Buffer.byteLength(page.text)
     if (!page.hasMore) break
     cursors.push(page.cursor)
   }
@@ -169,38 +166,55 @@ async function timeArrivals(door: Door, cursors: readonly string[]): Promise<rea
 const percentile = (values: readonly number[], share: number): number =>
   values.toSorted((one, other) => one - other)[Math.ceil(values.length * share) - 1] ?? 0
 
-/** Pull against its floor, alternating, in one run on one machine; then the time of an answer at a steady rate of requests. */
+type Round = PullResult['rounds'][number]
+
+async function playRounds(door: Door, client: pg.Client, records: number, rounds: number): Promise<readonly Round[]> {
+  const places = await readPlaces(client)
+  const measured: Round[] = []
+  for (let turn = 0; turn < rounds; turn++) {
+    const floorSeconds = await readAll(client, places, records)
+    const { seconds } = await pullAll(door)
+    measured.push({ rate: Math.round(records / seconds), floorRate: Math.round(records / floorSeconds) })
+  }
+  return measured
+}
+
+async function measure(door: Door, client: pg.Client, records: number, rounds: number): Promise<PullResult> {
+  const { cursors, pageBytes } = await pullAll(door)
+  const measured = await playRounds(door, client, records, rounds)
+  const times = await timeArrivals(door, cursors)
+  return {
+    rate: median(measured.map(({ rate }) => rate)),
+    floorRate: median(measured.map(({ floorRate }) => floorRate)),
+    ratio: round(median(measured.map(({ rate, floorRate }) => rate / floorRate))),
+    p50Ms: round(percentile(times, 0.5)),
+    p99Ms: round(percentile(times, 0.99)),
+    refused: times.filter((time) => time === REFUSED_MS).length,
+    pageBytes,
+    rounds: measured,
+  }
+}
+
+/**
+ * Pull against its floor, alternating, in one run on one machine; then the time of an answer at a steady rate of requests. The client asks
+ * for plain bytes, as the floor gets them.
+ */
 export async function benchPull(records: number, rounds: number): Promise<PullResult> {
   const stage = await openBenchStage(records)
-  const client = new pg.Client({ connectionString: stage.databaseUrl })
   try {
     await stage.empty()
     await stage.load('product', stage.http)
+    const client = new pg.Client({ connectionString: stage.databaseUrl })
     await client.connect()
     await client.query('vacuum analyze gridbridge.record')
-    const places = await readPlaces(client)
     const door = await openDoor(stage)
-    const { cursors, pageBytes } = await pullAll(door)
-    const measured = []
-    for (let turn = 0; turn < rounds; turn++) {
-      const floorSeconds = await readAll(client, places, records)
-      const { seconds } = await pullAll(door)
-      measured.push({ rate: records / seconds, floorRate: records / floorSeconds })
-    }
-    const times = await timeArrivals(door, cursors)
-    await door.close()
-    return {
-      rate: Math.round(median(measured.map(({ rate }) => rate))),
-      floorRate: Math.round(median(measured.map(({ floorRate }) => floorRate))),
-      ratio: round(median(measured.map(({ rate, floorRate }) => rate / floorRate))),
-      p50Ms: round(percentile(times, 0.5)),
-      p99Ms: round(percentile(times, 0.99)),
-      refused: times.filter((time) => time === REFUSED_MS).length,
-      pageBytes,
-      rounds: measured.map(({ rate, floorRate }) => ({ rate: Math.round(rate), floorRate: Math.round(floorRate) })),
+    try {
+      return await measure(door, client, records, rounds)
+    } finally {
+      await door.close()
+      await client.end()
     }
   } finally {
-    await client.end()
     await stage.close()
   }
 }

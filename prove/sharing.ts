@@ -114,8 +114,9 @@ async function compareAgreement(
   const byId = <Item extends { readonly id: string }>(items: readonly Item[]) =>
     new Map(items.map((item) => [item.id, item]))
   // As pull sends it; beside it `share` alone, which both are made of.
-  const sent = shareJson(selected, agreement, sharing).map(({ json }) => JSON.parse(json.join('')) as SharedRecord)
-  const both = byId(sent)
+  const sent = shareJson(selected, agreement, sharing).map(({ json }) => json.join(''))
+  const { changes } = JSON.parse(`{"changes":[${sent.join(',')}]}`) as { readonly changes: readonly SharedRecord[] }
+  const both = byId(changes)
   const sharedAlone = byId(share(await readAll(stage, everything(agreement)), agreement, sharing))
   const selectedById = new Map(selected.map((change) => [`${change.feed}/${change.recordId}`, change]))
   const granted = grantedNames(agreement)

@@ -151,6 +151,8 @@ describe('api-guide.md', () => {
       ...doors,
       'src/sharing/pull.ts',
       'src/sharing/cursors.ts',
+      'src/sharing/records.ts',
+      'src/sharing/set-digests.ts',
       'src/store/audit-log.ts',
       'src/store/database.ts',
       'src/security/client-assertions.ts',

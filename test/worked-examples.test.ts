@@ -50,3 +50,18 @@ test('the signed request of the guide comes out anew, by another SM3 and by the 
   expect(guide).toContain(`\`${signRequest(request, 'sha256')['X-Signature']}\``)
   expect(guide).toContain(`\`${createHash('sha256').update(body).digest('hex')}\``)
 })
+
+test('the reconciliation of the guide comes out anew, by its own code and by its own rules', async () => {
+  const held = (blocksOf('ndjson')[0] ?? '').split('\n').map((line) => JSON.parse(line) as unknown)
+  const code = blocksOf('javascript').find((block) => block.includes('setsOf')) ?? ''
+  const { setsOf } = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as {
+    readonly setsOf: (records: unknown, hash?: string) => readonly Readonly<Record<string, unknown>>[]
+  }
+  const rows = [...guide.matchAll(/^\| `(\d{6})` \| `([\d-]{10})` \| (\d+) \| `([\da-f]{64})` \|$/gm)]
+  const told = rows.map(([, division, day, count, digest]) => ({ division, day, count: Number(count), digest }))
+  expect(told).toHaveLength(2)
+  expect(setsOf(held).toSorted((one, other) => String(one['day']).localeCompare(String(other['day'])))).toEqual(told)
+  const lines = 'LZ-GA-RK-001/R-10\t2\nLZ-GA-RK-001/R-2\t1\n'
+  expect(told[1]?.digest).toBe(createHash('sha256').update(lines).digest('hex'))
+  expect(setsOf(held, 'sm3').map(({ digest }) => digest)).toContain(sm3(lines))
+})

@@ -129,12 +129,12 @@ export async function pullChanges(context: SharingContext, request: PullRequest)
   return { ...page, answer: await answerShared(context, agreement, outgoing) }
 }
 
-/** The pieces as one run of UTF-8. A unit of a JavaScript string is three bytes at most. */
+/** The pieces as one run of UTF-8. */
 export function utf8Of(pieces: readonly string[]): Buffer {
-  const bytes = Buffer.allocUnsafe(3 * pieces.reduce((sum, { length }) => sum + length, 0))
+  const bytes = Buffer.allocUnsafe(pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0))
   let end = 0
   for (const piece of pieces) end += bytes.write(piece, end)
-  return bytes.subarray(0, end)
+  return bytes
 }
 
 /** The items of a JSON array, without its brackets. */

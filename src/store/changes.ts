@@ -21,7 +21,8 @@ export interface Change extends ChangePlace {
   /** Token of the person, 32 hexadecimal digits; null where the record names none. */
   readonly subject: string | null
   readonly areaCode: string | null
-  readonly pastAreas: readonly string[]
+  /** The areas that the record lay in before; null: none. */
+  readonly pastAreas: readonly string[] | null
   readonly isMinor: boolean
   /** Why its department took the record back; null for every other tombstone. */
   readonly withdrawn: Withdrawal | null
@@ -77,7 +78,7 @@ function selectChanges(query: Query, selection: Selection, wanted: Wanted): Prom
            case when ${inside} then (case when masked ?| $2 then masked - $2::text[] else masked end)::text end as masked,
            case when ${inside} and $3 then sealed end as sealed,
            case when ${inside} then encode(subject, 'hex') end as subject,
-           area_code as "areaCode", past_areas as "pastAreas", is_minor as "isMinor", withdrawn, change_tx::text as tx, change_seq as seq
+           area_code as "areaCode", nullif(past_areas, '{}') as "pastAreas", is_minor as "isMinor", withdrawn, change_tx::text as tx, change_seq as seq
       from record left join feed using (feed_id)
      where record.dataset_id = $1 and ${isLiving ? `masked is not null and ${inside}` : everInside} and ${condition}
      ${ending}`

@@ -7,6 +7,7 @@ import { seal } from '../../src/security/seal.ts'
 import { share, shareJson } from '../../src/sharing/share.ts'
 import type { Agreement } from '../../src/store/agreements.ts'
 import type { Change } from '../../src/store/changes.ts'
+import { codeOf } from '../support/coded-error.ts'
 import { createTerms } from '../support/ledger.ts'
 
 const keyEncryptionKey = Buffer.alloc(32, 7)
@@ -180,18 +181,34 @@ describe('the JSON that is sent', () => {
   const fields = ['name', 'phone', 'gridCode', 'sex', 'birthDate', 'certNumber'] as const
   const someForms = fc.dictionary(
     fc.constantFrom(...fields),
-    fc.constantFrom(...fieldForms, 'mask' as const, 'mask' as const),
+    fc.constantFrom(...fieldForms, 'mask' as const, 'mask' as const, 'mask' as const),
   )
+  const someValue = fc.oneof(
+    { weight: 5, arbitrary: fc.string({ unit: 'binary' }) },
+    fc.constantFrom('"', '\\', '", "sex": "1', '\\", "sex": "1', '}', '\n'),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.constantFrom(true, false, null, [], ['1', { sex: '1' }], { sex: '1' }),
+  )
+  /** As PostgreSQL writes it: a space behind each colon and each comma. */
+  const writeView = (view: Readonly<Record<string, unknown>>): string =>
+    `{${Object.entries(view)
+      .map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
+      .join(', ')}}`
+  const viewNames = [
+    ...fields,
+    'unknown',
+    '__proto__',
+    'toString',
+    'nam',
+    'names',
+    '"name',
+    'sex": "1", "name',
+  ] as const
   const someChange = fc.record({
     isMinor: fc.boolean(),
     areaCode: fc.constantFrom('510502001001001', '510503001001001', null),
     pastAreas: fc.constantFrom([], ['510502001001001']),
-    masked: fc.option(
-      fc
-        .dictionary(fc.constantFrom(...fields, 'unknown', '__proto__', 'toString'), fc.string({ unit: 'binary' }))
-        .map((view) => JSON.stringify(view)),
-      { nil: null },
-    ),
+    masked: fc.option(fc.dictionary(fc.constantFrom(...viewNames), someValue).map(writeView), { nil: null }),
   })
 
   test('says of every change what the shared record says', () => {
@@ -203,15 +220,42 @@ describe('the JSON that is sent', () => {
         expect(sent.map(({ json }) => JSON.parse(json.join('')) as unknown)).toEqual(JSON.parse(JSON.stringify(shared)))
         expect(sent.map(({ operation }) => operation)).toEqual(shared.map(({ operation }) => operation))
       }),
-      { numRuns: 1000 },
+      { numRuns: 3000 },
     )
   })
 
-  test('is the text of the masked view where nothing but masks is granted, and made anew where it holds anything else', () => {
-    const forms = { name: 'mask', phone: 'mask' } as const
-    const sentOf = (masked: string) => shareJson([{ ...change, masked }], agreementOn(forms), sharing)[0]?.json.join('')
-    expect(sentOf('{"name":   "张**"}')).toContain('"record":{"name":   "张**"}}')
-    expect(sentOf('{"name":   "张**", "sex": "1"}')).toContain('"record":{"name":"张**"}}')
+  const sentOf = (masked: string, forms: Agreement['forms'] = { name: 'mask', phone: 'mask' }) =>
+    shareJson([{ ...change, masked }], agreementOn(forms), sharing)[0]?.json.join('')
+
+  test('is the text of the masked view where nothing but masks is granted and it holds nothing else', () => {
+    const view = '{"name": "张**", "phone": "199****0001"}'
+    expect(sentOf(view)).toContain(`"record":${view}}`)
+    expect(sentOf('{}')).toContain('"record":{}}')
+  })
+
+  test.each([
+    '{"sex": "1", "name": "张**"}',
+    '{"name": "张**", "sex": "1"}',
+    '{"name": "张**", "other": {"name": "1"}}',
+    '{"names": "1", "name": "张**"}',
+  ])('is made anew where the masked view holds anything else: %s', (view) => {
+    expect(sentOf(view)).toContain('"record":{"name":"张**"}}')
+  })
+
+  test('is made anew where a form is not the mask', () => {
+    expect(sentOf('{"name": "张**"}', { name: 'mask', birthDate: 'generalise' })).toContain(
+      '"record":{"name":"张**","birthDate":"90+"}}',
+    )
+  })
+
+  test.each([
+    ['a text without an end', `{"name": "${'\\\\'.repeat(200_000)}`],
+    ['many fields, the last of them not granted', `{${'"name": "a", '.repeat(20_000)}"sex": 1}`],
+    ['many numbers', `{"name": ${'1'.repeat(200_000)}x}`],
+  ])('is found out at once: %s', async (_what, view) => {
+    const startedAt = performance.now()
+    await codeOf(() => sentOf(view))
+    expect(performance.now() - startedAt).toBeLessThan(500)
   })
 })
 
