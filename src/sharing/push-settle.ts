@@ -18,6 +18,7 @@ import { clearSubscriptionAlerts, raiseSubscriptionAlert } from '../store/subscr
 import { countDeadInRow, moveSubscription } from '../store/subscriptions.ts'
 import type { Batch } from './push-batch.ts'
 import type { PostFailure } from './push-post.ts'
+import { backoffMs } from './backoff.ts'
 
 interface SettleContext {
   readonly database: Database
@@ -139,14 +140,6 @@ const MOST_DEAD_IN_ROW = 10
 const BREAKS_AFTER = 5
 /** For how long an unavailable receiver is asked again before somebody has to say so: a day. */
 const GIVES_UP_AFTER_SECONDS = 86_400
-
-const RETRY_CAP_MS = 5 * 60_000
-
-/** Doubling from one second to five minutes, with jitter of half, so that consumers are not all asked again at once. */
-function backoffMs(failures: number): number {
-  const longest = Math.min(RETRY_CAP_MS, 1000 * 2 ** Math.min(failures, 20))
-  return longest / 2 + Math.random() * (longest / 2)
-}
 
 /**
  * What becomes of a batch that was not acknowledged. One that was refused too often is laid aside as dead, and one of a replay

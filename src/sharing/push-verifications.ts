@@ -19,6 +19,7 @@ import {
   type TargetLease,
 } from '../store/verification-targets.ts'
 import { readVerifications, readVerificationsBetween, type Verification } from '../store/verifications.ts'
+import { backoffMs } from './backoff.ts'
 
 export interface VerificationPush {
   readonly database: Database
@@ -64,15 +65,8 @@ export const viewVerification = ({ tx: _tx, seq: _seq, evidenceAt, receivedAt, .
 const BATCH_RESULTS = 500
 const CONNECT_MS = 3000
 const REQUEST_MS = 15_000
-const RETRY_CAP_MS = 5 * 60_000
 /** After so many failures in a row a person should look. */
 const ALARMING_FAILURES = 5
-
-/** Doubling from one second to five minutes, with jitter of half. */
-function backoffMs(failures: number): number {
-  const longest = Math.min(RETRY_CAP_MS, 1000 * 2 ** Math.min(failures, 20))
-  return longest / 2 + Math.random() * (longest / 2)
-}
 
 /** A range of a feed's results on its way out. The same range always has the same key and the same bytes. */
 interface Batch {
