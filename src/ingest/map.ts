@@ -24,8 +24,8 @@ interface LastRow {
 
 /**
  * Turns the values given for `fields`, in their order, into a record. Rows that stand together have much in common: the
- * members of a household, the rooms of a house, the year of a register. Where a text is that of the last row, so is what it
- * came to: a third of all texts, and 0.9 instead of 1 µs for a row. Keeps one row, however long its texts are.
+ * members of a household, the rooms of a house, the grid of both. Where a text is that of the last row, so is what it came
+ * to: half of all texts of the demo city, and a tenth of the time of mapping. One row is kept, whatever it holds.
  */
 function createFieldsReader(
   fields: readonly Field[],
@@ -35,15 +35,16 @@ function createFieldsReader(
   let last: LastRow = { given: nothing, read: nothing }
   return (given, findings) => {
     const read = nothing.slice()
+    const { given: givenBefore, read: readBefore } = last
     for (let place = 0; place < fields.length; place++) {
       const field = fields[place]
       const value = given[place]
-      const before = last.given[place]
+      const before = givenBefore[place]
       if (field === undefined) continue
       if (value === undefined || value === null) read[place] = field.constant
       // V8 compares quickly what it knows to be two texts.
       else if (typeof value === 'string' && typeof before === 'string' && value === before)
-        read[place] = last.read[place]
+        read[place] = readBefore[place]
       else read[place] = readField(field, value, findings)
     }
     if (isQuiet(findings)) last = { given, read }

@@ -40,7 +40,7 @@ export function createField(mapping: Mapping, dataset: Dataset): Field {
 
 /**
  * The given value as that of the field; undefined where it is none. The usual texts are seen to here, where V8 puts the
- * code in its place: calling one closure of many costs 4 % of mapping a row.
+ * code in its place: calling one closure of many takes 5 % of mapping more.
  */
 export function readField({ known, uncommon, read }: Field, given: unknown, findings: Findings): unknown {
   const value = known?.get(given)
@@ -50,15 +50,16 @@ export function readField({ known, uncommon, read }: Field, given: unknown, find
 }
 
 function chooseReading(mapping: Mapping, property: Property): Pick<Field, 'known' | 'uncommon' | 'read'> {
+  const { codes, date, type = 'string' } = mapping
   const read = createRead(mapping, property)
-  if (property.format === 'date' && mapping.codes === undefined) {
-    return { known: null, uncommon: null, read: rememberDays(read, mapping.date) }
+  if (property.format === 'date' && codes === undefined) {
+    return { known: null, uncommon: null, read: rememberDays(read, date) }
   }
   if (hasFewValues(mapping, property)) {
     const known = new Map<unknown, unknown>()
     return { known, uncommon: null, read: remember(read, known) }
   }
-  const isConverted = mapping.codes !== undefined || (createConvert(mapping) !== null && mapping.type !== 'string')
+  const isConverted = codes !== undefined || date !== undefined || type !== 'string'
   return { known: null, uncommon: isConverted ? null : uncommonOf(property), read }
 }
 

@@ -6,7 +6,7 @@ type DateForm = NonNullable<Mapping['date']>
 /** What stands between year, month and day. */
 const separators: Readonly<Record<DateForm, string>> = { 'yyyy-MM-dd': '-', 'yyyy/MM/dd': '/', yyyyMMdd: '' }
 
-/** Births of everybody alive and the ends of the longest terms. What a junk column can fill is 74,400 days. */
+/** Births of everybody alive and the ends of the longest terms. What a junk column can fill is 83,200 days. */
 const FIRST_YEAR = 1880
 const YEARS = 200
 /** Month and day in one number below 512. */

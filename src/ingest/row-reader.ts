@@ -33,8 +33,7 @@ export function createRowReader(
   const lastUses: Use[] = []
   const useAt = (position: number, key: string): Use => {
     const last = lastUses[position]
-    // Without `?.` V8 knows that it compares two keys, and compares where they are.
-    if (last !== undefined && last.key === key) return last
+    if (last?.key === key) return last
     const use = { key, place: places.get(key) ?? null, isOther: children.get(key) !== null }
     if (position < MOST_KEYS) lastUses[position] = use
     return use
