@@ -76,7 +76,7 @@ async function openDoor(stage: BenchStage): Promise<Door> {
 }
 
 interface Page {
-  readonly text: string
+  readonly bytes: number
   readonly cursor: string
   readonly hasMore: boolean
 }
@@ -87,11 +87,12 @@ async function pullPage({ pool, authorization }: Door, cursor: string): Promise<
     path: `/api/v1/datasets/resident/changes?limit=${PAGE}&cursor=${cursor}`,
     headers: { authorization },
   })
-  const text = await body.text()
+  const bytes = Buffer.from(await body.arrayBuffer())
   if (statusCode !== 200) throw new Error(`a page was answered ${statusCode}`)
   // What a consumer does with a page is its own time, so only the end of it is read here.
-  const end = JSON.parse(`{${text.slice(text.lastIndexOf('"cursor"'))}`) as Pick<Page, 'cursor' | 'hasMore'>
-  return { text, ...end }
+  const tail = bytes.subarray(bytes.lastIndexOf('"cursor"')).toString('utf8')
+  const end = JSON.parse(`{${tail}`) as Pick<Page, 'cursor' | 'hasMore'>
+  return { bytes: bytes.length, ...end }
 }
 
 interface Measured {
@@ -106,7 +107,7 @@ async function pullAll(door: Door): Promise<Measured> {
   let bytes = 0
   for (;;) {
     const page = await pullPage(door, cursors.at(-1) ?? '')
-    bytes += Buffer.byteLength(page.text)
+    bytes += page.bytes
     if (!page.hasMore) break
     cursors.push(page.cursor)
   }
