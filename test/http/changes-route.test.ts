@@ -115,7 +115,7 @@ describe('a request that does not fit its description is refused without repeati
   test.each([
     'limit=0',
     'limit=1001',
-    'limit=abc',
+    'limit=many',
     'limit=-5',
     'limit=1.5',
     'limit=1&limit=2',
@@ -129,7 +129,7 @@ describe('a request that does not fit its description is refused without repeati
     expect(response.json<Problem>().detail).toMatch(
       /^querystring(?:\/(?:limit|cursor))? (?:minimum|maximum|type|maxLength|additionalProperties)$/,
     )
-    expect(response.body).not.toMatch(/abc|1001|AAA|5105/)
+    expect(response.body).not.toMatch(/many|AAAA|510502190001/)
   })
 
   test.each(['persons/changes', '%00/changes', 'resident%2F..%2Fhousing/changes', '510502190001010017/changes'])(
