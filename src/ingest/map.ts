@@ -8,7 +8,7 @@ import { settleCertificate } from './certificate.ts'
 import { isPrimitive } from './convert.ts'
 import { isQuiet, noFindings, type Findings } from './normalise.ts'
 import { createField, readField, type Field } from './read-field.ts'
-import { createRowReader } from './row-reader.ts'
+import { createRowReader, type RowReading } from './row-reader.ts'
 import { createFieldWatch, knownFields } from './source-fields.ts'
 import { createTimeParser, timePointer } from './source-time.ts'
 
@@ -16,38 +16,42 @@ function createIdField(manifest: Manifest, dataset: Dataset): Field {
   return createField({ to: `/${RECORD_ID}`, from: manifest.record.id, type: 'string' }, dataset)
 }
 
-/** What was given and read of the last row of which there was nothing to tell. */
-interface LastRow {
-  readonly given: readonly unknown[]
+/** No place of any value. */
+const NOWHERE = -1
+
+/** The last row of which there was nothing to tell, and what its fields came to. */
+interface LastRow extends Pick<RowReading, 'values' | 'places'> {
   readonly read: readonly unknown[]
 }
 
 /**
- * Turns the values given for `fields`, in their order, into a record. Rows that stand together have much in common: the
- * members of a household, the rooms of a house, the grid of both. Where a text is that of the last row, so is what it came
- * to: half of all texts of the demo city, and a tenth of the time of mapping. One row is kept, whatever it holds.
+ * Turns what was read at the pointers of `fields`, which come first, into a record. Rows that stand together have much in
+ * common: the members of a household, the rooms of a house, the grid of both. Where a text is that of the last row, so is
+ * what it came to: half of all texts of the demo city, and a tenth of the time of mapping. One row is kept, whatever it holds.
  */
 function createFieldsReader(
   fields: readonly Field[],
-): (given: readonly unknown[], findings: Findings) => Record<string, unknown> {
+): (reading: RowReading, findings: Findings) => Record<string, unknown> {
   const build = createFieldsBuilder(fields.map((field) => field.name))
   const nothing: readonly unknown[] = fields.map(() => undefined)
-  let last: LastRow = { given: nothing, read: nothing }
-  return (given, findings) => {
+  let last: LastRow = { values: [undefined], places: fields.map(() => 0), read: nothing }
+  return ({ values, places }, findings) => {
+    const { values: valuesBefore, places: placesBefore, read: readBefore } = last
     const read = nothing.slice()
-    const { given: givenBefore, read: readBefore } = last
     for (let place = 0; place < fields.length; place++) {
       const field = fields[place]
-      const value = given[place]
-      const before = givenBefore[place]
+      const value = values[places[place] ?? NOWHERE]
       if (field === undefined) continue
-      if (value === undefined || value === null) read[place] = field.constant
+      if (value === undefined || value === null) {
+        read[place] = field.constant
+        continue
+      }
+      const before = valuesBefore[placesBefore[place] ?? NOWHERE]
       // V8 compares quickly what it knows to be two texts.
-      else if (typeof value === 'string' && typeof before === 'string' && value === before)
-        read[place] = readBefore[place]
-      else read[place] = readField(field, value, findings)
+      const isAsBefore = typeof value === 'string' && typeof before === 'string' && value === before
+      read[place] = isAsBefore ? readBefore[place] : readField(field, value, findings)
     }
-    if (isQuiet(findings)) last = { given, read }
+    if (isQuiet(findings)) last = { values, places, read }
     return build(read)
   }
 }
@@ -88,6 +92,8 @@ export function compileMapping(manifest: Manifest, dataset: Dataset): (row: Sour
   const fields = [idField, ...manifest.map.map((mapping) => createField(mapping, dataset))]
   const flagPointer = manifest.deletes.kind === 'flag' ? manifest.deletes.pointer : null
   const pointers = [...fields.map(({ pointer }) => pointer), timePointer(manifest), flagPointer]
+  const timePlace = fields.length
+  const flagPlace = fields.length + 1
   const known = knownFields(manifest)
   const readRow = createRowReader(pointers, known)
   const readId = createFieldsReader([idField])
@@ -102,11 +108,13 @@ export function compileMapping(manifest: Manifest, dataset: Dataset): (row: Sour
       findings.faults.push({ rule: 'DQ-005', field: null })
       return toRaw(row, 'upsert', {}, null, findings)
     }
-    const { given, others } = readRow(value)
-    if (isDelete(given[fields.length + 1])) return toRaw(row, 'delete', readId(given, findings), null, findings)
-    const read = readAll(given, findings)
+    const reading = readRow(value)
+    const { values, places, others } = reading
+    if (isDelete(values[places[flagPlace] ?? NOWHERE]))
+      return toRaw(row, 'delete', readId(reading, findings), null, findings)
+    const read = readAll(reading, findings)
     settleCertificate(dataset, read, findings)
     watchFields(value, others, findings)
-    return toRaw(row, 'upsert', read, readTime(given[fields.length]), findings)
+    return toRaw(row, 'upsert', read, readTime(values[places[timePlace] ?? NOWHERE]), findings)
   }
 }

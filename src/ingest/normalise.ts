@@ -89,11 +89,14 @@ function unifyUncommon(raw: string, property: Property, fold: Fold, findings: Fi
   return unified
 }
 
+/** True for a day that stands for none (DQ-001). */
+export const isDatePlaceholder = (value: string): boolean => DATE_PLACEHOLDERS.has(value)
+
 function isPlaceholder(value: string, isDate: boolean): boolean {
   if (value.length <= LONGEST_PLACEHOLDER) {
     return placeholderStarts[value.charCodeAt(0)] === 1 && PLACEHOLDERS.has(value)
   }
-  return isDate && DATE_PLACEHOLDERS.has(value)
+  return isDate && isDatePlaceholder(value)
 }
 
 function cleanFreeText(value: string, findings: Findings): string | undefined {

@@ -12,7 +12,7 @@ import {
   type Findings,
   type ReadValue,
 } from './normalise.ts'
-import { rememberDays } from './remember-days.ts'
+import { readUsualDays } from './usual-days.ts'
 
 /** One property and everything needed to fill it, worked out once per manifest. */
 export interface Field {
@@ -53,7 +53,7 @@ function chooseReading(mapping: Mapping, property: Property): Pick<Field, 'known
   const { codes, date, type = 'string' } = mapping
   const read = createRead(mapping, property)
   if (property.format === 'date' && codes === undefined) {
-    return { known: null, uncommon: null, read: rememberDays(read, date) }
+    return { known: null, uncommon: null, read: readUsualDays(read, date) }
   }
   if (hasFewValues(mapping, property)) {
     const known = new Map<unknown, unknown>()

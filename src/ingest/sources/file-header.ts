@@ -21,18 +21,12 @@ export function assertColumns(place: string, columns: number): void {
 export function createRowShape(header: Cells): (cells: Cells) => TableRow {
   const names = header.map(String)
   const isUnique = new Set(names).size === names.length
-  const toObject = createObjectBuilder(names)
+  const toObject = createFieldsBuilder(names)
   return (cells) => ({
     value: isUnique && cells.length === names.length ? toObject(cells) : cells,
     // Each cell counts one more, as its delimiter does: a row of empty cells takes memory too.
     characters: countCharacters(cells),
   })
-}
-
-/** How the cells of a row become an object. A copied object would take the name `__proto__` for its prototype. */
-function createObjectBuilder(names: readonly string[]): (cells: Cells) => Readonly<Record<string, unknown>> {
-  if (!names.includes('__proto__')) return createFieldsBuilder(names)
-  return (cells) => Object.fromEntries(names.map((name, place) => [name, cells[place]]))
 }
 
 function countCharacters(cells: Cells): number {
