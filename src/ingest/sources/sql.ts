@@ -3,6 +3,7 @@ import type { Pointer, SqlSourceManifest } from '../../feeds/manifest-types.ts'
 import type { EgressGuard } from '../../security/egress.ts'
 import type { SourceLimits } from './limits.ts'
 import { assertPageBytes, assertPageCount } from './limits.ts'
+import { createFieldsBuilder } from '../build-fields.ts'
 import { readPointer } from './pointer.ts'
 import { takeSecret } from './secrets.ts'
 import type { Cursor, Secrets, Source, SourcePage } from './source.ts'
@@ -31,6 +32,7 @@ export interface SqlSourceOptions {
 interface SqlDoor {
   readonly ask: Ask
   readonly table: SqlTable
+  readonly toObject: ToObject
   readonly statements: SqlStatements
   readonly marker: Marker | null
   readonly options: SqlSourceOptions
@@ -87,7 +89,8 @@ async function openDoor(
   const table = await findTable(database, connection, options.manifest)
   const statements = writeStatements(dialect, table)
   const ask: Ask = (statement) => connection.query(toStatement(statement, dialect.mark))
-  return { ask, table, statements, marker: await openMarker(database, table, statements, openWriter), options }
+  const marker = await openMarker(database, table, statements, openWriter)
+  return { ask, table, toObject: createToObject(table), statements, marker, options }
 }
 
 async function closeDoor({ marker }: SqlDoor, connection: SqlConnection): Promise<void> {
@@ -96,7 +99,7 @@ async function closeDoor({ marker }: SqlDoor, connection: SqlConnection): Promis
 }
 
 async function readPage(door: SqlDoor, cursor: Cursor | null): Promise<SourcePage> {
-  const { table, options, marker } = door
+  const { table, toObject, options, marker } = door
   const position = await findPosition(door, toPosition(cursor))
   if (position.state === 'done') return { rows: [], cursor: position, done: true }
   const read = await readRows(door.ask, door.statements, table, position, options.manifest.pageSize)
@@ -105,17 +108,16 @@ async function readPage(door: SqlDoor, cursor: Cursor | null): Promise<SourcePag
   const pages = position.pages + 1
   assertPageCount(pages, options.limits)
   assertPageBytes(countCharacters(rows), options.limits)
-  const keys = rows.map((row) => keyOf(table, row))
   return {
-    rows: rows.map((row, place) => ({ row: place, value: toObject(table, row) })),
+    rows: rows.map((row, place) => ({ row: place, value: toObject(row) })),
     cursor: { ...position, last, pages },
     done: false,
-    ...(marker === null ? {} : { saved: () => marker.mark(keys) }),
+    ...(marker === null ? {} : { saved: () => marker.mark(rows.map((row) => keyOf(table, row))) }),
   }
 }
 
-function idOf({ table, options }: SqlDoor): (row: TextRow) => unknown {
-  return (row) => readPointer(toObject(table, row), options.recordId)
+function idOf({ toObject, options }: SqlDoor): (row: TextRow) => unknown {
+  return (row) => readPointer(toObject(row), options.recordId)
 }
 
 /** The saved place inside a run, else the beginning of the next one; `done` when its window would be empty. */
@@ -159,13 +161,17 @@ async function assertReachable({ ask, statements, table }: SqlDoor): Promise<voi
   throw new AppError('SOURCE_KEY_UNUSABLE', `${count} rows hold null or no date in ${columns} and would never be read`)
 }
 
-function toObject(table: SqlTable, row: TextRow): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    table.columns.map(({ name, rules }, place) => {
-      const text = row[place] ?? null
-      return [name, text === null ? null : rules.read(text)]
-    }),
-  )
+type ToObject = (row: TextRow) => Readonly<Record<string, unknown>>
+
+function createToObject({ columns }: SqlTable): ToObject {
+  const build = createFieldsBuilder(columns.map(({ name }) => name))
+  return (row) =>
+    build(
+      columns.map(({ rules }, place) => {
+        const text = row[place] ?? null
+        return text === null ? null : rules.read(text)
+      }),
+    )
 }
 
 function countCharacters(rows: readonly TextRow[]): number {
