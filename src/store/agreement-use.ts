@@ -33,15 +33,19 @@ async function assertWithinDay(
     })
 }
 
+/** Connections that count in one stripe wait for each other's commit; those of one process have process ids side by side. */
+const STRIPE = 'pg_backend_pid() % 16'
+
 const COUNT_USE = prepared(
   `with used as (
-     insert into agreement_use as kept (agreement_id, day, feed_id, answers, records, persons)
-       select $1, ${TODAY}, coalesce(feed_id, 0), 1, given.records, given.persons
+     insert into agreement_use_stripe as kept (agreement_id, day, feed_id, stripe, answers, records, persons)
+       select $1, ${TODAY}, coalesce(feed_id, 0), ${STRIPE}, 1, given.records, given.persons
          from unnest($2::text[], $3::bigint[], $4::bigint[]) as given (code, records, persons) left join feed using (code)
-       on conflict (agreement_id, day, feed_id) do update set answers = kept.answers + 1, records = kept.records + excluded.records,
-         persons = kept.persons + excluded.persons, last_used_at = clock_timestamp())
-   insert into agreement_answer as kept (agreement_id, day, version, answers) values ($1, ${TODAY}, $5, 1)
-     on conflict (agreement_id, day, version) do update set answers = kept.answers + 1, last_used_at = clock_timestamp()`,
+        order by feed_id
+       on conflict (agreement_id, day, feed_id, stripe) do update set answers = kept.answers + 1,
+         records = kept.records + excluded.records, persons = kept.persons + excluded.persons, last_used_at = clock_timestamp())
+   insert into agreement_answer_stripe as kept (agreement_id, day, version, stripe, answers) values ($1, ${TODAY}, $5, ${STRIPE}, 1)
+     on conflict (agreement_id, day, version, stripe) do update set answers = kept.answers + 1, last_used_at = clock_timestamp()`,
 )
 
 /**

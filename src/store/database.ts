@@ -92,11 +92,14 @@ const queryOn =
 
 const laneByClient = new WeakMap<pg.PoolClient, Lane>()
 
+/** Not waited for on the disk: the commit of its first entry takes the lane along. */
+const OPEN_LANE = `select set_config('synchronous_commit', 'off', true), audit.open_lane($1, $2)`
+
 async function laneOf(client: pg.PoolClient, processName: string): Promise<Lane> {
   const known = laneByClient.get(client)
   if (known !== undefined) return known
   const lane: Lane = { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
-  await queryOn(client)('select audit.open_lane($1, $2)', [lane.id, processName])
+  await queryOn(client)(OPEN_LANE, [lane.id, processName])
   laneByClient.set(client, lane)
   return lane
 }

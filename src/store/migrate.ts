@@ -28,6 +28,7 @@ import * as recalls from './migrations/0020-recalls.ts'
 import * as exports from './migrations/0021-exports.ts'
 import * as usage from './migrations/0022-usage.ts'
 import * as pull from './migrations/0023-pull.ts'
+import * as useStripes from './migrations/0024-use-stripes.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -53,6 +54,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0021-exports': exports,
   '0022-usage': usage,
   '0023-pull': pull,
+  '0024-use-stripes': useStripes,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

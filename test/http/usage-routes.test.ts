@@ -122,7 +122,7 @@ describe('the ledger', () => {
 
   test('comes page by page, whole and without repeats', async () => {
     await stage.installation.asOwner(
-      `insert into gridbridge.agreement_use (agreement_id, day, feed_id, answers, records, persons)
+      `insert into gridbridge.agreement_use_stripe (agreement_id, day, feed_id, answers, records, persons)
          select agreement_id, current_date - back, feed_id, 1, back, 0 from gridbridge.agreement, gridbridge.feed, generate_series(2, 9) back`,
     )
     const whole = (await told('officer')).entries
@@ -136,7 +136,7 @@ describe('the ledger', () => {
     expect(whole).toHaveLength(8 * 3 * 2 + 2)
     expect(paged).toEqual(whole)
     expect(whole.map(({ day }) => day)).toEqual(whole.map(({ day }) => day).toSorted())
-    await stage.installation.asOwner('delete from gridbridge.agreement_use where day < current_date - 1')
+    await stage.installation.asOwner('delete from gridbridge.agreement_use_stripe where day < current_date - 1')
   })
 
   test('shows merged persons to the departments that they are merged of, and to no other', async () => {
@@ -146,7 +146,7 @@ describe('the ledger', () => {
       `insert into gridbridge.person_cursor select dataset_id, '', '0', 0 from gridbridge.dataset where name = 'resident'`,
     )
     await stage.installation.asOwner(
-      `insert into gridbridge.agreement_use select agreement_id, current_date, 0, 1, 40, 40 from gridbridge.agreement where consumer_id = $1`,
+      `insert into gridbridge.agreement_use_stripe select agreement_id, current_date, 0, 1, 40, 40 from gridbridge.agreement where consumer_id = $1`,
       [consumer.consumerId],
     )
     const merged = async (who: string) =>

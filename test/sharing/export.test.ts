@@ -194,7 +194,7 @@ test('the records that the agreement allows in a day hold for files too: the exp
     expect(slice.dueInMs).toBeGreaterThan(0)
     expect(slice.dueInMs).toBeLessThanOrEqual(86_400_050)
     await installation.asOwner(
-      'update gridbridge.agreement_use set day = day - $1::int where agreement_id = (select agreement_id from gridbridge.export where export_id = $2)',
+      'update gridbridge.agreement_use_stripe set day = day - $1::int where agreement_id = (select agreement_id from gridbridge.export where export_id = $2)',
       [day + 1, exportId],
     )
     await installation.asOwner('update gridbridge.export set not_before = null where export_id = $1', [exportId])
