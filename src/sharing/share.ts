@@ -184,7 +184,7 @@ function shareOne(change: Change, place: 'inside' | 'left', terms: Terms): Share
     operation: record === null ? 'delete' : 'upsert',
     id: `${change.feed}/${change.recordId}`,
     version: change.version,
-    changedAt: change.changedAt.toISOString(),
+    changedAt: writeTime(change.changedAt),
     record,
     ...(change.withdrawn === null ? {} : { reason: change.withdrawn }),
   }
@@ -204,9 +204,17 @@ export function share(changes: readonly Change[], agreement: Agreement, sharing:
   })
 }
 
+let lastWritten = { time: new Date(Number.NaN), text: '' }
+
+/** RFC 3339. Changes that were saved together have one time. */
+function writeTime(time: Date): string {
+  if (time !== lastWritten.time) lastWritten = { time, text: time.toISOString() }
+  return lastWritten.text
+}
+
 /** The JSON of a living record whose fields leave as they rest: the database's own text, which need not be made again. */
 const livingJson = ({ feed, recordId, version, changedAt }: Change, fields: string): readonly string[] => [
-  `{"operation":"upsert","id":${JSON.stringify(`${feed}/${recordId}`)},"version":${version},"changedAt":"${changedAt.toISOString()}","record":`,
+  `{"operation":"upsert","id":${JSON.stringify(`${feed}/${recordId}`)},"version":${version},"changedAt":"${writeTime(changedAt)}","record":`,
   fields,
   '}',
 ]

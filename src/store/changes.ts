@@ -1,6 +1,6 @@
 import type { Withdrawal } from '../record.ts'
 import type { Agreement } from './agreements.ts'
-import type { Query } from './database.ts'
+import { prepared, type Query } from './database.ts'
 
 /** A place in commit order: transaction id, then sequence within the transaction. Transaction ids exceed 2⁵³, so they are text. */
 export interface ChangePlace {
@@ -82,7 +82,7 @@ function selectChanges(query: Query, selection: Selection, wanted: Wanted): Prom
       from record left join feed using (feed_id)
      where record.dataset_id = $1 and ${isLiving ? `masked is not null and ${inside}` : everInside} and ${condition}
      ${ending}`
-  return query<Change>(text, [datasetId, unwanted, wantsSealed, ...values, ...prefixesOf(area)])
+  return query<Change>(prepared(text), [datasetId, unwanted, wantsSealed, ...values, ...prefixesOf(area)])
 }
 
 /**

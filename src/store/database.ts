@@ -70,7 +70,7 @@ const preparedNames = new Map<string, string>()
  * their cost. The name follows from the text, so that no two share one. Returns the text.
  */
 export function prepared(text: string): string {
-  preparedNames.set(text, hash('sha256', text).slice(0, 32))
+  if (!preparedNames.has(text)) preparedNames.set(text, hash('sha256', text).slice(0, 32))
   return text
 }
 
