@@ -1,7 +1,7 @@
-import { Type, type TSchema } from 'typebox'
+import { Type, type Static, type TSchema } from 'typebox'
 import { toAppError } from '../errors.ts'
 import type { Reporter } from '../sharing/corrections.ts'
-import { encodePlace } from '../sharing/notice-cursor.ts'
+import { decodePlace, encodePlace } from '../sharing/notice-cursor.ts'
 import type { ChangePlace } from '../store/changes.ts'
 import { auditDenial, type ClientContext } from './clients.ts'
 import { describeRoute } from './management.ts'
@@ -26,22 +26,27 @@ export const NoticeQuery = Type.Object({
   ),
 })
 
-export const limitOf = ({ limit = DEFAULT_LIMIT }: { readonly limit?: number }): number => limit
-
 /** What every page in commit order ends with. */
 export const pageEnd = {
   cursor: Type.String({ description: 'Opaque; give it back to go on from here' }),
   hasMore: Type.Boolean({ description: 'true: ask again at once; false: ask again later with the same cursor' }),
 }
 
-/** A page out of one item more than wanted. */
-export function cutPage<Item extends ChangePlace>(
-  items: readonly Item[],
-  limit: number,
-  after: ChangePlace,
-): { readonly items: readonly Item[]; readonly cursor: string; readonly hasMore: boolean } {
-  const page = items.slice(0, limit)
-  return { items: page, cursor: encodePlace(page.at(-1) ?? after), hasMore: items.length > limit }
+interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly cursor: string
+  readonly hasMore: boolean
+}
+
+/** The page that is asked for. `read` is asked for one item more than it holds. Throws CURSOR_INVALID. */
+export async function readPage<Item extends ChangePlace>(
+  { cursor, limit = DEFAULT_LIMIT }: Static<typeof NoticeQuery>,
+  read: (after: ChangePlace, most: number) => Promise<readonly Item[]>,
+): Promise<Page<Item>> {
+  const after = decodePlace(cursor)
+  const found = await read(after, limit + 1)
+  const items = found.slice(0, limit)
+  return { items, cursor: encodePlace(items.at(-1) ?? after), hasMore: found.length > limit }
 }
 
 /** Writes down that the consumer was refused, and passes the refusal on. Throws AUDIT_UNAVAILABLE. */

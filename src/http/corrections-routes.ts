@@ -1,11 +1,10 @@
 import { hash } from 'node:crypto'
 import { Type } from 'typebox'
 import { closeOwnCorrection, raiseCorrection, type CorrectionContext } from '../sharing/corrections.ts'
-import { decodePlace } from '../sharing/notice-cursor.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readCorrections } from '../store/corrections.ts'
 import { recogniseClient } from './clients.ts'
-import { cutPage, describeSharing, limitOf, NoticeQuery, pageEnd, refusing } from './consumers.ts'
+import { describeSharing, NoticeQuery, pageEnd, readPage, refusing } from './consumers.ts'
 import { CorrectionBody, CorrectionView, viewCorrection } from './correction-schemas.ts'
 import { asPlugin, type ManagementContext, type Route } from './management.ts'
 
@@ -67,12 +66,8 @@ const listOwnCorrectionsRoute: Route = (server, context) => {
     },
     async (request, reply) => {
       const { consumerId, name } = await recogniseClient(context, request)
-      const after = decodePlace(request.query.cursor)
-      const limit = limitOf(request.query)
-      const { items, ...end } = cutPage(
-        await readCorrections(database.query, consumerId, after, limit + 1),
-        limit,
-        after,
+      const { items, ...end } = await readPage(request.query, (after, most) =>
+        readCorrections(database.query, consumerId, after, most),
       )
       const corrections = items.map(viewCorrection)
       await auditBeforeAnswer(database, 'corrections', auditDeadlineMs, ({ audit }) =>

@@ -1,9 +1,8 @@
 import { Type } from 'typebox'
-import { decodePlace } from '../sharing/notice-cursor.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readNotices } from '../store/notices.ts'
 import { recogniseClient } from './clients.ts'
-import { cutPage, describeSharing, limitOf, NoticeQuery, pageEnd } from './consumers.ts'
+import { describeSharing, NoticeQuery, pageEnd, readPage } from './consumers.ts'
 import { asPlugin, type Route } from './management.ts'
 
 const NoticeView = Type.Object(
@@ -39,9 +38,9 @@ const listNoticesRoute: Route = (server, context) => {
     },
     async (request, reply) => {
       const { consumerId, name } = await recogniseClient(context, request)
-      const after = decodePlace(request.query.cursor)
-      const limit = limitOf(request.query)
-      const { items, ...end } = cutPage(await readNotices(database.query, consumerId, after, limit + 1), limit, after)
+      const { items, ...end } = await readPage(request.query, (after, most) =>
+        readNotices(database.query, consumerId, after, most),
+      )
       const notices = items.map(({ type, at, data }) => ({ type, at: at.toISOString(), data: { ...data } }))
       await auditBeforeAnswer(database, 'notices', auditDeadlineMs, ({ audit }) =>
         audit({ type: 'notices.pulled', actor: `consumer:${name}`, outcome: 'ok', count: notices.length }),

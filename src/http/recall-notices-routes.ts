@@ -1,10 +1,9 @@
 import { Type } from 'typebox'
-import { decodePlace } from '../sharing/notice-cursor.ts'
 import { acknowledgeRecall } from '../sharing/recalls.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readRecallNotices } from '../store/recall-notices.ts'
 import { recogniseClient } from './clients.ts'
-import { cutPage, describeSharing, limitOf, NoticeQuery, pageEnd } from './consumers.ts'
+import { describeSharing, NoticeQuery, pageEnd, readPage } from './consumers.ts'
 import { asPlugin, assertImpersonal, type Route } from './management.ts'
 import { AcknowledgementBody, RecallNoticeView, viewRecallNotice } from './recall-schemas.ts'
 
@@ -36,12 +35,8 @@ const listRecallNoticesRoute: Route = (server, context) => {
     },
     async (request, reply) => {
       const { consumerId, name } = await recogniseClient(context, request)
-      const after = decodePlace(request.query.cursor)
-      const limit = limitOf(request.query)
-      const { items, ...end } = cutPage(
-        await readRecallNotices(database.query, consumerId, after, limit + 1),
-        limit,
-        after,
+      const { items, ...end } = await readPage(request.query, (after, most) =>
+        readRecallNotices(database.query, consumerId, after, most),
       )
       await auditBeforeAnswer(database, 'recalls', auditDeadlineMs, ({ audit }) =>
         audit({ type: 'notices.pulled', actor: `consumer:${name}`, outcome: 'ok', count: items.length }),

@@ -1,12 +1,11 @@
 import { Type } from 'typebox'
 import { viewVerification } from '../sharing/push-verifications.ts'
-import { decodePlace } from '../sharing/notice-cursor.ts'
 import { receiveVerifications } from '../sharing/verifications.ts'
 import { actorOf } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readVerifications, verificationResults, type VerificationResult } from '../store/verifications.ts'
 import { recogniseClient } from './clients.ts'
-import { cutPage, describeSharing, limitOf, NoticeQuery, pageEnd, refusing } from './consumers.ts'
+import { describeSharing, NoticeQuery, pageEnd, readPage, refusing } from './consumers.ts'
 import { EvidenceTime, RecordName, Reference, SeenVersion } from './correction-schemas.ts'
 import { FeedCode } from './feed-schemas.ts'
 import { admitToFeed, asPlugin, describeRoute, type Route } from './management.ts'
@@ -122,12 +121,8 @@ const listVerificationsRoute: Route = (server, context) => {
     async (request, reply) => {
       const { code } = request.params
       const { account, feed } = await admitToFeed(context, request.headers.authorization, 'verification.read', code)
-      const after = decodePlace(request.query.cursor)
-      const limit = limitOf(request.query)
-      const { items, ...end } = cutPage(
-        await readVerifications(database.query, feed.feedId, after, limit + 1),
-        limit,
-        after,
+      const { items, ...end } = await readPage(request.query, (after, most) =>
+        readVerifications(database.query, feed.feedId, after, most),
       )
       const verifications = items.map(viewVerification)
       await auditBeforeAnswer(database, 'verifications', auditDeadlineMs, ({ audit }) =>
