@@ -5,11 +5,11 @@ import { startPart } from '../demo/processes.ts'
 import { addConsumer } from '../src/commands.ts'
 import { loadConfig } from '../src/config.ts'
 import { publishItem } from '../src/item-commands.ts'
-import { openCommits, timeArrivals } from './arrivals.ts'
 import { median, round } from './figures.ts'
-import { openBenchStage, type BenchStage } from './stage.ts'
+import type { ConsumerAnswer, ConsumerTask } from './pull-consumer.ts'
+import { PAGE, pullPage, type Consumer } from './pull-page.ts'
+import { openBenchStage, runScript, script, type BenchStage } from './stage.ts'
 
-const PAGE = 500
 /** Requests of one second, and for how many seconds, while answers are timed. */
 const ARRIVALS = 50
 const ARRIVAL_SECONDS = 20
@@ -33,9 +33,8 @@ export interface PullResult {
 }
 
 /** The product as consumers see it, and one consumer of it. */
-interface Door {
-  readonly pool: Pool
-  readonly authorization: string
+interface Door extends Consumer {
+  readonly origin: string
   readonly close: () => Promise<void>
 }
 
@@ -75,39 +74,7 @@ async function openDoor(stage: BenchStage): Promise<Door> {
     await pool.close()
     await api.stop()
   }
-  return { pool, authorization: `Bearer ${token}`, close }
-}
-
-interface Page {
-  readonly bytes: number
-  readonly cursor: string
-  readonly hasMore: boolean
-}
-
-/** A page ends with how to go on, which is shorter than this. */
-const TAIL_BYTES = 1000
-
-/** What a consumer does with a page is its own time, and keeping it too: only the end is read here. */
-async function readTail(body: AsyncIterable<Buffer>): Promise<{ readonly bytes: number; readonly tail: string }> {
-  let bytes = 0
-  let tail: Buffer = Buffer.alloc(0)
-  for await (const chunk of body) {
-    bytes += chunk.length
-    tail = chunk.length < TAIL_BYTES ? Buffer.concat([tail.subarray(-TAIL_BYTES), chunk]) : chunk
-  }
-  return { bytes, tail: tail.subarray(-TAIL_BYTES).toString('utf8') }
-}
-
-async function pullPage({ pool, authorization }: Door, cursor: string): Promise<Page> {
-  const { statusCode, body } = await pool.request({
-    method: 'GET',
-    path: `/api/v1/datasets/resident/changes?limit=${PAGE}&cursor=${cursor}`,
-    headers: { authorization },
-  })
-  if (statusCode !== 200) throw new Error(`a page was answered ${statusCode}`)
-  const { bytes, tail } = await readTail(body)
-  const end = JSON.parse(`{${tail.slice(tail.lastIndexOf('"cursor"'))}`) as Pick<Page, 'cursor' | 'hasMore'>
-  return { bytes, ...end }
+  return { origin: api.facts.listening, pool, authorization: `Bearer ${token}`, close }
 }
 
 interface Measured {
@@ -164,29 +131,6 @@ async function readAll(client: pg.Client, places: readonly Place[], records: num
   return (performance.now() - startedAt) / 1000
 }
 
-/** How long each answer took, beside bare commits at the same rate. A run with a refusal is none. */
-async function timeAnswers(door: Door, url: string, cursors: readonly string[], seconds: number): Promise<Answered> {
-  const commits = await openCommits(url)
-  let refused = 0
-  const ask = (place: number): Promise<unknown> =>
-    pullPage(door, cursors[(place * 7919) % cursors.length] ?? '').catch(() => (refused += 1))
-  try {
-    const [answers, floor] = await Promise.all([
-      timeArrivals(ARRIVALS, ARRIVALS * seconds, ask),
-      timeArrivals(ARRIVALS, ARRIVALS * seconds, commits.commit),
-    ])
-    return { answers, floor, refused }
-  } finally {
-    await commits.close()
-  }
-}
-
-interface Answered {
-  readonly answers: readonly number[]
-  readonly floor: readonly number[]
-  readonly refused: number
-}
-
 const percentile = (values: readonly number[], share: number): number =>
   values.toSorted((one, other) => one - other)[Math.ceil(values.length * share) - 1] ?? 0
 
@@ -207,8 +151,10 @@ async function measure(door: Door, client: pg.Client, stage: BenchStage, rounds:
   const { records, databaseUrl } = stage
   const { cursors, pageBytes } = await pullAll(door)
   const measured = await playRounds(door, client, records, rounds)
-  await timeAnswers(door, databaseUrl, cursors, RAMP_SECONDS)
-  const { answers, floor, refused } = await timeAnswers(door, databaseUrl, cursors, ARRIVAL_SECONDS)
+  const { origin, authorization } = door
+  const arrivals = { perSecond: ARRIVALS, rampSeconds: RAMP_SECONDS, seconds: ARRIVAL_SECONDS }
+  const task: ConsumerTask = { origin, authorization, databaseUrl, cursors, ...arrivals }
+  const { answers, floor, refused } = (await runScript([script('pull-consumer.ts')], task)) as ConsumerAnswer
   return {
     rate: median(measured.map(({ rate }) => rate)),
     floorRate: median(measured.map(({ floorRate }) => floorRate)),

@@ -29,7 +29,8 @@ export interface BenchStage {
   readonly close: () => Promise<void>
 }
 
-const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+/** The path of a script of the bench. */
+export const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
 /** The floor runs as Node is; the product as `gridbridge start` runs it, within its memory limits. */
 const loaders = {
@@ -37,13 +38,13 @@ const loaders = {
   product: [...memoryLimits, script('load-product.ts')],
 } as const
 
-/** Runs a loader in a process of its own, so that its memory and its warm-up are its own. */
-async function runLoader(
-  name: keyof typeof loaders,
-  task: LoaderTask,
-  environment: Readonly<Record<string, string>>,
-): Promise<LoaderAnswer> {
-  const child = spawn(process.execPath, loaders[name], {
+/** Runs a Node command in a process of its own, so that its memory and its warm-up are its own: its task in, its answer out, both JSON. */
+export async function runScript(
+  command: readonly string[],
+  task: unknown,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
+  const child = spawn(process.execPath, command, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   })
@@ -52,8 +53,16 @@ async function runLoader(
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const { promise, resolve } = Promise.withResolvers<number | null>()
   child.once('close', resolve)
-  if ((await promise) !== 0) throw new Error(`${name} failed`)
-  const answer = JSON.parse(output) as LoaderAnswer
+  if ((await promise) !== 0) throw new Error(`${command.at(-1)} failed`)
+  return JSON.parse(output)
+}
+
+async function runLoader(
+  name: keyof typeof loaders,
+  task: LoaderTask,
+  environment: Readonly<Record<string, string>>,
+): Promise<LoaderAnswer> {
+  const answer = (await runScript(loaders[name], task, environment)) as LoaderAnswer
   if (answer.records !== task.records) throw new Error(`${name} loaded ${answer.records} of ${task.records} records`)
   return answer
 }
