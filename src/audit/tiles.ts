@@ -1,0 +1,72 @@
+import { EMPTY_ROOT, nodeHash, type ReadNode, type TreeNode } from './merkle.ts'
+
+/** Levels of the tree in one tile: 256 hashes, as C2SP tlog-tiles has them. */
+const TILE_LEVELS = 8
+const TILE_HASHES = 2 ** TILE_LEVELS
+
+/** Where a tile lies: `level` counts tiles, not levels of the tree. */
+export interface TilePlace {
+  readonly level: number
+  readonly index: number
+}
+
+/** Up to 256 neighbouring hashes of one level of the tree. Only the last tile of a level has fewer. */
+export interface Tile extends TilePlace {
+  readonly hashes: readonly Buffer[]
+}
+
+/** The tiles to which the next leaf adds: the last of each level that is not full. */
+export function openTilesOf(size: number): readonly TilePlace[] {
+  const places: TilePlace[] = []
+  for (let level = 0, count = size; count > 0; level++, count = Math.floor(count / TILE_HASHES)) {
+    if (count % TILE_HASHES > 0) places.push({ level, index: Math.floor(count / TILE_HASHES) })
+  }
+  return places
+}
+
+/** The tiles of a tree of `size` leaves that are new or longer once more leaves follow; `open` are its open tiles. */
+export function growTiles(size: number, open: readonly Tile[], leaves: readonly Buffer[]): readonly Tile[] {
+  const grown: Tile[] = []
+  let added = leaves
+  for (let level = 0, count = size; added.length > 0; level++, count = Math.floor(count / TILE_HASHES)) {
+    const first = Math.floor(count / TILE_HASHES)
+    const begun = open.find((tile) => tile.level === level && tile.index === first)?.hashes ?? []
+    const hashes = [...begun, ...added]
+    const tiles = Array.from({ length: Math.ceil(hashes.length / TILE_HASHES) }, (_, place) => ({
+      level,
+      index: first + place,
+      hashes: hashes.slice(place * TILE_HASHES, (place + 1) * TILE_HASHES),
+    }))
+    grown.push(...tiles)
+    added = tiles.filter((tile) => tile.hashes.length === TILE_HASHES).map((tile) => foldPairs(tile.hashes))
+  }
+  return grown
+}
+
+/** The tile that has what a node is made of. */
+export function tileOf({ level, index }: TreeNode): TilePlace {
+  const tileLevel = Math.floor(level / TILE_LEVELS)
+  return { level: tileLevel, index: Math.floor((index * 2 ** (level % TILE_LEVELS)) / TILE_HASHES) }
+}
+
+const nameOf = ({ level, index }: TilePlace): string => `${level}/${index}`
+
+/** Reads nodes from tiles. Throws RangeError for a node whose tile is not among them or is too short. */
+export function nodeReader(tiles: readonly Tile[]): ReadNode {
+  const byPlace = new Map(tiles.map((tile) => [nameOf(tile), tile.hashes]))
+  return (node) => {
+    const place = tileOf(node)
+    const span = 2 ** (node.level % TILE_LEVELS)
+    const from = (node.index * span) % TILE_HASHES
+    const hashes = byPlace.get(nameOf(place))?.slice(from, from + span) ?? []
+    if (hashes.length < span) throw new RangeError(`tile ${nameOf(place)} has no node ${node.level}/${node.index}`)
+    return foldPairs(hashes)
+  }
+}
+
+/** The root of a perfect subtree, of which there are 2ⁿ hashes. */
+function foldPairs(hashes: readonly Buffer[]): Buffer {
+  const [first = EMPTY_ROOT] = hashes
+  const half = hashes.length / 2
+  return hashes.length <= 1 ? first : nodeHash(foldPairs(hashes.slice(0, half)), foldPairs(hashes.slice(half)))
+}
