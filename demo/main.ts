@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { verifyAudit } from '../src/commands.ts'
+import { verifyAudit } from '../src/audit-commands.ts'
 import { AppError } from '../src/errors.ts'
 import { countAuditEntries } from '../src/store/audit-log.ts'
 import { countUndelivered, sumDeliveries } from '../src/store/delivery-totals.ts'

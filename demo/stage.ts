@@ -133,7 +133,7 @@ async function startProduct(options: DemoOptions): Promise<Pick<Stage, 'api' | '
     environment,
     supervised: true,
     announces: false,
-    script: ['src/cli.ts', 'start', '--role', 'worker', '--role', 'scheduler'],
+    script: ['src/cli.ts', 'start', '--role', 'worker', '--role', 'scheduler', '--role', 'sequencer'],
   })
   return { api, worker }
 }

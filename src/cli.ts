@@ -2,13 +2,14 @@
 import closeWithGrace from 'close-with-grace'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { fileURLToPath } from 'node:url'
+import { addAuditCommands } from './cli-audit.ts'
 import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
 import { addManifestCommands } from './cli-feeds.ts'
 import { addRunCommands } from './cli-runs.ts'
 import { addSharingCommands } from './cli-sharing.ts'
 import { config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
-import { checkEverything, showFeeds, verifyAudit } from './commands.ts'
+import { checkEverything, showFeeds } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
 import { roles, start, type Role } from './main.ts'
@@ -100,26 +101,7 @@ addManifestCommands(feed)
 addSharingCommands(program)
 addAccountCommands(program)
 
-/** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
-const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
-
-program
-  .command('audit')
-  .description('审计 / Audit log')
-  .command('verify')
-  .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
-  .option('--json')
-  .action(
-    guarded(async (options: JsonOption) => {
-      const verdict = await verifyAudit(config())
-      tell(verdict, options, () =>
-        Object.entries(verdict)
-          .map(([name, value]) => `${name}: ${value}`)
-          .join('\n'),
-      )
-      process.exitCode = verdictExit[verdict.state]
-    }),
-  )
+addAuditCommands(program)
 
 program
   .command('migrate')

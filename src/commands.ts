@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import type { Verdict } from './audit/verify.ts'
-import { verifyLanes } from './audit/verify.ts'
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
 import { listConnectors, parseManifest } from './feeds/manifest.ts'
@@ -19,7 +17,6 @@ import { MOST_PAGE, wholeCityOf } from './feeds/agreement-rules.ts'
 import { grantAgreement } from './sharing/agreements.ts'
 import { giveCredential } from './sharing/credentials.ts'
 import { subscribe } from './sharing/subscribe.ts'
-import { openAuditSnapshot } from './store/audit-log.ts'
 import { insertConsumer } from './store/consumers.ts'
 import { findFeed, insertFeed, listFeeds } from './store/feeds.ts'
 import { followRun, type Progress } from './store/run-progress.ts'
@@ -281,16 +278,4 @@ export function checkEverything(connectors: string): {
     tests: results.reduce((sum, { tests }) => sum + tests, 0),
     faults: results.flatMap(({ faults }) => faults),
   }
-}
-
-/** `audit verify`: reads the whole log and names the first entry that is not as it was written. */
-export async function verifyAudit(config: Config): Promise<Verdict> {
-  return within(config, async ({ databaseUrl }) => {
-    const snapshot = await openAuditSnapshot(config.ownerDatabaseUrl ?? databaseUrl)
-    try {
-      return await verifyLanes(snapshot.lanes, snapshot.entries)
-    } finally {
-      await snapshot.close()
-    }
-  })
 }

@@ -9,6 +9,10 @@ export interface Config {
   readonly databaseUrl: string | null
   /** The login that owns the tables; only `migrate` and the embedded default use it. */
   readonly ownerDatabaseUrl: string | null
+  /** The login that builds the tree over the audit log; null: that of the running product. */
+  readonly sequencerDatabaseUrl: string | null
+  /** The login that publishes signed checkpoints; null: that of the running product. */
+  readonly signerDatabaseUrl: string | null
   /** null: BullMQ runs on PostgreSQL. */
   readonly redisUrl: string | null
   readonly host: string
@@ -102,6 +106,8 @@ export function loadConfig(environment: Environment): Config {
     dataDirectory,
     databaseUrl: url(environment, 'DATABASE_URL', postgresSchemes),
     ownerDatabaseUrl: url(environment, 'OWNER_DATABASE_URL', postgresSchemes),
+    sequencerDatabaseUrl: url(environment, 'SEQUENCER_DATABASE_URL', postgresSchemes),
+    signerDatabaseUrl: url(environment, 'SIGNER_DATABASE_URL', postgresSchemes),
     redisUrl: url(environment, 'REDIS_URL', ['redis:', 'rediss:']),
     host: environment['HOST'] || '127.0.0.1',
     port: wholeNumber(environment, 'PORT', 8080, 0, 65_535),

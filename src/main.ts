@@ -12,14 +12,16 @@ import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startRecalls } from './jobs/recalls.ts'
 import { startReconciler } from './jobs/reconciler.ts'
+import { startSequencer } from './jobs/sequencer.ts'
 import { startTimetable } from './jobs/timetable.ts'
 import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
 import { openLog } from './log.ts'
 import { createEgressGuard, type EgressGuard } from './security/egress.ts'
+import { openDatabase } from './store/database.ts'
 
-export const roles = ['api', 'worker', 'scheduler'] as const
+export const roles = ['api', 'worker', 'scheduler', 'sequencer'] as const
 export type Role = (typeof roles)[number]
 
 /** A part of the running product that is stopped in the reverse order of its start. */
@@ -150,10 +152,26 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   })
 }
 
-const starters = { api: startApi, worker: startWorker, scheduler: startScheduler } as const satisfies Record<
-  Role,
-  (parts: Parts) => Promise<Stop>
->
+/** It has a connection of its own: what may build the tree may do nothing else, and what serves may not build it. */
+function startTreeBuilder({ installation, log }: Parts): Promise<Stop> {
+  const url = installation.config.sequencerDatabaseUrl ?? installation.databaseUrl
+  const database = openDatabase({ url, processName: 'sequencer', connections: 1, role: 'gridbridge_sequencer' })
+  const stop = startSequencer(database, (error) => {
+    const { code, detail } = toAppError(error)
+    log.error({ code, detail }, 'sequencer')
+  })
+  return Promise.resolve(async () => {
+    await stop()
+    await database.close()
+  })
+}
+
+const starters = {
+  api: startApi,
+  worker: startWorker,
+  scheduler: startScheduler,
+  sequencer: startTreeBuilder,
+} as const satisfies Record<Role, (parts: Parts) => Promise<Stop>>
 
 /**
  * Starts the named roles in this process. Returns how to stop them: work in hand is finished, then connections are closed.

@@ -24,6 +24,8 @@ test('a variable that is set and empty counts as not set', () => {
   const names = [
     'DATABASE_URL',
     'OWNER_DATABASE_URL',
+    'SEQUENCER_DATABASE_URL',
+    'SIGNER_DATABASE_URL',
     'REDIS_URL',
     'HOST',
     'PORT',
@@ -95,6 +97,8 @@ describe('a wrong setting is refused by name', () => {
     ['DATABASE_URL', 'mysql://user:hidden-word@host/base'],
     ['DATABASE_URL', 'hidden-word'],
     ['OWNER_DATABASE_URL', 'http://user:hidden-word@host'],
+    ['SEQUENCER_DATABASE_URL', 'http://user:hidden-word@host'],
+    ['SIGNER_DATABASE_URL', 'http://user:hidden-word@host'],
     ['REDIS_URL', 'http://:hidden-word@host'],
   ])('%s=%s', async (name, value) => {
     expect(await codeOf(() => loadConfig({ [name]: value }))).toBe('CONFIG_INVALID')

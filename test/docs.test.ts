@@ -282,7 +282,7 @@ describe('the image', () => {
     const roles = Object.values(services).flatMap(({ command = [] }) =>
       command.filter((_word, place) => command[place - 1] === '--role'),
     )
-    expect(roles.toSorted()).toEqual(['api', 'scheduler', 'worker'])
+    expect(roles.toSorted()).toEqual(['api', 'scheduler', 'sequencer', 'worker'])
     const known = new Set(readVariables())
     const given = ['api', 'migrate'].flatMap((name) => Object.keys(services[name]?.environment ?? {}))
     expect(given.filter((name) => !known.has(name))).toEqual([])

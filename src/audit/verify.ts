@@ -43,18 +43,19 @@ const entryChecks: readonly (readonly [
 
 const REWRITTEN = 'the entry after it follows another one'
 
-interface LaneProgress {
+/** Where a lane stands: the place and the leaf hash of its last entry. */
+export interface LaneProgress {
   readonly seq: number
   readonly head: Uint8Array
 }
 
-interface Fault {
+export interface Fault {
   readonly seq: number
   readonly fault: string
 }
 
 /** What is wrong at this place. An entry commits to the one before it, so where the two part, the one before was rewritten. */
-function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
+export function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
   const seq = Math.min(entry.laneSeq, progress.seq + 1)
   const body = parseBody(entry.body)
   if (body === null) return { seq, fault: 'the body cannot be read' }
@@ -64,7 +65,7 @@ function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
   return follows ? null : { seq: Math.max(1, progress.seq), fault: REWRITTEN }
 }
 
-const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
+export const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
 
 /** A lane whose own row disagrees with its entries: cut at the end, or the row itself was changed. */
 function cutLane(

@@ -49,6 +49,18 @@ export const platformErrors = {
     en: 'The audit entry could not be written in time, so nothing was answered',
     zh: '审计未能及时落账，本次不予应答',
   },
+  AUDIT_BROKEN: {
+    status: 500,
+    retry: false,
+    en: 'The audit log is not as it was written, so it is not sequenced further',
+    zh: '审计日志与落账内容不符，已停止入树',
+  },
+  AUDIT_FORKED: {
+    status: 500,
+    retry: false,
+    en: 'The tree over the audit log is not a continuation of what was signed, so it is not signed',
+    zh: '审计日志树与已签名的检查点不连续，拒绝签名',
+  },
   DATABASE_UNAVAILABLE: { status: 503, retry: true, en: 'The database did not answer', zh: '数据库无响应' },
   DATABASE_OUTDATED: {
     status: 503,

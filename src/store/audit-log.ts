@@ -10,6 +10,11 @@ export interface AuditSnapshot {
   readonly close: () => Promise<void>
 }
 
+/** The columns of a StoredEntry. */
+export const STORED_ENTRY = `lane_id as "laneId", lane_seq as "laneSeq", body, leaf, entry_id as "entryId",
+  to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recordedAt",
+  event_type as type, actor, outcome, feed, dataset, count`
+
 const FETCH_ROWS = 2000
 
 async function* fetchEntries(client: pg.Client): AsyncGenerator<StoredEntry> {
@@ -31,10 +36,7 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Omit<AuditSnap
   )
   await client.query(
     `declare audit_entries no scroll cursor for
-       select lane_id as "laneId", lane_seq as "laneSeq", body, leaf, entry_id as "entryId",
-              to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recordedAt",
-              event_type as type, actor, outcome, feed, dataset, count
-         from audit.entry order by lane_id, lane_seq`,
+       select ${STORED_ENTRY} from audit.entry order by lane_id, lane_seq`,
   )
   return { lanes, entries: fetchEntries(client) }
 }

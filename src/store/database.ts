@@ -92,15 +92,10 @@ const queryOn =
 
 const laneByClient = new WeakMap<pg.PoolClient, Lane>()
 
-/** Not waited for on the disk: the commit of its first entry takes the lane along. */
-const OPEN_LANE = `select set_config('synchronous_commit', 'off', true), audit.open_lane($1, $2)`
-
-async function laneOf(client: pg.PoolClient, processName: string): Promise<Lane> {
-  const known = laneByClient.get(client)
-  if (known !== undefined) return known
+/** Opens a lane in the transaction of its first entry. */
+async function openLane(query: Query, processName: string): Promise<Lane> {
   const lane: Lane = { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
-  await queryOn(client)(OPEN_LANE, [lane.id, processName])
-  laneByClient.set(client, lane)
+  await query('select audit.open_lane($1, $2)', [lane.id, processName])
   return lane
 }
 
@@ -153,13 +148,17 @@ async function runTransaction<Result>(
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
   const query = queryOn(client)
-  const committed = await laneOf(client, processName)
-  const lane: Lane = { ...committed }
+  const known = laneByClient.get(client)
+  let lane = known === undefined ? null : { ...known }
   const clock = await begin(client)
+  const audit: Transaction['audit'] = async (...events) => {
+    lane ??= await openLane(query, processName)
+    await appendEntries(query, lane, clock, events)
+  }
   try {
-    const result = await work({ query, audit: (...events) => appendEntries(query, lane, clock, events) })
+    const result = await work({ query, audit })
     await query('commit')
-    laneByClient.set(client, lane)
+    if (lane !== null) laneByClient.set(client, lane)
     return result
   } catch (error) {
     // A connection that cannot even roll back is given up, whatever the fault before was.
@@ -232,18 +231,21 @@ export interface DatabaseOptions {
   /** Goes into the audit lanes and `application_name`, for example `worker`. */
   readonly processName: string
   readonly connections?: number
+  /** What the login becomes; the application where it is not given. */
+  readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer'
 }
 
 /**
- * Opens the pool that the running product uses, as the role `gridbridge_app`. Half-open connections are the reason for the
+ * Opens the pool that the running product uses, as the role of the application, of the sequencer or of the signer. Half-open connections are the reason for the
  * timeouts: with them a dead connection was given up in 9 s, without them not within 40 s.
  */
 export function openDatabase(options: DatabaseOptions): Database {
+  const { role = 'gridbridge_app' } = options
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.connections ?? 8,
     application_name: `gridbridge-${options.processName}`,
-    options: '-c role=gridbridge_app -c search_path=gridbridge,pg_temp -c timezone=UTC',
+    options: `-c role=${role} -c search_path=gridbridge,pg_temp -c timezone=UTC`,
     keepAlive: true,
     // A connection that is closed takes its audit lane with it; an installation at rest should not open lanes all day.
     idleTimeoutMillis: 0,

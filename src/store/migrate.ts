@@ -29,6 +29,7 @@ import * as exports from './migrations/0021-exports.ts'
 import * as usage from './migrations/0022-usage.ts'
 import * as pull from './migrations/0023-pull.ts'
 import * as useStripes from './migrations/0024-use-stripes.ts'
+import * as auditTree from './migrations/0025-audit-tree.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -55,6 +56,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0022-usage': usage,
   '0023-pull': pull,
   '0024-use-stripes': useStripes,
+  '0025-audit-tree': auditTree,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -17,7 +17,7 @@ declare module 'vitest' {
 export const TEMPLATE = 'gridbridge_template'
 export const SERVICE_LOGIN = 'gridbridge_service'
 
-/** The login that the product uses in a city: it may become the application role and nothing else. */
+/** The login that the product uses in a city: it may become the roles of the product, and nothing else. */
 async function createTemplate(url: string): Promise<void> {
   const client = new Client({ connectionString: url })
   await client.connect()
@@ -29,7 +29,7 @@ async function createTemplate(url: string): Promise<void> {
 async function grantApplicationRole(url: string): Promise<void> {
   const client = new Client({ connectionString: url })
   await client.connect()
-  await client.query(`grant gridbridge_app to ${SERVICE_LOGIN}`)
+  await client.query(`grant gridbridge_app, gridbridge_sequencer, gridbridge_signer to ${SERVICE_LOGIN}`)
   await client.end()
 }
 

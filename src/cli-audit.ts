@@ -1,0 +1,78 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import { makeAuditKey, signAudit, verifyAudit, type SigningOptions } from './audit-commands.ts'
+import { config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
+
+/** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
+const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
+
+const plainly = (value: object): string =>
+  Object.entries(value)
+    .map(([name, member]) => `${name}: ${member}`)
+    .join('\n')
+
+/** The name of a log, as C2SP signed-note has names of keys. */
+function logName(value: string): string {
+  if (/^[^\s+]{1,200}$/.test(value)) return value
+  throw new InvalidArgumentError('give a name without spaces and plus signs, as audit.example.gov.cn/share/1')
+}
+
+function wholeSeconds(value: string): number {
+  const seconds = Number(value)
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 3600) return seconds
+  throw new InvalidArgumentError('give whole seconds from 1 to 3600')
+}
+
+function addVerify(audit: Command): void {
+  audit
+    .command('verify')
+    .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
+    .option('--json')
+    .action(
+      guarded(async (options: JsonOption) => {
+        const verdict = await verifyAudit(config())
+        tell(verdict, options, () => plainly(verdict))
+        process.exitCode = verdictExit[verdict.state]
+      }),
+    )
+}
+
+function addKey(audit: Command): void {
+  audit
+    .command('key')
+    .description('生成检查点签名密钥 / Make the key that signs checkpoints; prints what others verify them by')
+    .argument('<file>', 'a new file')
+    .requiredOption('--name <name>', 'name of the log', logName)
+    .option('--json')
+    .action(
+      guarded((file: string, options: JsonOption & { readonly name: string }) => {
+        const made = makeAuditKey(file, options.name)
+        tell(made, options, () => plainly(made))
+      }),
+    )
+}
+
+function addSign(audit: Command): void {
+  audit
+    .command('sign')
+    .description('签署检查点 / Sign the tree over the log, if it continues what was signed last')
+    .requiredOption('--key <file>', 'the signing key')
+    .requiredOption('--signed <file>', 'where it is remembered what was signed last')
+    .requiredOption('--name <name>', 'name of the log', logName)
+    .option('--new-log', 'nothing was ever signed of this log', false)
+    .option('--every <seconds>', 'sign again and again', wholeSeconds)
+    .option('--json')
+    .action(
+      guarded(async (options: JsonOption & Omit<SigningOptions, 'every'> & { readonly every?: number }) => {
+        const told = (size: number): void => tell({ size }, options, () => plainly({ size }))
+        await signAudit(config(), { ...options, every: options.every ?? null }, told)
+      }),
+    )
+}
+
+/** `gridbridge audit …` */
+export function addAuditCommands(program: Command): void {
+  const audit = program.command('audit').description('审计 / Audit log')
+  addVerify(audit)
+  addKey(audit)
+  addSign(audit)
+}

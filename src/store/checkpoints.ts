@@ -1,0 +1,18 @@
+import type { Query } from './database.ts'
+
+/** How many leaves the tree has. What lies below that is written already. */
+export async function readTreeSize(query: Query): Promise<number> {
+  const [row] = await query<{ size: number }>('select size from audit.tree')
+  return row?.size ?? 0
+}
+
+/** The note that was signed of a tree of this size; null: none was published. */
+export async function readCheckpointAt(query: Query, size: number): Promise<string | null> {
+  const [row] = await query<{ note: string }>('select note from audit.checkpoint where size = $1', [size])
+  return row?.note ?? null
+}
+
+/** Publishes a signed note; one of the same size stays as it is. */
+export async function publishCheckpoint(query: Query, size: number, note: string): Promise<void> {
+  await query('insert into audit.checkpoint (size, note) values ($1, $2) on conflict do nothing', [size, note])
+}

@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hashOf, nodeHash, EMPTY_ROOT, nodesOf } from '../../src/audit/merkle.ts'
+import { nodeReader, tileOf } from '../../src/audit/tiles.ts'
+import { growTree, startSequencer } from '../../src/jobs/sequencer.ts'
+import { readTiles } from '../../src/store/audit-tree.ts'
+import { openDatabase, type Database } from '../../src/store/database.ts'
+import { codeOf } from '../support/coded-error.ts'
+import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+
+let installation: TestInstallation
+let sequencer: Database
+
+beforeEach(async () => {
+  installation = await openTestInstallation('sequencer')
+  const { databaseUrl: url } = installation
+  sequencer = openDatabase({ url, processName: 'sequencer', connections: 2, role: 'gridbridge_sequencer' })
+})
+afterEach(async () => {
+  await sequencer.close()
+  await installation.close()
+})
+
+const saved = { type: 'page.saved', actor: 'system:worker', outcome: 'ok' } as const
+
+const append = (count: number): Promise<void> =>
+  installation.database.transaction(({ audit }) => audit({ ...saved, count }))
+
+async function appendMany(entries: number): Promise<void> {
+  for (let first = 0; first < entries; first += 8)
+    await Promise.all(Array.from({ length: Math.min(8, entries - first) }, (_, place) => append(first + place)))
+}
+
+async function growWhole(): Promise<number> {
+  let grown = 0
+  for (;;) {
+    const placed = await growTree(sequencer)
+    if (placed === 0) return grown
+    grown += placed
+  }
+}
+
+const sizeOf = async (): Promise<number> => {
+  const [row] = await installation.asOwner<{ size: string | number }>('select size from audit.tree')
+  return Number(row?.size)
+}
+
+/** The root by the definition of RFC 6962, from the entries as they lie in the database. */
+async function rootByDefinition(): Promise<Buffer> {
+  const rows = await installation.asOwner<{ leaf: Buffer }>(
+    'select leaf from audit.tree_leaf join audit.entry using (lane_id, lane_seq) order by leaf_index',
+  )
+  const rootOf = (leaves: readonly Buffer[]): Buffer => {
+    if (leaves.length <= 1) return leaves[0] ?? EMPTY_ROOT
+    const split = 2 ** (Math.ceil(Math.log2(leaves.length)) - 1)
+    return nodeHash(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
+  }
+  return rootOf(rows.map(({ leaf }) => leaf))
+}
+
+async function rootFromTiles(): Promise<Buffer> {
+  const whole = { start: 0, end: await sizeOf() }
+  const tiles = await readTiles(sequencer.query, nodesOf(whole).map(tileOf))
+  return hashOf(whole, nodeReader(tiles))
+}
+
+test('every entry gets one place, and the tiles have the root of all of them', async () => {
+  await appendMany(300)
+  expect(await growWhole()).toBe(300)
+  expect(await rootFromTiles()).toEqual(await rootByDefinition())
+  await appendMany(257)
+  expect(await growWhole()).toBe(257)
+  expect(await sizeOf()).toBe(557)
+  expect(await rootFromTiles()).toEqual(await rootByDefinition())
+  expect(await installation.asOwner('select from audit.pending')).toEqual([])
+})
+
+test('an entry that is committed late, after others were placed, is placed as well', async () => {
+  const { promise: waits, resolve: goOn } = Promise.withResolvers<void>()
+  const late = installation.database.transaction(async ({ audit }) => {
+    await audit({ ...saved, count: 1 })
+    await waits
+  })
+  await appendMany(3)
+  expect(await growWhole()).toBe(3)
+  goOn()
+  await late
+  expect(await growWhole()).toBe(1)
+  expect(await rootFromTiles()).toEqual(await rootByDefinition())
+})
+
+test('while many write, two sequencers place each entry once', async () => {
+  const errors: unknown[] = []
+  const stops = [0, 1].map(() => startSequencer(sequencer, (error) => errors.push(error)))
+  await appendMany(400)
+  while ((await sizeOf()) < 400) continue
+  for (const stop of stops) await stop()
+  expect(errors).toEqual([])
+  expect(await sizeOf()).toBe(400)
+  expect(await rootFromTiles()).toEqual(await rootByDefinition())
+})
+
+describe('the tree stops where the log is not as it was written', () => {
+  const newest = '(lane_id, lane_seq) = (select lane_id, max(lane_seq) - 1 from audit.entry group by lane_id limit 1)'
+  const last = '(lane_id, lane_seq) = (select lane_id, max(lane_seq) from audit.entry group by lane_id limit 1)'
+  const tamperings = [
+    ['the last entry of a lane was removed', `delete from audit.entry where ${last}`],
+    ['an entry was removed', `delete from audit.entry where ${newest}`],
+    [
+      'an entry and what waits of it were removed',
+      `with gone as (delete from audit.pending where ${newest}) delete from audit.entry where ${newest}`,
+    ],
+    [
+      'a body was changed',
+      `update audit.entry set body = convert_to(replace(convert_from(body, 'UTF8'), '"ok"', '"no"'), 'UTF8') where ${newest}`,
+    ],
+    ['a column was changed', `update audit.entry set actor = 'nobody' where ${newest}`],
+    ['a leaf was changed', `update audit.entry set leaf = sha256(leaf) where ${newest}`],
+  ] as const
+
+  test.each(tamperings)('%s', async (_name, statement) => {
+    for (let turn = 0; turn < 4; turn++) await append(turn)
+    expect(await growWhole()).toBe(4)
+    for (let turn = 0; turn < 4; turn++) await append(turn)
+    await installation.asOwner(statement)
+    expect(await codeOf(() => growTree(sequencer))).toBe('AUDIT_BROKEN')
+    expect(await sizeOf()).toBe(4)
+  })
+})
+
+test('who serves cannot touch the tree, and who builds the tree can touch nothing else', async () => {
+  const { query } = installation.database
+  const forbidden = [
+    [query, 'insert into audit.tile values (0, 0, sha256(null))'],
+    [query, 'update audit.tree set size = 0'],
+    [query, 'delete from audit.pending'],
+    [sequencer.query, 'select from gridbridge.record'],
+    [sequencer.query, 'update audit.entry set actor = actor'],
+    [sequencer.query, 'delete from audit.tree_leaf'],
+    [sequencer.query, 'insert into audit.pending select lane_id, lane_seq from audit.entry'],
+    [sequencer.query, `select audit.open_lane(gen_random_uuid(), 'x')`],
+  ] as const
+  for (const [ask, statement] of forbidden) {
+    await expect(ask(statement), statement).rejects.toThrow('SQLSTATE 42501')
+  }
+})
