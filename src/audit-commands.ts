@@ -1,20 +1,51 @@
 import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { writeVerifier } from './audit/note.ts'
+import { readVerifier, writeVerifier, type NoteVerifier } from './audit/note.ts'
 import { verifyLanes, type Verdict } from './audit/verify.ts'
+import { verifyTree, type TreeVerdict } from './audit/verify-tree.ts'
 import { within } from './commands.ts'
 import type { Config } from './config.ts'
+import { AppError } from './errors.ts'
 import { signTree } from './jobs/signer.ts'
 import { createSigningKey, readSigningKey } from './jobs/signer-files.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
 import { openDatabase, type Database } from './store/database.ts'
 
-/** `audit verify`: reads the whole log and names the first entry that is not as it was written. */
-export async function verifyAudit(config: Config): Promise<Verdict> {
+/** What the log is verified against beside itself. */
+export interface Anchors {
+  /** The key of the log's checkpoints, as `audit key` told it. */
+  readonly verifier: string
+  /** Files of checkpoints that were kept where the database's administrator cannot reach them. */
+  readonly checkpoints: readonly string[]
+}
+
+function readAnchors({ verifier, checkpoints }: Anchors): {
+  readonly key: NoteVerifier
+  readonly notes: readonly string[]
+} {
+  const key = readVerifier(verifier)
+  if (key === null)
+    throw new AppError('USAGE_INVALID', 'given another verifier, wanted name+id+key as `audit key` prints it')
+  try {
+    return { key, notes: checkpoints.map((file) => readFileSync(file, 'utf8')) }
+  } catch (error) {
+    throw new AppError('USAGE_INVALID', 'a file of a checkpoint cannot be read', { cause: error })
+  }
+}
+
+/**
+ * `audit verify`: reads the whole log and names the first entry that is not as it was written. Without anchors it cannot see that whole lanes
+ * were written anew; with them it compares the tree with everything that was signed. Throws USAGE_INVALID, DATABASE_UNAVAILABLE.
+ */
+export async function verifyAudit(config: Config, anchors: Anchors | null = null): Promise<Verdict | TreeVerdict> {
+  const anchored = anchors === null ? null : readAnchors(anchors)
   return within(config, async ({ databaseUrl }) => {
     const snapshot = await openAuditSnapshot(config.ownerDatabaseUrl ?? databaseUrl)
     try {
-      return await verifyLanes(snapshot.lanes, snapshot.entries)
+      const verdict = await verifyLanes(snapshot.lanes, snapshot.entries)
+      if (verdict.state !== 'whole' || anchored === null) return verdict
+      return await verifyTree(snapshot.leaves(), [...snapshot.checkpoints, ...anchored.notes], anchored.key)
     } finally {
       await snapshot.close()
     }

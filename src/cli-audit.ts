@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { makeAuditKey, signAudit, verifyAudit, type SigningOptions } from './audit-commands.ts'
-import { config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
+import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
 const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
@@ -22,14 +22,22 @@ function wholeSeconds(value: string): number {
   throw new InvalidArgumentError('give whole seconds from 1 to 3600')
 }
 
+interface VerifyOptions extends JsonOption {
+  readonly verifier?: string
+  readonly checkpoint: readonly string[]
+}
+
 function addVerify(audit: Command): void {
   audit
     .command('verify')
     .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
+    .option('--verifier <verifier>', 'the key of its checkpoints: the tree is compared with all that was signed')
+    .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere; may be given again', collect, [])
     .option('--json')
     .action(
-      guarded(async (options: JsonOption) => {
-        const verdict = await verifyAudit(config())
+      guarded(async ({ verifier, checkpoint, ...options }: VerifyOptions) => {
+        const anchors = verifier === undefined ? null : { verifier, checkpoints: checkpoint }
+        const verdict = await verifyAudit(config(), anchors)
         tell(verdict, options, () => plainly(verdict))
         process.exitCode = verdictExit[verdict.state]
       }),

@@ -1,5 +1,7 @@
 import pg from 'pg'
+import { leafHash } from '../audit/entry.ts'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
+import type { TreeLeaf } from '../audit/verify-tree.ts'
 import { AppError } from '../errors.ts'
 import type { Database, Query, Transaction } from './database.ts'
 
@@ -7,6 +9,10 @@ import type { Database, Query, Transaction } from './database.ts'
 export interface AuditSnapshot {
   readonly lanes: readonly StoredLane[]
   readonly entries: AsyncIterable<StoredEntry>
+  /** The places of the tree in their order; to be read after the entries. */
+  readonly leaves: () => AsyncIterable<TreeLeaf>
+  /** Signed notes, by the size of the tree. */
+  readonly checkpoints: readonly string[]
   readonly close: () => Promise<void>
 }
 
@@ -29,8 +35,31 @@ async function* fetchEntries(client: pg.Client): AsyncGenerator<StoredEntry> {
   }
 }
 
+/** The leaf hash of an entry is made anew of its body; that of its tile is as it lies there. */
+async function* fetchLeaves(client: pg.Client): AsyncGenerator<TreeLeaf> {
+  await client.query(
+    `declare tree_leaves no scroll cursor for
+       select entry.body, substring(tile.hashes from (leaf_index % 256)::int * 32 + 1 for 32) as tile
+         from audit.tree_leaf left join audit.entry using (lane_id, lane_seq)
+         left join audit.tile on tile_level = 0 and tile_index = leaf_index / 256
+        order by leaf_index`,
+  )
+  for (;;) {
+    const { rows } = await client.query<{ body: Buffer | null; tile: Buffer | null }>(
+      `fetch ${FETCH_ROWS} from tree_leaves`,
+    )
+    for (const { body, tile } of rows) yield { fromBody: body === null ? null : leafHash(body), fromTile: tile }
+    if (rows.length < FETCH_ROWS) return
+  }
+}
+
+async function readNotes(client: pg.Client): Promise<readonly string[]> {
+  const { rows } = await client.query<{ note: string }>('select note from audit.checkpoint order by size')
+  return rows.map(({ note }) => note)
+}
+
 /** The log as the client's transaction sees it. The entries must be read to their end before the next snapshot. */
-export async function auditSnapshotOn(client: pg.Client): Promise<Omit<AuditSnapshot, 'close'>> {
+export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnapshot, 'lanes' | 'entries'>> {
   const { rows: lanes } = await client.query<StoredLane>(
     'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
   )
@@ -53,7 +82,8 @@ export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
     await client.connect()
     await client.query('begin isolation level repeatable read read only')
     const snapshot = await auditSnapshotOn(client)
-    return { ...snapshot, close: () => client.end() }
+    const checkpoints = await readNotes(client)
+    return { ...snapshot, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
   } catch (error) {
     await client.end().catch(() => undefined)
     throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readCheckpoint } from '../../src/audit/checkpoint.ts'
-import { isSignedBy, readNote, type NoteVerifier } from '../../src/audit/note.ts'
+import { isSignedBy, readNote, writeVerifier, type NoteVerifier } from '../../src/audit/note.ts'
 import { growTree } from '../../src/jobs/sequencer.ts'
 import { signTree, type Signer } from '../../src/jobs/signer.ts'
 import { createSigningKey } from '../../src/jobs/signer-files.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
+import { verifyLog } from '../support/audit-log.ts'
 import { codeOf } from '../support/coded-error.ts'
+import { environmentOf, runCommand } from '../support/command-line.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 
 const ORIGIN = 'audit.example.gov.cn/share/1'
@@ -130,6 +132,45 @@ describe('nothing is signed that does not continue what was signed last', () => 
     expect(await codeOf(() => sign())).toBe('AUDIT_FORKED')
     writeFileSync(signer.signedFile, 'nonsense')
     expect(await codeOf(() => sign())).toBe('KEY_UNAVAILABLE')
+  })
+})
+
+describe('gridbridge audit verify with what was signed', () => {
+  const verifying = async () => {
+    const kept = path.join(path.dirname(signer.signedFile), 'kept')
+    const [note = ''] = await readPublished()
+    writeFileSync(kept, note)
+    const anchors = ['--verifier', writeVerifier(verifier), '--checkpoint', kept]
+    return async () => {
+      const { code, output } = await runCommand(['audit', 'verify', '--json', ...anchors], environmentOf(installation))
+      return [code, JSON.parse(output)] as const
+    }
+  }
+
+  test('a log that goes on is whole', async () => {
+    await grow(300)
+    await beginLog()
+    const verify = await verifying()
+    await grow(20)
+    expect(await verify()).toEqual([0, { state: 'whole', leaves: 320, checkpoints: 2, signed: 300 }])
+  })
+
+  test('a log that was written anew, of which every lane is whole, is not', async () => {
+    await grow(30)
+    await beginLog()
+    const verify = await verifying()
+    await rewrite()
+    await installation.asOwner('delete from audit.checkpoint')
+    const { databaseUrl: url } = installation
+    const database = openDatabase({ url, processName: 'rewriter', connections: 1 })
+    for (let count = 0; count < 40; count++) await database.transaction(({ audit }) => audit({ ...saved, count }))
+    await database.close()
+    await growTree(sequencer)
+    expect((await verifyLog(installation.ownerUrl)).state).toBe('whole')
+    expect(await verify()).toEqual([
+      1,
+      { state: 'tampered', index: 0, fault: 'the entry is not the one that was signed' },
+    ])
   })
 })
 
