@@ -71,8 +71,14 @@ async function attack(client: pg.Client, query: Query, { kind, work, places }: T
   return { kind, found, named: found && places.includes(placeOf(verdict.lane, verdict.seq)) }
 }
 
+/** Statements on one client, in its transaction. */
+export const queryOf =
+  (client: pg.Client): Query =>
+  async <Row>(text: string, values: readonly unknown[] = []) =>
+    (await client.query(text, [...values])).rows as Row[]
+
 /** Runs `work` as a superuser in one transaction that is never committed. */
-async function asSuperuser<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+export async function asSuperuser<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -84,8 +90,7 @@ async function asSuperuser<Result>(url: string, work: (client: pg.Client) => Pro
 }
 
 async function attackLog(client: pg.Client, count: number, seed: number): Promise<TamperVerdict> {
-  const query: Query = async <Row>(text: string, values: readonly unknown[] = []) =>
-    (await client.query(text, [...values])).rows as Row[]
+  const query = queryOf(client)
   const random = createRandom(seed)
   const lanes = await readLanes(query)
   const before = await verify(client)
