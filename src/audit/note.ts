@@ -28,7 +28,7 @@ const LINE = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/
 const rawKey = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' }).subarray(-RAW_KEY_BYTES)
 
 /** SHA-256(name ‖ 0x0A ‖ type ‖ key)[:4], C2SP signed-note. */
-export const keyIdOf = ({ name, publicKey }: NoteVerifier): Buffer =>
+const keyIdOf = ({ name, publicKey }: NoteVerifier): Buffer =>
   hash(
     'sha256',
     Buffer.concat([Buffer.from(`${name}\n`), Buffer.from([ED25519]), rawKey(publicKey)]),
