@@ -1,5 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import path from 'node:path'
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from '../audit/checkpoint.ts'
 import { AppError } from '../errors.ts'
 
@@ -47,6 +48,16 @@ export function readSigned(file: string): Checkpoint | null {
   throw new AppError('KEY_UNAVAILABLE', 'the file of what was signed last holds something else; restore it')
 }
 
+/** A renamed file is lasting once its folder is. */
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Remembers what is about to be signed, lastingly: after a crash it is at most ahead of what was published, never behind. */
 export function rememberSigned(file: string, checkpoint: Checkpoint): void {
   const draft = `${file}.${randomBytes(6).toString('hex')}`
@@ -58,4 +69,5 @@ export function rememberSigned(file: string, checkpoint: Checkpoint): void {
     closeSync(descriptor)
   }
   renameSync(draft, file)
+  syncFolder(path.dirname(file))
 }

@@ -14,7 +14,7 @@ import { nodeReader, tileOf } from '../audit/tiles.ts'
 import { AppError } from '../errors.ts'
 import { readSigned, rememberSigned } from './signer-files.ts'
 import { readTiles } from '../store/audit-tree.ts'
-import { publishCheckpoint, readCheckpointAt, readTreeSize } from '../store/checkpoints.ts'
+import { hasCheckpoints, publishCheckpoint, readCheckpointAt, readTreeSize } from '../store/checkpoints.ts'
 import type { Query } from '../store/database.ts'
 
 /** Who signs, apart from the database: its key and what it signed last are in files of its own. */
@@ -28,13 +28,16 @@ export interface Signer {
   readonly isNewLog: boolean
 }
 
-/** Throws AUDIT_FORKED where there is no file of what was signed last, though the log is not new, or it is of another log. */
-function lastSigned({ origin, signedFile, isNewLog }: Signer): Checkpoint {
+/**
+ * Throws AUDIT_FORKED where there is no file of what was signed last, though the log is not new, or it is of another log. A log of which
+ * something was published is not new, whoever says so.
+ */
+async function lastSigned(query: Query, { origin, signedFile, isNewLog }: Signer): Promise<Checkpoint> {
   const last = readSigned(signedFile)
-  if (last === null && !isNewLog)
+  if (last === null && (!isNewLog || (await hasCheckpoints(query))))
     throw new AppError(
       'AUDIT_FORKED',
-      'nothing tells what was signed last; restore the file, or say that the log is new',
+      'nothing tells what was signed last; restore the file, or say that the log is new where nothing was ever signed of it',
     )
   if (last !== null && last.origin !== origin)
     throw new AppError('AUDIT_FORKED', `the last checkpoint is of ${last.origin}, given ${origin}`)
@@ -59,7 +62,7 @@ async function readRanges(query: Query, ranges: readonly LeafRange[]): Promise<R
  */
 export async function signTree(query: Query, signer: Signer): Promise<number> {
   const { origin, privateKey, signedFile } = signer
-  const last = lastSigned(signer)
+  const last = await lastSigned(query, signer)
   const size = await readTreeSize(query)
   const whole = { start: 0, end: size }
   const proven = size > last.size ? consistencyRanges(last.size, whole) : []

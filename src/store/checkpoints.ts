@@ -12,6 +12,12 @@ export async function readCheckpointAt(query: Query, size: number): Promise<stri
   return row?.note ?? null
 }
 
+/** Whether anything was ever published of this log. */
+export async function hasCheckpoints(query: Query): Promise<boolean> {
+  const rows = await query('select from audit.checkpoint limit 1')
+  return rows.length > 0
+}
+
 /** Publishes a signed note; one of the same size stays as it is. */
 export async function publishCheckpoint(query: Query, size: number, note: string): Promise<void> {
   await query('insert into audit.checkpoint (size, note) values ($1, $2) on conflict do nothing', [size, note])

@@ -130,6 +130,7 @@ describe('nothing is signed that does not continue what was signed last', () => 
     expect(await codeOf(() => sign({ origin: 'another/1' }))).toBe('AUDIT_FORKED')
     rmSync(signer.signedFile)
     expect(await codeOf(() => sign())).toBe('AUDIT_FORKED')
+    expect(await codeOf(beginLog)).toBe('AUDIT_FORKED')
     writeFileSync(signer.signedFile, 'nonsense')
     expect(await codeOf(() => sign())).toBe('KEY_UNAVAILABLE')
   })
