@@ -57,7 +57,7 @@ const NewRequest = {
   forms: Type.Optional(Forms),
   recordsPerDay: Type.Optional(
     Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], {
-      description: 'Records in a day at most; null: any number',
+      description: 'Records in a day at most; null: no daily limit',
     }),
   ),
   pageSize: Type.Optional(

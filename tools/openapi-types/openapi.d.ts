@@ -4752,7 +4752,7 @@ export interface operations {
                     readonly forms?: {
                         readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
                     };
-                    /** @description Records in a day at most; null: any number */
+                    /** @description Records in a day at most; null: no daily limit */
                     readonly recordsPerDay?: null | number;
                     /**
                      * @description Records in a page at most
@@ -5199,7 +5199,7 @@ export interface operations {
                     readonly forms?: {
                         readonly [key: string]: "omit" | "mask" | "token" | "generalise" | "clear";
                     };
-                    /** @description Records in a day at most; null: any number */
+                    /** @description Records in a day at most; null: no daily limit */
                     readonly recordsPerDay?: null | number;
                     /**
                      * @description Records in a page at most
