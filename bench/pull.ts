@@ -8,6 +8,7 @@ import { publishItem } from '../src/item-commands.ts'
 import { median, round } from './figures.ts'
 import type { ConsumerAnswer, ConsumerTask } from './pull-consumer.ts'
 import { PAGE, pullPage, type Consumer } from './pull-page.ts'
+import { ITEM } from './service-item.ts'
 import { openBenchStage, runScript, script, type BenchStage } from './stage.ts'
 
 /** Requests of one second, and for how many seconds, while answers are timed. */
@@ -37,15 +38,6 @@ interface Door extends Consumer {
   readonly origin: string
   readonly close: () => Promise<void>
 }
-
-const ITEM = {
-  code: 'LZ-QD-001',
-  name: '实有人口信息采集核实',
-  county: '510502',
-  approvalNo: '测试批准',
-  validFrom: '2024-10-01',
-  validTo: null,
-} as const
 
 async function openDoor(stage: BenchStage): Promise<Door> {
   const environment = { GRIDBRIDGE_DATA: stage.directory, PORT: '0', LOG_LEVEL: 'warn' }

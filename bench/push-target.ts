@@ -9,21 +9,13 @@ import { findAgreement, type Agreement } from '../src/store/agreements.ts'
 import type { ChangePlace } from '../src/store/changes.ts'
 import { insertConsumer } from '../src/store/consumers.ts'
 import { publishServiceItem } from '../src/store/service-items.ts'
+import { ITEM } from './service-item.ts'
 
 export interface Target {
   readonly subscriptionId: number
   readonly dataset: Dataset
   readonly agreement: Agreement
 }
-
-const ITEM = {
-  code: 'LZ-QD-001',
-  name: '实有人口信息采集核实',
-  county: '510502',
-  approvalNo: '测试批准',
-  validFrom: '2024-10-01',
-  validTo: null,
-} as const
 
 /** A consumer that is granted all residents as the operator profile shows them, pushed to `endpoint`. */
 export async function addTarget(
