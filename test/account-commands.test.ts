@@ -44,11 +44,19 @@ test('account add binds the engineer of a consumer to it', async () => {
 test.each([
   ['a role that does not exist', ['someone', '--role', 'king'], 'USAGE_INVALID'],
   ['a department role without a department', ['someone', '--role', 'department-editor'], 'USAGE_INVALID'],
-  ['a city role with a department', ['someone', '--role', 'auditor', '--department', 'civil-affairs'], 'USAGE_INVALID'],
+  [
+    'a city role with a department',
+    ['someone', '--role', 'audit-administrator', '--department', 'civil-affairs'],
+    'USAGE_INVALID',
+  ],
   ['an owner of data without a department', ['someone', '--role', 'data-owner'], 'USAGE_INVALID'],
   ['an engineer of no consumer', ['someone', '--role', 'consumer-engineer'], 'USAGE_INVALID'],
-  ['a city role with a consumer', ['someone', '--role', 'auditor', '--consumer', 'grid-platform'], 'USAGE_INVALID'],
-  ['a name that is no name', ['Some One', '--role', 'auditor'], 'USAGE_INVALID'],
+  [
+    'a city role with a consumer',
+    ['someone', '--role', 'audit-administrator', '--consumer', 'grid-platform'],
+    'USAGE_INVALID',
+  ],
+  ['a name that is no name', ['Some One', '--role', 'audit-administrator'], 'USAGE_INVALID'],
 ])('account add refuses %s and changes nothing', async (_what, given, code) => {
   const refusal = await refusalByCommand(installation, ['account', 'add', ...given])
   expect([refusal.exit, refusal.code, refusal.changed]).toEqual([2, code, false])

@@ -16,7 +16,7 @@ beforeAll(async () => {
   installation = await openTestInstallation('api')
   await storeRows(installation, await registerFeed(installation, 'LZ-GA-RK-001'), residentRows(1, 5))
   await registerConsumer(installation, 'grid-platform')
-  await registerAccount(installation, 'engineer', 'platform-engineer')
+  await registerAccount(installation, 'engineer', 'system-administrator')
   server = await openDoor(installation)
   baseUrl = await server.listen({ port: 0, host: '127.0.0.1' })
 })
@@ -73,7 +73,7 @@ describe('a client', () => {
       ...item,
     })
     expect((await api.get('/api/v1/service-items')).items.map(({ code }) => code)).toContain('LZ-QD-002')
-    expect((await api.get('/api/v1/account')).role).toBe('platform-engineer')
+    expect((await api.get('/api/v1/account')).role).toBe('system-administrator')
     expect(await api.get('/metrics', { parseAs: 'text' })).toContain('gridbridge_records')
   })
 })

@@ -45,7 +45,7 @@ describe('run certificate', () => {
     await mergeAll()
     const told = await run('run', 'certificate', String(lease.runId), '--json')
     const server = await openDoor(installation)
-    const auditor = await registerAccount(installation, 'auditor', 'auditor')
+    const auditor = await registerAccount(installation, 'auditor', 'audit-administrator')
     const answer = await server.inject({
       url: `/api/v1/runs/${lease.runId}/certificate`,
       headers: { authorization: await bearerOf(server, auditor) },

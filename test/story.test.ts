@@ -106,7 +106,7 @@ test(
     expect(preview.rows).toHaveLength(20)
     expect((await engineer.post(feed('/preview'))).body.rows[0]).toMatchObject({ raw: null, mapped: null })
 
-    // They submit; a colleague reviews; the security officer approves. Nobody does it alone.
+    // They submit; a colleague reviews; the security administrator approves. Nobody does it alone.
     expectWell(await editor.post(feed('/moves'), move('submit')))
     expect((await editor.post(feed('/moves'), move('review'))).body.code).toBe('FORBIDDEN')
     expectWell(await reviewer.post(feed('/moves'), move('review')))

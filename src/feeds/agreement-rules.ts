@@ -8,7 +8,7 @@ export interface AgreementTerms {
   readonly forms: Readonly<Record<string, string>>
   /** Area code prefixes of 4 to 15 digits. */
   readonly area: readonly string[]
-  /** The security officer approved a second time that L4 fields leave in clear. */
+  /** The security administrator approved a second time that L4 fields leave in clear. */
   readonly isClearApproved: boolean
   readonly pageSize: number
   readonly recordsPerDay: number | null
@@ -41,7 +41,7 @@ function wantedOf(property: Property, form: string, isClearApproved: boolean): s
   if (denied !== null || property.class === 'sensitive') return 'omit: the field is on the deny list'
   if (!isPossible(property, form)) return `another form: ${property.name} cannot leave as ${form}`
   if (form === 'clear' && property.level === 'L4' && !isClearApproved)
-    return "another form than clear, or the security officer's second approval for this L4 field"
+    return "another form than clear, or the security administrator's second approval for this L4 field"
   return null
 }
 

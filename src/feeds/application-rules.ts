@@ -38,7 +38,7 @@ export interface ApplicationInput {
   readonly validItems: ReadonlySet<string>
   /** yyyy-MM-dd */
   readonly today: string
-  /** The security officer approves a second time that L4 fields leave in clear, or has still to be asked. */
+  /** The security administrator approves a second time that L4 fields leave in clear, or has still to be asked. */
   readonly isClearApproved: boolean
 }
 
@@ -80,6 +80,6 @@ export function findApplicationFaults(input: ApplicationInput): readonly Agreeme
   ]
 }
 
-/** Whether it asks for an L4 field in clear, for which the security officer approves a second time. */
+/** Whether it asks for an L4 field in clear, for which the security administrator approves a second time. */
 export const asksForClear = ({ forms }: Pick<ApplicationRequest, 'forms'>, dataset: Dataset): boolean =>
   dataset.properties.some(({ name, level }) => level === 'L4' && forms[name] === 'clear')

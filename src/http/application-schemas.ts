@@ -96,7 +96,10 @@ export const ApplicationMoveBody = Type.Object(
       }),
     ),
     allowsClear: Type.Optional(
-      Type.Boolean({ default: false, description: "The security officer's second approval of L4 fields in clear" }),
+      Type.Boolean({
+        default: false,
+        description: "The security administrator's second approval of L4 fields in clear",
+      }),
     ),
     receipt: Type.Optional(
       Type.Object(receiptFacts, { ...closed, description: 'How the data was disposed of; wanted to dispose' }),
@@ -151,8 +154,8 @@ export const ApplicationView = Type.Object(
     asked: orNull(Deed, 'What was missing 一次性告知'),
     extension: orNull(Deed, 'Who let the answer have longer'),
     owner: orNull(Answer, "Data owner's answer"),
-    officer: orNull(Answer, "Security officer's answer"),
-    isClearAllowed: Type.Boolean({ description: 'Whether the security officer approved L4 fields in clear' }),
+    officer: orNull(Answer, "Security administrator's answer"),
+    isClearAllowed: Type.Boolean({ description: 'Whether the security administrator approved L4 fields in clear' }),
     provisionedAt: toldOrNull('When the service was opened, RFC 3339'),
     confirmedAt: toldOrNull('When the consumer said that it receives, RFC 3339'),
     ended: orNull(Deed, 'Who ended it, or the end of its term'),

@@ -171,7 +171,7 @@ const moveApplicationRoute: Route = (server, context) => {
           'moveApplication',
           '提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose',
           ApplicationView,
-          'draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security officer both answer, neither of them the applicant.',
+          'draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security administrator both answer, neither of them the applicant.',
         ),
         params: ApplicationPath,
         body: ApplicationMoveBody,

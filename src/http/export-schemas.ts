@@ -134,7 +134,7 @@ export const viewManifest = (manifest: ExportManifest): Static<typeof ManifestVi
 const duty = Type.String({
   enum: Object.keys(exportDuties),
   description:
-    'data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer',
+    'data: a data-owner or department-reviewer of the department that leads the dataset; security: security-administrator',
 })
 const decision = Type.String({ enum: ['approve', 'refuse'], description: 'What is decided' })
 

@@ -131,7 +131,7 @@ const versionFacts = {
   author: nullable('Account that wrote it'),
   submittedBy: nullable('Account that submitted it'),
   reviewedBy: nullable('Account that reviewed it for the department'),
-  approvedBy: nullable('Security officer who approved it'),
+  approvedBy: nullable('Security administrator who approved it'),
   activatedBy: nullable('Account that activated it'),
   reason: nullable('Why it was last returned, refused, suspended or retired'),
   test: Type.Union([TestReport, Type.Null()], { description: 'The test batch; null before there was one' }),

@@ -50,7 +50,7 @@ export async function openFeedSource({ database, keys, egress }: SourceContext, 
   if (feed.origin === 'operator') return openSource(feed.manifest, secrets, egress.widenedBy(network))
   const [missing] = unregisteredPlaces(feed.manifest, endpoints)
   if (missing !== undefined) {
-    const detail = `${missing} is no registered endpoint of ${feed.department}; have the security officer register it`
+    const detail = `${missing} is no registered endpoint of ${feed.department}; have the security administrator register it`
     throw new AppError('EGRESS_FORBIDDEN', detail)
   }
   return openSource(feed.manifest, secrets, egress.limitedTo(network))

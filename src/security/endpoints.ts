@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import path from 'node:path'
 
-/** A place that a department's feeds may read from, approved by the security officer. */
+/** A place that a department's feeds may read from, approved by the security administrator. */
 export interface Endpoint {
   readonly endpointId: number
   readonly department: string

@@ -1,16 +1,16 @@
 /**
  * Who may do what with the management API: one table, action × role. What is not in it is refused. `own` is only what belongs to
  * the account's own department or, for the engineers of a consumer, its own consumer; `all` is the whole city. No role can both write
- * what is shared and approve it for the city, and the security officer sees no row of the data.
+ * what is shared and approve it for the city, and the security administrator sees no row of the data.
  */
 export const roles = [
   'department-editor',
   'department-reviewer',
   'data-owner',
   'consumer-engineer',
-  'security-officer',
-  'platform-engineer',
-  'auditor',
+  'security-administrator',
+  'system-administrator',
+  'audit-administrator',
 ] as const
 export type Role = (typeof roles)[number]
 
@@ -20,15 +20,19 @@ export const boundTo = {
   'department-reviewer': 'department',
   'data-owner': 'department',
   'consumer-engineer': 'consumer',
-  'security-officer': 'city',
-  'platform-engineer': 'city',
-  auditor: 'city',
+  'security-administrator': 'city',
+  'system-administrator': 'city',
+  'audit-administrator': 'city',
 } as const satisfies Record<Role, 'department' | 'consumer' | 'city'>
 
 type Scope = 'own' | 'all'
 
 const inDepartment = { 'department-editor': 'own', 'department-reviewer': 'own' } as const
-const everywhere = { 'security-officer': 'all', 'platform-engineer': 'all', auditor: 'all' } as const
+const everywhere = {
+  'security-administrator': 'all',
+  'system-administrator': 'all',
+  'audit-administrator': 'all',
+} as const
 const everybody = { ...inDepartment, 'data-owner': 'own', ...everywhere } as const
 /** What holds nothing of one department alone: every role reads all of it. */
 const published = {
@@ -38,9 +42,9 @@ const published = {
   'data-owner': 'all',
   'consumer-engineer': 'all',
 } as const
-/** The consumer writes an application, its data owner and the security officer answer it. */
+/** The consumer writes an application, its data owner and the security administrator answer it. */
 const byConsumer = { 'consumer-engineer': 'own' } as const
-const bySharer = { 'data-owner': 'own', 'security-officer': 'all' } as const
+const bySharer = { 'data-owner': 'own', 'security-administrator': 'all' } as const
 /** Who answers for the data of the department that leads a dataset. */
 const onBehalfOfData = { 'data-owner': 'own', 'department-reviewer': 'own' } as const
 
@@ -48,21 +52,21 @@ const permissions = {
   'feed.read': everybody,
   'feed.edit': { 'department-editor': 'own' },
   'feed.secret': { 'department-editor': 'own' },
-  'feed.preview': { ...inDepartment, 'security-officer': 'all', 'platform-engineer': 'all' },
+  'feed.preview': { ...inDepartment, 'security-administrator': 'all', 'system-administrator': 'all' },
   'feed.submit': { 'department-editor': 'own' },
   'feed.review': { 'department-reviewer': 'own' },
   'feed.return': { 'department-reviewer': 'own' },
-  'feed.approve': { 'security-officer': 'all' },
-  'feed.refuse': { 'security-officer': 'all' },
+  'feed.approve': { 'security-administrator': 'all' },
+  'feed.refuse': { 'security-administrator': 'all' },
   'feed.discard': { 'department-editor': 'own' },
-  'feed.test': { 'department-editor': 'own', 'platform-engineer': 'all' },
-  'feed.activate': { 'department-editor': 'own', 'platform-engineer': 'all' },
-  'feed.suspend': { ...inDepartment, 'security-officer': 'all', 'platform-engineer': 'all' },
-  'feed.resume': { 'department-reviewer': 'own', 'platform-engineer': 'all' },
-  'feed.retire': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'feed.test': { 'department-editor': 'own', 'system-administrator': 'all' },
+  'feed.activate': { 'department-editor': 'own', 'system-administrator': 'all' },
+  'feed.suspend': { ...inDepartment, 'security-administrator': 'all', 'system-administrator': 'all' },
+  'feed.resume': { 'department-reviewer': 'own', 'system-administrator': 'all' },
+  'feed.retire': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'run.read': everybody,
-  'run.request': { 'department-editor': 'own', 'platform-engineer': 'all' },
-  'run.control': { 'department-editor': 'own', 'platform-engineer': 'all' },
+  'run.request': { 'department-editor': 'own', 'system-administrator': 'all' },
+  'run.control': { 'department-editor': 'own', 'system-administrator': 'all' },
   // Rejected rows are seen by their own department only.
   'rejection.read': inDepartment,
   'rejection.fix': { 'department-editor': 'own' },
@@ -79,21 +83,21 @@ const permissions = {
   'coverage.read': published,
   'coverage.refuse': { 'department-reviewer': 'own' },
   'endpoint.read': everybody,
-  'endpoint.approve': { 'security-officer': 'all' },
+  'endpoint.approve': { 'security-administrator': 'all' },
   'consumer.read': everywhere,
-  'consumer.register': { 'security-officer': 'all', 'platform-engineer': 'all' },
+  'consumer.register': { 'security-administrator': 'all', 'system-administrator': 'all' },
   'credential.read': everywhere,
-  'credential.change': { 'security-officer': 'all', 'platform-engineer': 'all' },
+  'credential.change': { 'security-administrator': 'all', 'system-administrator': 'all' },
   'service-item.read': published,
-  'service-item.publish': { 'platform-engineer': 'all' },
+  'service-item.publish': { 'system-administrator': 'all' },
   'export.read': { ...everywhere, ...onBehalfOfData },
   'export.approve-data': onBehalfOfData,
-  'export.approve-security': { 'security-officer': 'all' },
+  'export.approve-security': { 'security-administrator': 'all' },
   'alert.acknowledge': {
     'department-editor': 'own',
     'data-owner': 'own',
-    'platform-engineer': 'all',
-    'security-officer': 'all',
+    'system-administrator': 'all',
+    'security-administrator': 'all',
   },
   'application.read': { ...everybody, 'consumer-engineer': 'own' },
   'application.write': byConsumer,
@@ -105,14 +109,14 @@ const permissions = {
   'application.approve': bySharer,
   'application.refuse': bySharer,
   'application.revoke': bySharer,
-  'application.extend': { 'department-reviewer': 'own', 'security-officer': 'all' },
-  'application.provision': { 'platform-engineer': 'all' },
+  'application.extend': { 'department-reviewer': 'own', 'security-administrator': 'all' },
+  'application.provision': { 'system-administrator': 'all' },
   'subscription.read': everywhere,
-  'subscription.manage': { 'platform-engineer': 'all' },
-  'subscription.pause': { 'platform-engineer': 'all', 'security-officer': 'all' },
-  'consumer.stop': { 'platform-engineer': 'all', 'security-officer': 'all' },
+  'subscription.manage': { 'system-administrator': 'all' },
+  'subscription.pause': { 'system-administrator': 'all', 'security-administrator': 'all' },
+  'consumer.stop': { 'system-administrator': 'all', 'security-administrator': 'all' },
   // What was stopped for safety begins again only when safety says so.
-  'consumer.start': { 'security-officer': 'all' },
+  'consumer.start': { 'security-administrator': 'all' },
   // What was observed and record ids are shown to the department of the record only.
   'correction.read': everybody,
   'correction.answer': { ...inDepartment, 'data-owner': 'own' },
@@ -120,8 +124,8 @@ const permissions = {
   'verification.route': { 'department-editor': 'own' },
   'recall.read': everybody,
   'recall.ask': { 'department-reviewer': 'own' },
-  'recall.approve': { 'department-reviewer': 'own', 'security-officer': 'all' },
-  'recall.refuse': { 'department-reviewer': 'own', 'security-officer': 'all' },
+  'recall.approve': { 'department-reviewer': 'own', 'security-administrator': 'all' },
+  'recall.refuse': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.lift': { 'department-reviewer': 'own' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 

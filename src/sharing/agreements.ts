@@ -10,7 +10,7 @@ import { listValidItems } from '../store/service-items.ts'
 export interface Grant extends Omit<NewAgreement, 'dataset'> {
   readonly consumer: string
   readonly dataset: Dataset
-  /** The security officer approved a second time that L4 fields leave in clear. */
+  /** The security administrator approved a second time that L4 fields leave in clear. */
   readonly isClearApproved: boolean
 }
 

@@ -43,7 +43,7 @@ import {
 export interface ApplicationMove {
   readonly action: ApplicationAction
   readonly reason: string | null
-  /** The security officer's second approval that L4 fields leave in clear. */
+  /** The security administrator's second approval that L4 fields leave in clear. */
   readonly allowsClear: boolean
   readonly receipt: DisposalReceipt | null
 }

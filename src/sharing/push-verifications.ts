@@ -51,7 +51,7 @@ export async function assertTargetUrl(query: Query, department: string, text: st
   const place = addressOfUrl(text)
   const endpoints = await listEndpoints(query, department)
   if (endpoints.some((endpoint) => coversPlace(endpoint, place))) return
-  const detail = `${place.scheme} ${place.host}:${place.port} is no registered endpoint of ${department}; have the security officer register it`
+  const detail = `${place.scheme} ${place.host}:${place.port} is no registered endpoint of ${department}; have the security administrator register it`
   throw new AppError('EGRESS_FORBIDDEN', detail)
 }
 

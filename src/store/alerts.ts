@@ -56,7 +56,7 @@ export const alertKinds = {
   'answer-overdue': {
     en: 'An application was not answered within its working days',
     zh: '使用申请超过答复期限',
-    adviceEn: 'The data owner and the security officer decide, or have the term extended once',
+    adviceEn: 'The data owner and the security administrator decide, or have the term extended once',
     adviceZh: '由数据责任部门与安全管理员作出决定，或经批准延长一次',
   },
   'provision-overdue': {

@@ -3,7 +3,7 @@ import type { ApplicationState } from '../feeds/application-life.ts'
 import type { ApplicationRequest } from '../feeds/application-rules.ts'
 import type { Query } from './database.ts'
 
-/** What the data owner or the security officer answered. */
+/** What the data owner or the security administrator answered. */
 export interface Answer {
   readonly by: string
   readonly verdict: 'approve' | 'refuse'

@@ -30,6 +30,7 @@ import * as usage from './migrations/0022-usage.ts'
 import * as pull from './migrations/0023-pull.ts'
 import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
+import * as administrations from './migrations/0026-administrations.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -57,6 +58,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0023-pull': pull,
   '0024-use-stripes': useStripes,
   '0025-audit-tree': auditTree,
+  '0026-administrations': administrations,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -43,7 +43,7 @@ test('an account gets its token where consumers get theirs, and is told what it 
 })
 
 test('the token of an account pulls no data, and the token of a consumer manages nothing', async () => {
-  const engineer = await registerAccount(installation, 'engineer', 'platform-engineer')
+  const engineer = await registerAccount(installation, 'engineer', 'system-administrator')
   const consumer = await registerConsumer(installation, 'grid-platform')
   const pulled = await server.inject({
     url: '/api/v1/datasets/resident/changes',
@@ -55,7 +55,7 @@ test('the token of an account pulls no data, and the token of a consumer manages
 })
 
 test('what a role does not allow is refused in both languages and written down', async () => {
-  const auditor = await registerAccount(installation, 'auditor-one', 'auditor')
+  const auditor = await registerAccount(installation, 'auditor-one', 'audit-administrator')
   const authorization = await bearerOf(server, auditor)
   const context = { ...installation, tokenSeconds: 600, auditDeadlineMs: 2000, publicUrl: null }
   const failure: unknown = await admit(context, authorization, 'feed.approve', 'civil-affairs').catch((error) => error)
@@ -71,7 +71,7 @@ test('what a role does not allow is refused in both languages and written down',
 })
 
 test('a disabled account is out at once, with the tokens it holds', async () => {
-  const former = await registerAccount(installation, 'former-officer', 'security-officer')
+  const former = await registerAccount(installation, 'former-officer', 'security-administrator')
   const authorization = await bearerOf(server, former)
   expect((await showAccount(authorization)).statusCode).toBe(200)
   await disableAccount(installation.database.query, 'former-officer')
@@ -81,10 +81,10 @@ test('a disabled account is out at once, with the tokens it holds', async () => 
 
 test('a name belongs to one client: an account or a consumer', async () => {
   await registerConsumer(installation, 'taken-by-consumer')
-  await expect(registerAccount(installation, 'taken-by-consumer', 'auditor')).rejects.toMatchObject({
+  await expect(registerAccount(installation, 'taken-by-consumer', 'audit-administrator')).rejects.toMatchObject({
     code: 'ACCOUNT_EXISTS',
   })
-  await registerAccount(installation, 'taken-by-account', 'auditor')
+  await registerAccount(installation, 'taken-by-account', 'audit-administrator')
   await expect(registerConsumer(installation, 'taken-by-account')).rejects.toMatchObject({ code: 'CONSUMER_EXISTS' })
 })
 
@@ -92,7 +92,7 @@ test('the database itself binds the roles of a department to one, and no other r
   const { database } = installation
   for (const [role, department] of [
     ['department-editor', null],
-    ['auditor', 'civil-affairs'],
+    ['audit-administrator', 'civil-affairs'],
   ]) {
     const inserting = database.query(
       `insert into account (name, role, department, secret_hash) values ('made-up', $1, $2, '\\x00')`,

@@ -54,7 +54,7 @@ describe('who answers', () => {
     ['its applicant', ({ applicant }) => applicant],
     ['the data owner of another department', ({ strange }) => strange],
     ['an editor of the department', ({ office: { editor } }) => editor],
-    ['a platform engineer', ({ office: { engineer } }) => engineer],
+    ['a system administrator', ({ office: { engineer } }) => engineer],
     ['an auditor', ({ office: { auditor } }) => auditor],
   ])('%s does not', async (_who, personOf) => {
     const applicationId = await submitted()
@@ -106,7 +106,7 @@ describe('who answers', () => {
     expect(await listed(office.officer)).toEqual([applicationId])
   })
 
-  test('an L4 field leaves in clear only by the second approval of the security officer', async () => {
+  test('an L4 field leaves in clear only by the second approval of the security administrator', async () => {
     const names = stage.installation.datasets.get('resident')?.names ?? []
     const omitted = Object.fromEntries(names.map((name) => [name, 'omit']))
     const forms = { ...omitted, certType: 'clear', certNumber: 'clear' }

@@ -116,11 +116,11 @@ test('one who refuses says why, and that is the end', async () => {
 })
 
 test.each<readonly [string, keyof Office, object, readonly [number, string]]>([
-  ['an engineer for the security officer', 'engineer', security, [403, 'FORBIDDEN']],
+  ['an engineer for the security administrator', 'engineer', security, [403, 'FORBIDDEN']],
   ['an engineer for the data', 'engineer', data, [403, 'FORBIDDEN']],
-  ['the security officer for the data', 'officer', data, [403, 'FORBIDDEN']],
+  ['the security administrator for the data', 'officer', data, [403, 'FORBIDDEN']],
   ['an auditor', 'auditor', security, [403, 'FORBIDDEN']],
-  ['a reviewer for the security officer', 'reviewer', security, [403, 'FORBIDDEN']],
+  ['a reviewer for the security administrator', 'reviewer', security, [403, 'FORBIDDEN']],
   ['who writes feeds', 'editor', data, [403, 'FORBIDDEN']],
   ['a duty that is none', 'officer', { duty: 'all', decision: 'approve' }, [400, 'REQUEST_INVALID']],
   ['a decision that is none', 'officer', { duty: 'security', decision: 'maybe' }, [400, 'REQUEST_INVALID']],
@@ -186,7 +186,7 @@ describe('the tables themselves refuse', () => {
         role,
         department,
       ])
-    await become('security-officer', null)
+    await become('security-administrator', null)
     expect(brief(await decide('reviewer', security))).toEqual([409, 'SECOND_PERSON'])
     await become('department-reviewer', 'public-security')
     expect((await look()).state).toBe('awaiting-approval')

@@ -94,7 +94,7 @@ describe('a source that may not be read', () => {
     expect([...brief(answer), answer.body.detail]).toEqual([
       403,
       'EGRESS_FORBIDDEN',
-      expect.stringMatching(/no registered endpoint of public-security; have the security officer register it$/),
+      expect.stringMatching(/no registered endpoint of public-security; have the security administrator register it$/),
     ])
   })
 

@@ -268,7 +268,7 @@ describe('whoever had a version in hand', () => {
     await become('department-reviewer', 'public-security')
     expect(brief(await office.editor.post(at(code, '/moves'), { action: 'review' }))).toEqual([409, 'SECOND_PERSON'])
     await office.reviewer.post(at(code, '/moves'), { action: 'review' })
-    await become('security-officer', null)
+    await become('security-administrator', null)
     expect(brief(await office.editor.post(at(code, '/moves'), { action: 'approve' }))).toEqual([409, 'SECOND_PERSON'])
     await become('department-editor', 'public-security')
     expect((await office.editor.get(at(code))).body.state).toBe('security-review')

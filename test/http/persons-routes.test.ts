@@ -23,7 +23,7 @@ beforeAll(async () => {
     'department-reviewer',
     'emergency-management',
   )
-  clients['auditor'] = await registerAccount(installation, 'auditor-one', 'auditor')
+  clients['auditor'] = await registerAccount(installation, 'auditor-one', 'audit-administrator')
   clients['consumer'] = await registerConsumer(installation, 'grid-platform')
 })
 afterAll(async () => {

@@ -80,7 +80,7 @@ describe('previews of one account', () => {
 
   test('are counted over the last hour, and for each account by itself', async () => {
     expect(await askTimes(MOST + 1)).toEqual([200, 200, 200, 429])
-    const officer = await registerAccount(stage.installation, `other-${accounts}`, 'security-officer')
+    const officer = await registerAccount(stage.installation, `other-${accounts}`, 'security-administrator')
     expect((await ask(officer)).statusCode).toBe(200)
     const age = `update gridbridge.preview_use set asked_at = asked_at - $2::interval where account_id = $1`
     await stage.installation.asOwner(age, [account.accountId, '59 minutes'])

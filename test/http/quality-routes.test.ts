@@ -49,8 +49,8 @@ afterAll(async () => {
 })
 
 const editor: Actor = { role: 'department-editor', department: OWNER }
-const engineer: Actor = { role: 'platform-engineer', department: null }
-const officer: Actor = { role: 'security-officer', department: null }
+const engineer: Actor = { role: 'system-administrator', department: null }
+const officer: Actor = { role: 'security-administrator', department: null }
 
 type Method = 'GET' | 'POST'
 const ask = (actor: Actor, method: Method, url: string, payload?: object | Buffer, type?: string) =>

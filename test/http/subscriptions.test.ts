@@ -29,9 +29,9 @@ beforeAll(async () => {
   consumer = await registerConsumer(installation, 'grid-platform')
   other = await registerConsumer(installation, 'other-platform')
   const accounts = {
-    engineer: await registerAccount(installation, 'engineer', 'platform-engineer'),
-    officer: await registerAccount(installation, 'officer', 'security-officer'),
-    auditor: await registerAccount(installation, 'auditor', 'auditor'),
+    engineer: await registerAccount(installation, 'engineer', 'system-administrator'),
+    officer: await registerAccount(installation, 'officer', 'security-administrator'),
+    auditor: await registerAccount(installation, 'auditor', 'audit-administrator'),
     editor: await registerAccount(installation, 'editor', 'department-editor', 'public-security'),
   }
   for (const [who, client] of Object.entries({ ...accounts, consumer, other }))

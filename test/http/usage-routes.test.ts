@@ -38,7 +38,7 @@ interface Entry extends Use {
 describe('usage', () => {
   const used = async (who: string, query = '') => (await ask<{ agreements: readonly Use[] }>(who, query)).agreements
 
-  test.each(['grid-platform', 'platform-engineer'])(
+  test.each(['grid-platform', 'system-administrator'])(
     'tells %s what left under the own agreements, by purpose and feed, and when last',
     async (who) => {
       const [own, ...rest] = await used(who)

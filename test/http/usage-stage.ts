@@ -44,10 +44,10 @@ export async function openUsageStage(): Promise<UsageStage> {
     await registerAccount(installation, 'ga-editor', 'department-editor', 'public-security'),
     await registerAccount(installation, 'mz-editor', 'department-editor', 'civil-affairs'),
     await registerAccount(installation, 'health-editor', 'department-editor', 'health'),
-    await registerAccount(installation, 'platform-engineer', 'consumer-engineer', null, 'grid-platform'),
-    await registerAccount(installation, 'officer', 'security-officer'),
-    await registerAccount(installation, 'auditor', 'auditor'),
-    await registerAccount(installation, 'engineer', 'platform-engineer'),
+    await registerAccount(installation, 'system-administrator', 'consumer-engineer', null, 'grid-platform'),
+    await registerAccount(installation, 'officer', 'security-administrator'),
+    await registerAccount(installation, 'auditor', 'audit-administrator'),
+    await registerAccount(installation, 'engineer', 'system-administrator'),
   ]
   for (const one of people) tokens[one.name] = await bearerOf(server, one)
   // Five answers of the platform under one purpose, the last of them empty, one under the next; one of the hotline without a record.

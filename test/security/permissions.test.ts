@@ -3,7 +3,7 @@ import { exportDuties, isPermitted, permissionsOf, roles, type Action } from '..
 
 const editor = { role: 'department-editor', department: 'civil-affairs', consumer: null } as const
 const reviewer = { role: 'department-reviewer', department: 'civil-affairs', consumer: null } as const
-const officer = { role: 'security-officer', department: null, consumer: null } as const
+const officer = { role: 'security-administrator', department: null, consumer: null } as const
 const owner = { role: 'data-owner', department: 'civil-affairs', consumer: null } as const
 const engineer = { role: 'consumer-engineer', department: null, consumer: 'grid-platform' } as const
 
@@ -32,10 +32,10 @@ test('an engineer of a consumer reaches nothing of a department or of the city',
 
 test('what is not in the table is refused', () => {
   expect(isPermitted(officer, 'feed.edit', 'civil-affairs')).toBe(false)
-  expect(isPermitted({ role: 'auditor', department: null, consumer: null }, 'feed.suspend', 'civil-affairs')).toBe(
-    false,
-  )
-  const made = { role: 'made-up' as 'auditor', department: null, consumer: null }
+  expect(
+    isPermitted({ role: 'audit-administrator', department: null, consumer: null }, 'feed.suspend', 'civil-affairs'),
+  ).toBe(false)
+  const made = { role: 'made-up' as 'audit-administrator', department: null, consumer: null }
   expect(isPermitted(made, 'feed.read', 'civil-affairs')).toBe(false)
 })
 
@@ -62,7 +62,7 @@ test('rejected rows are seen by their own department alone', () => {
 })
 
 test('an auditor reads and does nothing', () => {
-  const actions = Object.keys(permissionsOf('auditor'))
+  const actions = Object.keys(permissionsOf('audit-administrator'))
   expect(actions.filter((action) => !action.endsWith('.read'))).toEqual([])
   expect(actions.length).toBeGreaterThan(4)
 })

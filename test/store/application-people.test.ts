@@ -13,7 +13,7 @@ beforeAll(async () => {
   const accounts = [
     await registerAccount(installation, 'one', 'consumer-engineer', null, 'grid-platform'),
     await registerAccount(installation, 'two', 'data-owner', 'public-security'),
-    await registerAccount(installation, 'three', 'security-officer'),
+    await registerAccount(installation, 'three', 'security-administrator'),
   ]
   people = accounts.map(({ accountId }) => accountId)
 })
@@ -73,7 +73,7 @@ test('an application that two people approved, neither of them its applicant, is
 
 test.each<readonly [string, (ids: readonly number[]) => Answered]>([
   ['its applicant answers as the data owner', ([one]) => ({ owner: one })],
-  ['its applicant answers as the security officer', ([one]) => ({ officer: one })],
+  ['its applicant answers as the security administrator', ([one]) => ({ officer: one })],
   ['one person answers for both', ([, two]) => ({ officer: two })],
   ['its applicant lets the answer have longer', ([one]) => ({ extender: one })],
 ])('it is refused that %s', async (_what, answered) => {
@@ -81,7 +81,7 @@ test.each<readonly [string, (ids: readonly number[]) => Answered]>([
 })
 
 test.each<readonly [string, Answered]>([
-  ['is approved by the security officer alone', { ownerVerdict: null }],
+  ['is approved by the security administrator alone', { ownerVerdict: null }],
   ['is approved by the data owner alone', { officerVerdict: null }],
   ['is active although one side refused', { state: 'active', officerVerdict: 'refuse' }],
   ['expires without ever having been approved', { state: 'expired', ownerVerdict: null, officerVerdict: null }],
@@ -99,7 +99,7 @@ test.each(['submitted', 'withdrawn', 'need-more'])('one that is %s needs no answ
 test.each<readonly [string, string, string | null, number | null]>([
   ['a data owner of no department', 'data-owner', null, null],
   ['an engineer of no consumer', 'consumer-engineer', null, null],
-  ['an auditor of a consumer', 'auditor', null, 1],
+  ['an auditor of a consumer', 'audit-administrator', null, 1],
   ['an engineer of a consumer and of a department', 'consumer-engineer', 'health', 1],
 ])('the table of accounts refuses %s', async (_what, role, department, hasConsumer) => {
   const inserting = installation.database.query(

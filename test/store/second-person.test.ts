@@ -14,7 +14,7 @@ beforeAll(async () => {
   const accounts = [
     await registerAccount(installation, 'one', 'department-editor', 'public-security'),
     await registerAccount(installation, 'two', 'department-reviewer', 'public-security'),
-    await registerAccount(installation, 'three', 'security-officer'),
+    await registerAccount(installation, 'three', 'security-administrator'),
   ]
   people = accounts.map(({ accountId }) => accountId)
 })

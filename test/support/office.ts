@@ -55,9 +55,9 @@ export const employAll = async (installation: TestInstallation, url: string) => 
   editor: await employ(installation, url, 'ga-editor', 'department-editor', 'public-security'),
   reviewer: await employ(installation, url, 'ga-reviewer', 'department-reviewer', 'public-security'),
   neighbour: await employ(installation, url, 'mz-editor', 'department-editor', 'civil-affairs'),
-  officer: await employ(installation, url, 'officer', 'security-officer'),
-  engineer: await employ(installation, url, 'engineer', 'platform-engineer'),
-  auditor: await employ(installation, url, 'auditor', 'auditor'),
+  officer: await employ(installation, url, 'officer', 'security-administrator'),
+  engineer: await employ(installation, url, 'engineer', 'system-administrator'),
+  auditor: await employ(installation, url, 'auditor', 'audit-administrator'),
 })
 
 export type Office = Awaited<ReturnType<typeof employAll>>

@@ -624,7 +624,7 @@ export interface paths {
         readonly put?: never;
         /**
          * 提交、补正告知、延期、同意、不同意、提供、确认、撤销、处置 / Submit, ask, extend, approve, refuse, provide, confirm, revoke, dispose
-         * @description draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security officer both answer, neither of them the applicant.
+         * @description draft → submitted (⇄ need-more, once) → approved → provisioned → active. The data owner of the lead department and the security administrator both answer, neither of them the applicant.
          */
         readonly post: operations["moveApplication"];
         readonly delete?: never;
@@ -2837,7 +2837,7 @@ export interface operations {
                             /** @description What was decided so far */
                             readonly approvals: readonly {
                                 /**
-                                 * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
+                                 * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-administrator
                                  * @enum {string}
                                  */
                                 readonly duty: "data" | "security";
@@ -2894,7 +2894,7 @@ export interface operations {
             readonly content: {
                 readonly "application/json": {
                     /**
-                     * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
+                     * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-administrator
                      * @enum {string}
                      */
                     readonly duty: "data" | "security";
@@ -2945,7 +2945,7 @@ export interface operations {
                         /** @description What was decided so far */
                         readonly approvals: readonly {
                             /**
-                             * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-officer
+                             * @description data: a data-owner or department-reviewer of the department that leads the dataset; security: security-administrator
                              * @enum {string}
                              */
                             readonly duty: "data" | "security";
@@ -3009,7 +3009,7 @@ export interface operations {
                          * @description Its one role
                          * @enum {string}
                          */
-                        readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-officer" | "platform-engineer" | "auditor";
+                        readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
                         /** @description The department it belongs to; null for a role that is not of a department */
                         readonly department: string | null;
                         /** @description The consumer it belongs to; null for a role that is not of a consumer */
@@ -3271,7 +3271,7 @@ export interface operations {
                             readonly submittedBy: string | null;
                             /** @description Account that reviewed it for the department */
                             readonly reviewedBy: string | null;
-                            /** @description Security officer who approved it */
+                            /** @description Security administrator who approved it */
                             readonly approvedBy: string | null;
                             /** @description Account that activated it */
                             readonly activatedBy: string | null;
@@ -3318,7 +3318,7 @@ export interface operations {
                             readonly submittedBy: string | null;
                             /** @description Account that reviewed it for the department */
                             readonly reviewedBy: string | null;
-                            /** @description Security officer who approved it */
+                            /** @description Security administrator who approved it */
                             readonly approvedBy: string | null;
                             /** @description Account that activated it */
                             readonly activatedBy: string | null;
@@ -3557,7 +3557,7 @@ export interface operations {
                             readonly submittedBy: string | null;
                             /** @description Account that reviewed it for the department */
                             readonly reviewedBy: string | null;
-                            /** @description Security officer who approved it */
+                            /** @description Security administrator who approved it */
                             readonly approvedBy: string | null;
                             /** @description Account that activated it */
                             readonly activatedBy: string | null;
@@ -3646,7 +3646,7 @@ export interface operations {
                         readonly submittedBy: string | null;
                         /** @description Account that reviewed it for the department */
                         readonly reviewedBy: string | null;
-                        /** @description Security officer who approved it */
+                        /** @description Security administrator who approved it */
                         readonly approvedBy: string | null;
                         /** @description Account that activated it */
                         readonly activatedBy: string | null;
@@ -4878,7 +4878,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Security officer's answer */
+                        /** @description Security administrator's answer */
                         readonly officer: {
                             /** @description Account */
                             readonly by: string;
@@ -4892,7 +4892,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Whether the security officer approved L4 fields in clear */
+                        /** @description Whether the security administrator approved L4 fields in clear */
                         readonly isClearAllowed: boolean;
                         /** @description When the service was opened, RFC 3339 */
                         readonly provisionedAt: string | null;
@@ -5075,7 +5075,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Security officer's answer */
+                        /** @description Security administrator's answer */
                         readonly officer: {
                             /** @description Account */
                             readonly by: string;
@@ -5089,7 +5089,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Whether the security officer approved L4 fields in clear */
+                        /** @description Whether the security administrator approved L4 fields in clear */
                         readonly isClearAllowed: boolean;
                         /** @description When the service was opened, RFC 3339 */
                         readonly provisionedAt: string | null;
@@ -5325,7 +5325,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Security officer's answer */
+                        /** @description Security administrator's answer */
                         readonly officer: {
                             /** @description Account */
                             readonly by: string;
@@ -5339,7 +5339,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Whether the security officer approved L4 fields in clear */
+                        /** @description Whether the security administrator approved L4 fields in clear */
                         readonly isClearAllowed: boolean;
                         /** @description When the service was opened, RFC 3339 */
                         readonly provisionedAt: string | null;
@@ -5416,7 +5416,7 @@ export interface operations {
                     /** @description Why, or what is missing; wanted to ask, extend, approve, refuse and revoke */
                     readonly reason?: string;
                     /**
-                     * @description The security officer's second approval of L4 fields in clear
+                     * @description The security administrator's second approval of L4 fields in clear
                      * @default false
                      */
                     readonly allowsClear?: boolean;
@@ -5553,7 +5553,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Security officer's answer */
+                        /** @description Security administrator's answer */
                         readonly officer: {
                             /** @description Account */
                             readonly by: string;
@@ -5567,7 +5567,7 @@ export interface operations {
                              */
                             readonly verdict: "approve" | "refuse";
                         } | null;
-                        /** @description Whether the security officer approved L4 fields in clear */
+                        /** @description Whether the security administrator approved L4 fields in clear */
                         readonly isClearAllowed: boolean;
                         /** @description When the service was opened, RFC 3339 */
                         readonly provisionedAt: string | null;
