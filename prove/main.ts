@@ -1,5 +1,6 @@
 import { proveCursors } from './cursors.ts'
 import { proveExport } from './export.ts'
+import { proveFaults } from './faults.ts'
 import { proveFeed } from './feed.ts'
 import { proveForks } from './forks.ts'
 import { proveHostile } from './hostile.ts'
@@ -16,6 +17,14 @@ type Proof = () => Promise<{ readonly ok: boolean }>
 const proofs: Readonly<Record<string, Proof>> = {
   cursors: () => proveCursors({ schedules: 100, seed: Date.now() % 100_000 }),
   export: () => proveExport({ records: 200_000, kills: 2, seed: Date.now() % 100_000 }),
+  faults: () =>
+    proveFaults({
+      requests: 100_000,
+      chance: 0.002,
+      killEveryMs: 4000,
+      silenceEveryMs: 3000,
+      seed: Date.now() % 100_000,
+    }),
   feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   forks: () => proveForks({ forks: 1000, seed: Date.now() % 100_000 }),
   hostile: () => proveHostile({ together: 1 }),

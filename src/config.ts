@@ -119,7 +119,7 @@ export function loadConfig(environment: Environment): Config {
     egressAllow: (environment['GRIDBRIDGE_EGRESS_ALLOW'] ?? '').split(/[\s;]+/).filter((entry) => entry !== ''),
     allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
-    auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 2000, 50, 30_000),
+    auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 1500, 50, 30_000),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),

@@ -58,9 +58,9 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
   server.get('/api/v1/datasets/:dataset/changes', { schema: changes }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
     const heldTags = request.headers['if-none-match']
-    const page = await asGranted(context, request, request.params.dataset, async (agreement) => {
+    const page = await asGranted(context, request, request.params.dataset, async (agreement, bounded) => {
       const after = decodeCursor(agreement.version, cursor)
-      return pullChanges(context, { agreement, after, limit: Math.min(limit, agreement.pageSize), heldTags })
+      return pullChanges(bounded, { agreement, after, limit: Math.min(limit, agreement.pageSize), heldTags })
     })
     return sendAnswer(reply, page.answer)
   })
@@ -68,9 +68,9 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
   server.get('/api/v1/datasets/:dataset/snapshot', { schema: snapshot }, async (request, reply) => {
     const { cursor, limit = DEFAULT_LIMIT } = request.query
     const heldTags = request.headers['if-none-match']
-    const page = await asGranted(context, request, request.params.dataset, async (agreement) => {
+    const page = await asGranted(context, request, request.params.dataset, async (agreement, bounded) => {
       const place = decodeSnapshotCursor(agreement.version, cursor)
-      return pullSnapshot(context, { agreement, place, limit: Math.min(limit, agreement.pageSize), heldTags })
+      return pullSnapshot(bounded, { agreement, place, limit: Math.min(limit, agreement.pageSize), heldTags })
     })
     return sendAnswer(reply, page.answer)
   })

@@ -57,7 +57,7 @@ const requestRoute: Route = (server, context) => {
   }
   server.post('/api/v1/datasets/:dataset/exports', { schema }, async (request, reply) => {
     const { dataset } = request.params
-    const made = await asGranted(context, request, dataset, (agreement) => requestExport(context, agreement))
+    const made = await asGranted(context, request, dataset, (agreement, bounded) => requestExport(bounded, agreement))
     void reply.status(202).header('location', `/api/v1/exports/${made.exportId}`)
     return viewExport(made)
   })

@@ -9,18 +9,19 @@ import type { ManagementContext } from './management.ts'
 const DENIALS: ReadonlySet<number> = new Set([403, 410, 429])
 
 /**
- * What the caller's agreement lets it have of a dataset, made by `work`. A refusal is written down before it is answered.
- * Throws TOKEN_INVALID, the refusals of `findAgreement` and what `work` throws.
+ * What the caller's agreement lets it have of a dataset, made by `work` with the context that it is given: everything up to the committed
+ * audit entry ends within one deadline. A refusal is written down before it is answered. Throws TOKEN_INVALID, the refusals of `findAgreement` and what `work` throws.
  */
 export async function asGranted<Result>(
   context: ManagementContext,
   request: FastifyRequest,
   dataset: string,
-  work: (agreement: Agreement) => Promise<Result>,
+  work: (agreement: Agreement, context: ManagementContext) => Promise<Result>,
 ): Promise<Result> {
-  const client = await recogniseClient(context, request)
+  const bounded = { ...context, database: context.database.until(Date.now() + context.auditDeadlineMs) }
+  const client = await recogniseClient(bounded, request)
   try {
-    return await work(await findAgreement(context.database.query, client.consumerId, dataset))
+    return await work(await findAgreement(bounded.database.query, client.consumerId, dataset), bounded)
   } catch (error) {
     const { code, status } = toAppError(error)
     if (DENIALS.has(status)) await auditDenial(context, `consumer:${client.name}`, code, dataset)

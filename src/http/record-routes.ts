@@ -107,8 +107,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
     async (request, reply) => {
       const { dataset, feed, recordId } = request.params
       const heldTags = request.headers['if-none-match']
-      const answer = await asGranted(context, request, dataset, (agreement) =>
-        pullRecord(context, agreement, { feed, recordId }, heldTags),
+      const answer = await asGranted(context, request, dataset, (agreement, bounded) =>
+        pullRecord(bounded, agreement, { feed, recordId }, heldTags),
       )
       return sendAnswer(reply, answer)
     },
@@ -116,8 +116,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
 
   server.post('/api/v1/datasets/:dataset/queries', { schema: describeQueries(datasets) }, async (request, reply) => {
     const asked = readQuery(request.body)
-    const answer = await asGranted(context, request, request.params.dataset, (agreement) =>
-      queryRecords(context, agreement, asked),
+    const answer = await asGranted(context, request, request.params.dataset, (agreement, bounded) =>
+      queryRecords(bounded, agreement, asked),
     )
     return sendAnswer(reply, answer)
   })

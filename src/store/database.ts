@@ -23,6 +23,8 @@ export interface Database {
     work: (transaction: Transaction) => Promise<Result>,
     deadlineMs?: number,
   ) => Promise<Result>
+  /** The same database for one answer, all of whose work ends at this moment, in milliseconds since the epoch. */
+  readonly until: (endsAt: number) => Database
   readonly close: () => Promise<void>
 }
 
@@ -204,16 +206,17 @@ async function checkOutWithin(pool: pg.Pool, endsAt: number | undefined): Promis
   }
 }
 
-/** One transaction on one connection. A connection whose state is unknown afterwards is destroyed, and its lane with it. */
-async function transactionOn<Result>(
+/**
+ * Work on one connection. A connection whose state is unknown afterwards is destroyed, and its lane with it: one that fell silent would
+ * keep every later caller until the driver gives it up after 35 s.
+ */
+async function workOn<Result>(
   pool: pg.Pool,
-  processName: string,
-  work: (transaction: Transaction) => Promise<Result>,
-  deadlineMs: number | undefined,
+  endsAt: number | undefined,
+  work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
-  const endsAt = deadlineMs === undefined ? undefined : Date.now() + deadlineMs
   const client = await checkOutWithin(pool, endsAt)
-  const running = runTransaction(client, processName, work)
+  const running = work(client)
   try {
     const result = await withDeadline(running, endsAt)
     client.release()
@@ -223,6 +226,24 @@ async function transactionOn<Result>(
     const failure = toDatabaseError(error)
     client.release(failure.code === 'DATABASE_UNAVAILABLE' || failure.code === 'INTERNAL')
     throw failure
+  }
+}
+
+const earlier = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+/** The pool as its callers see it; `endsAt`: all of what they do ends then. */
+function databaseOn(pool: pg.Pool, processName: string, endsAt?: number): Database {
+  const ask = queryOn(pool)
+  return {
+    query: (text, values) =>
+      endsAt === undefined ? ask(text, values) : workOn(pool, endsAt, (client) => queryOn(client)(text, values)),
+    transaction: (work, deadlineMs) => {
+      const deadline = deadlineMs === undefined ? undefined : Date.now() + deadlineMs
+      return workOn(pool, earlier(endsAt, deadline), (client) => runTransaction(client, processName, work))
+    },
+    until: (moment) => databaseOn(pool, processName, earlier(endsAt, moment)),
+    close: () => pool.end(),
   }
 }
 
@@ -257,9 +278,5 @@ export function openDatabase(options: DatabaseOptions): Database {
   // A connection that breaks is replaced by the pool; without listeners it would end the process, idle or checked out.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
-  return {
-    query: queryOn(pool),
-    transaction: (work, deadlineMs) => transactionOn(pool, options.processName, work, deadlineMs),
-    close: () => pool.end(),
-  }
+  return databaseOn(pool, options.processName)
 }

@@ -4,6 +4,7 @@ import { openDatabase, type Database } from '../../src/store/database.ts'
 import { verifyLog } from '../support/audit-log.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+import { startSilentProxy } from '../support/silent-proxy.ts'
 
 let installation: TestInstallation
 beforeAll(async () => {
@@ -126,4 +127,29 @@ test('waiting for a connection and working on it share one deadline', async () =
 test('after every fault the audit log is whole', async () => {
   await installation.database.transaction(({ audit }) => audit(requested))
   expect(await verifyLog(installation.ownerUrl)).toMatchObject({ state: 'whole' })
+})
+
+test('everything that is done for one answer ends with it, also where the connection fell silent', async () => {
+  const proxy = await startSilentProxy(Number(new URL(installation.databaseUrl).port))
+  const url = new URL(installation.databaseUrl)
+  url.port = String(proxy.port)
+  const database = openDatabase({ url: url.href, processName: 'silent', connections: 2 })
+  try {
+    const bounded = database.until(Date.now() + 600)
+    await Promise.all([bounded.query('select pg_sleep(0.05)'), bounded.query('select pg_sleep(0.05)')])
+    proxy.silenceOpen()
+    const startedAt = performance.now()
+    const asked = () => bounded.query('select')
+    const transacted = () => bounded.transaction(async ({ audit }) => audit(requested), 10_000)
+    expect(await Promise.all([codeOf(asked), codeOf(transacted)])).toEqual([
+      'DATABASE_UNAVAILABLE',
+      'DATABASE_UNAVAILABLE',
+    ])
+    expect(performance.now() - startedAt).toBeLessThan(2000)
+    // What fell silent was given up: the next caller has a connection that answers.
+    await database.query('select')
+  } finally {
+    proxy.close()
+    await database.close()
+  }
 })
