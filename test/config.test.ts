@@ -15,7 +15,7 @@ test('an empty environment is the embedded default on this machine only', () => 
     cryptoSuite: 'standard',
     egressAllow: [],
     allowEmbedded: true,
-    auditDeadlineMs: 2000,
+    auditDeadlineMs: 1500,
     tokenSeconds: 600,
   })
 })
