@@ -28,6 +28,8 @@ export interface Config {
   readonly allowEmbedded: boolean
   readonly logLevel: string
   readonly auditDeadlineMs: number
+  /** How old an entry of the audit log may be that no signed checkpoint covers before nothing personal leaves. */
+  readonly auditUnsignedSeconds: number
   readonly tokenSeconds: number
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
@@ -120,6 +122,8 @@ export function loadConfig(environment: Environment): Config {
     allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
     auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 2000, 50, 30_000),
+    // X-Road stops after four hours without timestamps.
+    auditUnsignedSeconds: wholeNumber(environment, 'AUDIT_UNSIGNED_SECONDS', 900, 60, 14_400),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),

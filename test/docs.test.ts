@@ -168,7 +168,7 @@ describe('api-guide.md', () => {
       'CONSUMER_STOPPED',
       'QUOTA_SPENT',
     ]
-    const fromStore = ['TOKEN_INVALID', ...barriers]
+    const fromStore = ['TOKEN_INVALID', 'AUDIT_UNSIGNED', ...barriers]
     expect(thrown.length).toBeGreaterThan(10)
     expect([...new Set([...thrown, ...fromStore])].toSorted()).toEqual(rows.map(([code = '']) => code).toSorted())
   })

@@ -15,7 +15,8 @@ import { AppError } from '../errors.ts'
 import { readSigned, rememberSigned } from './signer-files.ts'
 import { readTiles } from '../store/audit-tree.ts'
 import { hasCheckpoints, publishCheckpoint, readCheckpointAt, readTreeSize } from '../store/checkpoints.ts'
-import type { Query } from '../store/database.ts'
+import type { Database, Query } from '../store/database.ts'
+import { repeat } from './repeat.ts'
 
 /** Who signs, apart from the database: its key and what it signed last are in files of its own. */
 export interface Signer {
@@ -75,4 +76,16 @@ export async function signTree(query: Query, signer: Signer): Promise<number> {
   if ((await readCheckpointAt(query, size)) !== null) return size
   await publishCheckpoint(query, size, writeNote(signNote(writeCheckpoint(next), origin, privateKey)))
   return size
+}
+
+/** A tree of one second of appends is signed within the next. */
+const EVERY_MS = 1000
+
+/** Signs the tree again and again until the function that it returns is called. */
+export function startSigner(
+  { query }: Database,
+  signer: Signer,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  return repeat(() => signTree(query, signer), { everyMs: EVERY_MS, onError })
 }

@@ -1,14 +1,12 @@
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
+import { prepared, preparedName, type Query } from './query.ts'
+import { assertSigned, createSigningWatch, tellsPersonal, type SigningState } from './signing.ts'
 
-/** Runs one statement and returns its rows. `$1` … in order of `values`. */
-export type Query = <Row = Record<string, unknown>>(
-  text: string,
-  values?: readonly unknown[],
-) => Promise<readonly Row[]>
+export { prepared, type Query } from './query.ts'
 
 export interface Transaction {
   readonly query: Query
@@ -23,6 +21,8 @@ export interface Database {
     work: (transaction: Transaction) => Promise<Result>,
     deadlineMs?: number,
   ) => Promise<Result>
+  /** How far signing is behind the log, at most some seconds old. */
+  readonly signing: () => Promise<SigningState>
   readonly close: () => Promise<void>
 }
 
@@ -63,21 +63,10 @@ function toDatabaseError(error: unknown): AppError {
   return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
 }
 
-const preparedNames = new Map<string, string>()
-
-/**
- * Makes a statement one that each connection parses once and plans a few times: for those that every answer asks, where that is half of
- * their cost. The name follows from the text, so that no two share one. Returns the text.
- */
-export function prepared(text: string): string {
-  if (!preparedNames.has(text)) preparedNames.set(text, hash('sha256', text).slice(0, 32))
-  return text
-}
-
 const queryOn =
   (client: pg.PoolClient | pg.Pool): Query =>
   async <Row>(text: string, values: readonly unknown[] = []) => {
-    const name = preparedNames.get(text)
+    const name = preparedName(text)
     const statement = { text, values: values as unknown[] }
     try {
       const result = await client.query(name === undefined ? statement : { ...statement, name })
@@ -92,11 +81,11 @@ const queryOn =
 
 const laneByClient = new WeakMap<pg.PoolClient, Lane>()
 
-/** Opens a lane in the transaction of its first entry. */
-async function openLane(query: Query, processName: string): Promise<Lane> {
-  const lane: Lane = { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
-  await query('select audit.open_lane($1, $2)', [lane.id, processName])
-  return lane
+/** A connection has one lane: one that was rolled back is opened again by its name, and the lock on the name is held once. */
+function laneOf(client: pg.PoolClient): Lane {
+  const known = laneByClient.get(client) ?? { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
+  laneByClient.set(client, known)
+  return { ...known }
 }
 
 /** The database's clock as a transaction began, in microseconds since the epoch, and this process's own at that moment. */
@@ -129,6 +118,12 @@ const appends = (count: number): string =>
 
 const APPEND_ONE = prepared(appends(1))
 
+/** What all transactions of a database share. */
+interface House {
+  readonly processName: string
+  readonly signing: (query: Query) => Promise<SigningState>
+}
+
 async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditEvent[]): Promise<void> {
   const recordedAt = timeOf(clock)
   const values: unknown[] = [lane.id]
@@ -144,21 +139,22 @@ async function appendEntries(query: Query, lane: Lane, clock: Clock, events: rea
 
 async function runTransaction<Result>(
   client: pg.PoolClient,
-  processName: string,
+  house: House,
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
   const query = queryOn(client)
-  const known = laneByClient.get(client)
-  let lane = known === undefined ? null : { ...known }
+  const lane = laneOf(client)
   const clock = await begin(client)
   const audit: Transaction['audit'] = async (...events) => {
-    lane ??= await openLane(query, processName)
+    if (tellsPersonal(events)) assertSigned(await house.signing(query))
+    // A lane is opened in the transaction of its first entry.
+    if (lane.seq === 0) await query('select audit.open_lane($1, $2)', [lane.id, house.processName])
     await appendEntries(query, lane, clock, events)
   }
   try {
     const result = await work({ query, audit })
     await query('commit')
-    if (lane !== null) laneByClient.set(client, lane)
+    laneByClient.set(client, lane)
     return result
   } catch (error) {
     // A connection that cannot even roll back is given up, whatever the fault before was.
@@ -207,13 +203,13 @@ async function checkOutWithin(pool: pg.Pool, endsAt: number | undefined): Promis
 /** One transaction on one connection. A connection whose state is unknown afterwards is destroyed, and its lane with it. */
 async function transactionOn<Result>(
   pool: pg.Pool,
-  processName: string,
+  house: House,
   work: (transaction: Transaction) => Promise<Result>,
   deadlineMs: number | undefined,
 ): Promise<Result> {
   const endsAt = deadlineMs === undefined ? undefined : Date.now() + deadlineMs
   const client = await checkOutWithin(pool, endsAt)
-  const running = runTransaction(client, processName, work)
+  const running = runTransaction(client, house, work)
   try {
     const result = await withDeadline(running, endsAt)
     client.release()
@@ -226,6 +222,8 @@ async function transactionOn<Result>(
   }
 }
 
+const MOST_UNSIGNED_SECONDS = 900
+
 export interface DatabaseOptions {
   readonly url: string
   /** Goes into the audit lanes and `application_name`, for example `worker`. */
@@ -233,6 +231,8 @@ export interface DatabaseOptions {
   readonly connections?: number
   /** What the login becomes; the application where it is not given. */
   readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer'
+  /** How old the oldest entry without a signed checkpoint may be before nothing personal leaves; 900 where it is not given. */
+  readonly mostUnsignedSeconds?: number
 }
 
 /**
@@ -257,9 +257,13 @@ export function openDatabase(options: DatabaseOptions): Database {
   // A connection that breaks is replaced by the pool; without listeners it would end the process, idle or checked out.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
+  const query = queryOn(pool)
+  const { processName, mostUnsignedSeconds = MOST_UNSIGNED_SECONDS } = options
+  const house = { processName, signing: createSigningWatch(mostUnsignedSeconds) }
   return {
-    query: queryOn(pool),
-    transaction: (work, deadlineMs) => transactionOn(pool, options.processName, work, deadlineMs),
+    query,
+    transaction: (work, deadlineMs) => transactionOn(pool, house, work, deadlineMs),
+    signing: () => house.signing(query),
     close: () => pool.end(),
   }
 }
