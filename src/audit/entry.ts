@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import type { AuditEvent } from './events.ts'
 
 /** The facts that place an entry: which lane, where in it, when by the database clock, and what came before. */
@@ -9,6 +9,12 @@ export interface EntryPlace {
   readonly laneSeq: number
   /** Leaf hash of the entry before in this lane; 32 zero bytes before the first. */
   readonly previous: Uint8Array
+}
+
+/** A UUID of version 7 (RFC 9562 §5.7): random ones would write to another page of their index with each entry. */
+export function makeEntryId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }
 
 export interface AuditEntry {

@@ -1,18 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
-import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
-import { prepared, preparedName, type Query } from './query.ts'
-import { assertSigned, createSigningWatch, tellsPersonal, type SigningState } from './signing.ts'
+import { openCourse, type House, type Transaction } from './course.ts'
+import { queryOn, toDatabaseError, type Query } from './query.ts'
+import { createSigningWatch, type SigningState } from './signing.ts'
 
+export type { Transaction } from './course.ts'
 export { prepared, type Query } from './query.ts'
-
-export interface Transaction {
-  readonly query: Query
-  /** Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. */
-  readonly audit: (...events: readonly AuditEvent[]) => Promise<void>
-}
 
 export interface Database {
   readonly query: Query
@@ -26,13 +19,6 @@ export interface Database {
   readonly close: () => Promise<void>
 }
 
-/** Where one connection stands in its audit lane. The process is the lane's only writer. */
-interface Lane {
-  readonly id: string
-  seq: number
-  head: Buffer
-}
-
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 const parseTime = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => Date
@@ -44,121 +30,19 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => {
   return lastTime.date
 })
 
-const connectionSqlStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300', '25P03', '57014'])
-const connectionErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
-
-/** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
-function toDatabaseError(error: unknown): AppError {
-  if (error instanceof AppError) return error
-  const code = (error as { code?: string } | null)?.code ?? ''
-  const message = error instanceof Error ? error.message : ''
-  const lost =
-    connectionSqlStates.has(code) ||
-    connectionErrnos.has(code) ||
-    /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed|Client has encountered)/.test(
-      message,
-    )
-  if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
-  if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
-  return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
-}
-
-const queryOn =
-  (client: pg.PoolClient | pg.Pool): Query =>
-  async <Row>(text: string, values: readonly unknown[] = []) => {
-    const name = preparedName(text)
-    const statement = { text, values: values as unknown[] }
-    try {
-      const result = await client.query(name === undefined ? statement : { ...statement, name })
-      const rows = result.rows as Row[]
-      // Finished statements hang together in the driver until the old space is collected, and would keep 86 % of all rows so long.
-      result.rows = []
-      return rows
-    } catch (error) {
-      throw toDatabaseError(error)
-    }
-  }
-
-const laneByClient = new WeakMap<pg.PoolClient, Lane>()
-
-/** A connection has one lane: one that was rolled back is opened again by its name, and the lock on the name is held once. */
-function laneOf(client: pg.PoolClient): Lane {
-  const known = laneByClient.get(client) ?? { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
-  laneByClient.set(client, known)
-  return { ...known }
-}
-
-/** The database's clock as a transaction began, in microseconds since the epoch, and this process's own at that moment. */
-interface Clock {
-  readonly micros: number
-  readonly readAt: number
-}
-
-const BEGIN = 'begin; select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros'
-
-/** Begins a transaction and reads the clock on one way to the database and back. */
-async function begin(client: pg.PoolClient): Promise<Clock> {
-  try {
-    const results = (await client.query(BEGIN)) as unknown as readonly pg.QueryResult<Pick<Clock, 'micros'>>[]
-    return { micros: results[1]?.rows[0]?.micros ?? 0, readAt: performance.now() }
-  } catch (error) {
-    throw toDatabaseError(error)
-  }
-}
-
-/** The database's time now, RFC 3339 with microseconds: never ahead of its own clock, because the way back from it is not counted. */
-function timeOf({ micros, readAt }: Clock): string {
-  const now = micros + Math.floor((performance.now() - readAt) * 1000)
-  return `${new Date(Math.floor(now / 1000)).toISOString().slice(0, -1)}${String(now % 1000).padStart(3, '0')}Z`
-}
-
-/** One statement appends one entry; several of one moment go in one statement, each behind the one before it. */
-const appends = (count: number): string =>
-  `select ${Array.from({ length: count }, (_, place) => `audit.append($1, $${3 * place + 2}, $${3 * place + 3}, $${3 * place + 4})`).join(', ')}`
-
-const APPEND_ONE = prepared(appends(1))
-
-/** What all transactions of a database share. */
-interface House {
-  readonly processName: string
-  readonly signing: (query: Query) => Promise<SigningState>
-}
-
-async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditEvent[]): Promise<void> {
-  const recordedAt = timeOf(clock)
-  const values: unknown[] = [lane.id]
-  for (const event of events) {
-    const place = { entryId: randomUUID(), recordedAt, laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
-    const entry = makeEntry(event, place)
-    values.push(lane.head, entry.body, entry.leaf)
-    lane.seq += 1
-    lane.head = entry.leaf
-  }
-  await query(events.length === 1 ? APPEND_ONE : appends(events.length), values)
-}
-
 async function runTransaction<Result>(
   client: pg.PoolClient,
   house: House,
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const query = queryOn(client)
-  const lane = laneOf(client)
-  const clock = await begin(client)
-  const audit: Transaction['audit'] = async (...events) => {
-    if (tellsPersonal(events)) assertSigned(await house.signing(query))
-    // A lane is opened in the transaction of its first entry.
-    if (lane.seq === 0) await query('select audit.open_lane($1, $2)', [lane.id, house.processName])
-    await appendEntries(query, lane, clock, events)
-  }
+  const { transaction, commit } = openCourse(client, house)
   try {
-    const result = await work({ query, audit })
-    await query('commit')
-    laneByClient.set(client, lane)
+    const result = await work(transaction)
+    await commit()
     return result
   } catch (error) {
     // A connection that cannot even roll back is given up, whatever the fault before was.
-    await query('rollback').catch(() => {
+    await queryOn(client)('rollback').catch(() => {
       throw new AppError('DATABASE_UNAVAILABLE', 'the connection broke in a transaction', { cause: error })
     })
     throw error
