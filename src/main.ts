@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
+import { readWitnesses } from './audit-commands.ts'
 import type { Config, TlsFiles } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
@@ -151,8 +152,10 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopExportRemoval = startExportRemoval(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'exports'),
   )
-  const stopSigningWatch = startSigningWatch(database, { witnesses: [], witnessSeconds: 300 }, (error) =>
-    log.warn({ code: toAppError(error).code }, 'signing watch'),
+  const stopSigningWatch = startSigningWatch(
+    database,
+    { witnesses: readWitnesses(config).map(({ verifier }) => verifier.name), witnessSeconds: config.witnessSeconds },
+    (error) => log.warn({ code: toAppError(error).code }, 'signing watch'),
   )
   return Promise.resolve(async () => {
     await stopSigningWatch()

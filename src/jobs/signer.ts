@@ -57,6 +57,13 @@ async function readRanges(query: Query, ranges: readonly LeafRange[]): Promise<R
   }
 }
 
+/** The proof that a tree of `older` entries is the beginning of one of `newer`. Throws AUDIT_FORKED where a tile is not there. */
+export async function readProof(query: Query, older: number, newer: number): Promise<readonly Buffer[]> {
+  const ranges = consistencyRanges(older, { start: 0, end: newer })
+  const read = await readRanges(query, ranges)
+  return ranges.map((range) => hashOf(range, read))
+}
+
 /**
  * Signs the tree as it stands, if it is a continuation of what was signed last, and returns its size. The proof is asked of the database and
  * judged against the signer's own file, so a database that was rewritten or set back is not signed. Throws AUDIT_FORKED, KEY_UNAVAILABLE.

@@ -54,7 +54,10 @@ async function* fetchLeaves(client: pg.Client): AsyncGenerator<TreeLeaf> {
 }
 
 async function readNotes(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ note: string }>('select note from audit.checkpoint order by size')
+  const { rows } = await client.query<{
+    note: string
+  }>(`select note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature where cosignature.size = checkpoint.size), '')
+       as note from audit.checkpoint order by size`)
   return rows.map(({ note }) => note)
 }
 

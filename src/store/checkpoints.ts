@@ -23,6 +23,24 @@ export async function publishCheckpoint(query: Query, size: number, note: string
   await query('insert into audit.checkpoint (size, note) values ($1, $2) on conflict do nothing', [size, note])
 }
 
+export interface PublishedCheckpoint {
+  readonly size: number
+  readonly note: string
+}
+
+/** The newest checkpoint, and up to where this witness cosigned; null: nothing was published. */
+export async function readNewest(
+  query: Query,
+  witness: string,
+): Promise<(PublishedCheckpoint & { readonly cosigned: number }) | null> {
+  const [row] = await query<PublishedCheckpoint & { readonly cosigned: number }>(
+    `select size, note, (select coalesce(max(size), 0) from audit.cosignature where witness = $1) as cosigned
+       from audit.checkpoint order by size desc limit 1`,
+    [witness],
+  )
+  return row ?? null
+}
+
 /** The line with which a witness cosigned the checkpoint of this size; one that is there stays. */
 export async function saveCosignature(query: Query, size: number, witness: string, line: string): Promise<void> {
   await query('insert into audit.cosignature (size, witness, line) values ($1, $2, $3) on conflict do nothing', [
