@@ -165,8 +165,8 @@ describe('a witness', () => {
   test.each(refusals)('refuses %s with %d', async (_what, status, sent) => {
     const answer = await send(sent)
     expect(answer.statusCode).toBe(status)
-    expect(answer.body).toBe(status === 409 ? '301\n' : '')
-    if (status === 409) expect(answer.headers['content-type']).toBe('text/x.tlog.size')
+    const told = status === 409 ? ['301\n', 'text/x.tlog.size'] : ['', 'text/plain; charset=utf-8']
+    expect([answer.body, answer.headers['content-type']]).toEqual(told)
   })
 
   test('of submissions that come at once takes one', async () => {
