@@ -154,7 +154,7 @@ describe('api-guide.md', () => {
       'src/sharing/records.ts',
       'src/sharing/set-digests.ts',
       'src/store/audit-log.ts',
-      'src/store/database.ts',
+      'src/store/query.ts',
       'src/security/client-assertions.ts',
       'src/security/key-ring.ts',
     ]
