@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchAudit } from './audit.ts'
 import { benchIngest } from './ingest.ts'
 import { benchMapping } from './mapping.ts'
 import { benchPull } from './pull.ts'
@@ -18,6 +19,7 @@ const benches = {
   mapping: benchMapping,
   pull: benchPull,
   push: benchPush,
+  audit: benchAudit,
 } as const
 
 const { values, positionals } = parseArgs({

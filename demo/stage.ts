@@ -133,7 +133,18 @@ async function startProduct(options: DemoOptions): Promise<Pick<Stage, 'api' | '
     environment,
     supervised: true,
     announces: false,
-    script: ['src/cli.ts', 'start', '--role', 'worker', '--role', 'scheduler', '--role', 'sequencer'],
+    script: [
+      'src/cli.ts',
+      'start',
+      '--role',
+      'worker',
+      '--role',
+      'scheduler',
+      '--role',
+      'sequencer',
+      '--role',
+      'signer',
+    ],
   })
   return { api, worker }
 }

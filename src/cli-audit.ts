@@ -1,6 +1,15 @@
 import { InvalidArgumentError, type Command } from 'commander'
-import { makeAuditKey, signAudit, verifyAudit, type SigningOptions } from './audit-commands.ts'
+import closeWithGrace from 'close-with-grace'
+import {
+  makeAuditKey,
+  signAudit,
+  startWitness,
+  verifyAudit,
+  type SigningOptions,
+  type WitnessingOptions,
+} from './audit-commands.ts'
 import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
+import type { AppError } from './errors.ts'
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
 const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
@@ -24,6 +33,7 @@ function wholeSeconds(value: string): number {
 
 interface VerifyOptions extends JsonOption {
   readonly verifier?: string
+  readonly witness: readonly string[]
   readonly checkpoint: readonly string[]
 }
 
@@ -32,11 +42,12 @@ function addVerify(audit: Command): void {
     .command('verify')
     .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
     .option('--verifier <verifier>', 'the key of its checkpoints: the tree is compared with all that was signed')
+    .option('--witness <verifier>', 'who has to have cosigned; may be given again', collect, [])
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere; may be given again', collect, [])
     .option('--json')
     .action(
-      guarded(async ({ verifier, checkpoint, ...options }: VerifyOptions) => {
-        const anchors = verifier === undefined ? null : { verifier, checkpoints: checkpoint }
+      guarded(async ({ verifier, witness, checkpoint, ...options }: VerifyOptions) => {
+        const anchors = verifier === undefined ? null : { verifier, witnesses: witness, checkpoints: checkpoint }
         const verdict = await verifyAudit(config(), anchors)
         tell(verdict, options, () => plainly(verdict))
         process.exitCode = verdictExit[verdict.state]
@@ -49,11 +60,12 @@ function addKey(audit: Command): void {
     .command('key')
     .description('生成检查点签名密钥 / Make the key that signs checkpoints; prints what others verify them by')
     .argument('<file>', 'a new file')
-    .requiredOption('--name <name>', 'name of the log', logName)
+    .requiredOption('--name <name>', 'name of the log, or of the witness', logName)
+    .option('--witness', 'the key of a witness', false)
     .option('--json')
     .action(
-      guarded((file: string, options: JsonOption & { readonly name: string }) => {
-        const made = makeAuditKey(file, options.name)
+      guarded((file: string, options: JsonOption & { readonly name: string; readonly witness: boolean }) => {
+        const made = makeAuditKey(file, options.name, options.witness)
         tell(made, options, () => plainly(made))
       }),
     )
@@ -72,7 +84,34 @@ function addSign(audit: Command): void {
     .action(
       guarded(async (options: JsonOption & Omit<SigningOptions, 'every'> & { readonly every?: number }) => {
         const told = (size: number): void => tell({ size }, options, () => plainly({ size }))
-        await signAudit(config(), { ...options, every: options.every ?? null }, told)
+        const late = ({ code, detail }: AppError): void => void process.stderr.write(`${code}: ${detail}\n`)
+        await signAudit(config(), { ...options, every: options.every ?? null }, { signed: told, late })
+      }),
+    )
+}
+
+function port(value: string): number {
+  const number = Number(value)
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number
+  throw new InvalidArgumentError('give a port from 0 to 65535')
+}
+
+function addWitness(audit: Command): void {
+  audit
+    .command('witness')
+    .description('会签检查点 / Cosign checkpoints that continue what was cosigned last; needs no database')
+    .requiredOption('--key <file>', 'its key, from audit key --witness')
+    .requiredOption('--state <folder>', 'where it is remembered what was cosigned last')
+    .requiredOption('--name <name>', 'name of the witness', logName)
+    .requiredOption('--log <verifier>', 'a log that it watches; may be given again', collect, [])
+    .option('--new-log', 'nothing was ever cosigned of some of these logs', false)
+    .option('--host <address>', 'address that it listens on', '127.0.0.1')
+    .option('--port <port>', 'its port; 0 takes any that is free', port, 8090)
+    .action(
+      guarded(async ({ log, ...options }: Omit<WitnessingOptions, 'logs'> & { readonly log: readonly string[] }) => {
+        const { address, stop } = await startWitness({ ...options, logs: log })
+        process.stdout.write(`${JSON.stringify({ listening: address })}\n`)
+        closeWithGrace({ delay: 5000 }, async () => stop())
       }),
     )
 }
@@ -83,4 +122,5 @@ export function addAuditCommands(program: Command): void {
   addVerify(audit)
   addKey(audit)
   addSign(audit)
+  addWitness(audit)
 }

@@ -12,7 +12,7 @@ import { config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-
 import { checkEverything, showFeeds } from './commands.ts'
 import { examine } from './doctor.ts'
 import { migrateOnly, version } from './installation.ts'
-import { roles, start, type Role } from './main.ts'
+import { roles, start, usualRoles, type Role } from './main.ts'
 
 function parseRole(value: string): Role {
   const role = roles.find((one) => one === value)
@@ -31,13 +31,14 @@ program
   .description('启动服务 / Start the product')
   .option(
     '--role <role...>',
-    `${roles.join(' | ')}; all of them when not given`,
+    `${roles.join(' | ')}; all of them when not given, but signer beside a city's database`,
     (value: string, before: Role[] | undefined) => [...(before ?? []), parseRole(value)],
   )
   .option('--json', 'one JSON line when it listens')
   .action(
     guarded(async (options: { readonly role?: readonly Role[] }) => {
-      const stop = await start(config(), options.role ?? roles)
+      const settings = config()
+      const stop = await start(settings, options.role ?? usualRoles(settings))
       closeWithGrace({ delay: 25_000 }, async () => stop())
     }),
   )

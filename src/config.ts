@@ -28,6 +28,12 @@ export interface Config {
   readonly allowEmbedded: boolean
   readonly logLevel: string
   readonly auditDeadlineMs: number
+  /** How old an entry of the audit log may be that no signed checkpoint covers before nothing personal leaves. */
+  readonly auditUnsignedSeconds: number
+  /** Who cosigns checkpoints: where each is, and its verifier as `audit key --witness` prints it. */
+  readonly witnesses: readonly { readonly url: string; readonly verifier: string }[]
+  /** Seconds after which a checkpoint should have been cosigned. */
+  readonly witnessSeconds: number
   readonly tokenSeconds: number
   /** Days after which a refused row that nobody corrected is removed. */
   readonly rejectionDays: number
@@ -95,6 +101,17 @@ function tlsFiles(environment: Environment): TlsFiles | null {
   throw new AppError('CONFIG_INVALID', 'give TLS_CERT_FILE and TLS_KEY_FILE together; TLS_CLIENT_CA_FILE needs both')
 }
 
+const wordsOf = (text: string | undefined): readonly string[] =>
+  (text ?? '').split(/[\s;]+/).filter((word) => word !== '')
+
+function witnesses(environment: Environment): Config['witnesses'] {
+  const urls = wordsOf(environment['WITNESS_URLS'])
+  const verifiers = wordsOf(environment['WITNESS_VERIFIERS'])
+  if (urls.length === verifiers.length)
+    return urls.map((at, place) => ({ url: at.replace(/\/+$/, ''), verifier: verifiers[place] ?? '' }))
+  throw new AppError('CONFIG_INVALID', 'give as many WITNESS_URLS as WITNESS_VERIFIERS, in the same order')
+}
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -116,10 +133,14 @@ export function loadConfig(environment: Environment): Config {
     keyEncryptionKey: environment['GRIDBRIDGE_KEK'] || null,
     keyEncryptionKeyFile: environment['GRIDBRIDGE_KEK_FILE'] || path.join(dataDirectory, 'keys', 'kek'),
     cryptoSuite: oneOf(environment, 'GRIDBRIDGE_SUITE', 'standard', suites),
-    egressAllow: (environment['GRIDBRIDGE_EGRESS_ALLOW'] ?? '').split(/[\s;]+/).filter((entry) => entry !== ''),
+    egressAllow: wordsOf(environment['GRIDBRIDGE_EGRESS_ALLOW']),
     allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
     auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 1500, 50, 30_000),
+    // X-Road stops after four hours without timestamps.
+    auditUnsignedSeconds: wholeNumber(environment, 'AUDIT_UNSIGNED_SECONDS', 900, 60, 14_400),
+    witnesses: witnesses(environment),
+    witnessSeconds: wholeNumber(environment, 'WITNESS_SECONDS', 300, 60, 86_400),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),

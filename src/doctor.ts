@@ -35,6 +35,19 @@ async function lookAtDatabase(config: Config): Promise<string> {
   }
 }
 
+async function lookAtSigning(config: Config): Promise<string> {
+  const installation = await openInstallation(config, 'doctor', 2)
+  try {
+    const { unsignedSeconds, isBehind } = await installation.database.signing()
+    return wants(
+      !isBehind,
+      `the oldest audit entry without a signed checkpoint is ${Math.round(unsignedSeconds)} s old`,
+    )
+  } finally {
+    await installation.close()
+  }
+}
+
 async function lookAtQueue({ redisUrl }: Config): Promise<string> {
   if (redisUrl === null) return 'on PostgreSQL'
   await assertRedisKeepsJobs(redisUrl)
@@ -62,6 +75,7 @@ const checks: readonly Check[] = [
   ],
   ['database', lookAtDatabase],
   ['queue', lookAtQueue],
+  ['signing', lookAtSigning],
 ]
 
 /** Looks at everything the product needs and tells what is wrong, without changing anything but an embedded database's start. */

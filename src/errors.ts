@@ -2,15 +2,18 @@ import type { ErrorEntry } from './errors/error-entry.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
 import { platformErrors } from './errors/platform-errors.ts'
 import { sharingErrors } from './errors/sharing-errors.ts'
+import { signingErrors } from './errors/signing-errors.ts'
 
 /**
  * The one error table. A broken system, a refused request or a wrong setting is an AppError with a code from here; a
  * bad row is never an error, it is a Rejection. Messages never hold personal values.
  */
-export const errorTable = { ...ingestErrors, ...sharingErrors, ...platformErrors } as const satisfies Record<
-  string,
-  ErrorEntry
->
+export const errorTable = {
+  ...ingestErrors,
+  ...sharingErrors,
+  ...platformErrors,
+  ...signingErrors,
+} as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable
 

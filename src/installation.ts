@@ -69,7 +69,8 @@ export async function openInstallation(config: Config, processName: string, conn
   try {
     if (server !== null) await migrateInstallation(config, server.url)
     const databaseUrl = config.databaseUrl ?? server?.url ?? ''
-    database = openDatabase({ url: databaseUrl, processName, connections })
+    const mostUnsignedSeconds = config.auditUnsignedSeconds
+    database = openDatabase({ url: databaseUrl, processName, connections, mostUnsignedSeconds })
     const keys = openKeyRing(keyEncryptionKeyOf(config), await readDataKeys(database.query))
     return { config, databaseUrl, database, datasets, jurisdiction, keys, close }
   } catch (error) {

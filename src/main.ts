@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
+import { readWitnesses } from './audit-commands.ts'
 import type { Config, TlsFiles } from './config.ts'
 import { AppError, toAppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
@@ -13,6 +14,9 @@ import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.
 import { startRecalls } from './jobs/recalls.ts'
 import { startReconciler } from './jobs/reconciler.ts'
 import { startSequencer } from './jobs/sequencer.ts'
+import { openTrialSigner } from './jobs/signer-files.ts'
+import { startSigner } from './jobs/signer.ts'
+import { startSigningWatch } from './jobs/signing-watch.ts'
 import { startTimetable } from './jobs/timetable.ts'
 import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
@@ -21,8 +25,12 @@ import { openLog } from './log.ts'
 import { createEgressGuard, type EgressGuard } from './security/egress.ts'
 import { openDatabase } from './store/database.ts'
 
-export const roles = ['api', 'worker', 'scheduler', 'sequencer'] as const
+export const roles = ['api', 'worker', 'scheduler', 'sequencer', 'signer'] as const
 export type Role = (typeof roles)[number]
+
+/** The roles of a process that was given none. A city signs apart from everything that can write its database, by `audit sign`. */
+export const usualRoles = ({ databaseUrl }: Config): readonly Role[] =>
+  roles.filter((role) => role !== 'signer' || databaseUrl === null)
 
 /** A part of the running product that is stopped in the reverse order of its start. */
 type Stop = () => Promise<void> | void
@@ -144,7 +152,13 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopExportRemoval = startExportRemoval(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'exports'),
   )
+  const stopSigningWatch = startSigningWatch(
+    database,
+    { witnesses: readWitnesses(config).map(({ verifier }) => verifier.name), witnessSeconds: config.witnessSeconds },
+    (error) => log.warn({ code: toAppError(error).code }, 'signing watch'),
+  )
   return Promise.resolve(async () => {
+    await stopSigningWatch()
     await stopExportRemoval()
     await stopAgreementWatch()
     await stopHousekeeping()
@@ -166,11 +180,28 @@ function startTreeBuilder({ installation, log }: Parts): Promise<Stop> {
   })
 }
 
+/** The embedded installation signs for itself, with a key beside its database. Throws CONFIG_INVALID where a city's database is used. */
+function startTrialSigner({ installation, log }: Parts): Promise<Stop> {
+  const { config, databaseUrl: url } = installation
+  if (config.databaseUrl !== null)
+    throw new AppError('CONFIG_INVALID', 'the role signer is for trying out; sign by `gridbridge audit sign`')
+  const database = openDatabase({ url, processName: 'signer', connections: 1, role: 'gridbridge_signer' })
+  const stop = startSigner(database, { ...openTrialSigner(config.dataDirectory), isNewLog: true }, (error) => {
+    const { code, detail } = toAppError(error)
+    log.error({ code, detail }, 'signer')
+  })
+  return Promise.resolve(async () => {
+    await stop()
+    await database.close()
+  })
+}
+
 const starters = {
   api: startApi,
   worker: startWorker,
   scheduler: startScheduler,
   sequencer: startTreeBuilder,
+  signer: startTrialSigner,
 } as const satisfies Record<Role, (parts: Parts) => Promise<Stop>>
 
 /**

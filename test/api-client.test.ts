@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { newerCheckpoint } from '../tools/api-client/checkpoints.ts'
 import { ApiError, createApiClient } from '../tools/api-client/client.ts'
 import { openDoor } from './http/door.ts'
 import { openTestInstallation, type TestInstallation } from './support/installation.ts'
@@ -32,6 +33,21 @@ const residents = { params: { path: { dataset: 'resident' } } } as const
 
 const countTokens = async (): Promise<number> =>
   (await installation.asOwner(`select from audit.entry where event_type = 'token.issued'`)).length
+
+const noteOf = (size: number, root: string): string => `log/1\n${size}\n${root}\n\n— log/1 AAAA\n`
+
+test('the newest of the checkpoints that come with answers is kept, and two that contradict each other are not taken', async () => {
+  await installation.asOwner('insert into audit.checkpoint (size, note) values (5, $1)', [noteOf(5, 'root')])
+  const kept: string[] = []
+  const credentials = { baseUrl, client: 'grid-platform', secret: 'secret-of-grid-platform' }
+  await createApiClient(credentials, (note) => kept.push(note)).get(changes, residents)
+  await installation.asOwner('delete from audit.checkpoint')
+  expect(kept).toEqual([noteOf(5, 'root')])
+  expect(newerCheckpoint(null, noteOf(5, 'root'))).toBe(noteOf(5, 'root'))
+  expect(newerCheckpoint(noteOf(5, 'root'), noteOf(4, 'other'))).toBe(noteOf(5, 'root'))
+  expect(newerCheckpoint(noteOf(5, 'root'), noteOf(6, 'other'))).toBe(noteOf(6, 'other'))
+  expect(() => newerCheckpoint(noteOf(5, 'root'), noteOf(5, 'other'))).toThrow('contradict')
+})
 
 describe('a client', () => {
   test('gets one token for all that it asks, also at once', async () => {
@@ -177,12 +193,12 @@ test('what the description does not have does not compile', async () => {
 })
 
 test('it runs wherever there is fetch: nothing in it is of Node', () => {
-  const files = ['client', 'token', 'api-error'].map((name) =>
+  const files = ['client', 'token', 'api-error', 'checkpoints'].map((name) =>
     readFileSync(new URL(`../tools/api-client/${name}.ts`, import.meta.url), 'utf8'),
   )
   const imports = files.flatMap((text) => [...text.matchAll(/from '([^']+)'/g)].map(([, name]) => name))
   expect(new Set(imports)).toEqual(
-    new Set(['openapi-fetch', '../openapi-types/openapi.d.ts', './token.ts', './api-error.ts']),
+    new Set(['openapi-fetch', '../openapi-types/openapi.d.ts', './token.ts', './api-error.ts', './checkpoints.ts']),
   )
   expect(files.join('\n')).not.toMatch(/\bBuffer\b|\bprocess\b|\brequire\b|\bglobal\b/)
 })

@@ -154,7 +154,7 @@ describe('api-guide.md', () => {
       'src/sharing/records.ts',
       'src/sharing/set-digests.ts',
       'src/store/audit-log.ts',
-      'src/store/database.ts',
+      'src/store/query.ts',
       'src/security/client-assertions.ts',
       'src/security/key-ring.ts',
     ]
@@ -168,7 +168,7 @@ describe('api-guide.md', () => {
       'CONSUMER_STOPPED',
       'QUOTA_SPENT',
     ]
-    const fromStore = ['TOKEN_INVALID', ...barriers]
+    const fromStore = ['TOKEN_INVALID', 'AUDIT_UNSIGNED', ...barriers]
     expect(thrown.length).toBeGreaterThan(10)
     expect([...new Set([...thrown, ...fromStore])].toSorted()).toEqual(rows.map(([code = '']) => code).toSorted())
   })

@@ -56,7 +56,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'basic-ftp': ['^src/ingest/sources/file'],
   commander: ['^src/cli\\.ts$', '^src/cli-[a-z]+\\.ts$'],
   'cli-table3': ['^src/cli-output\\.ts$'],
-  'close-with-grace': ['^src/cli\\.ts$'],
+  'close-with-grace': ['^src/cli\\.ts$', '^src/cli-audit\\.ts$'],
   jose: ['^src/security/'],
   'sm-crypto-v2': ['^src/security/sm2\\.ts$'],
   pino: ['^src/log\\.ts$', '^src/main\\.ts$'],

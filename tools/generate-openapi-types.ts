@@ -31,7 +31,7 @@ async function renderDescription(): Promise<string> {
     datasets: loadDatasets(),
     jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard([]),
-    database: { query: refuse, transaction: refuse, until: refuse, close: refuse },
+    database: { query: refuse, transaction: refuse, until: refuse, signing: refuse, close: refuse },
     keys: {
       get sealing() {
         return refuse()

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import type { AuditEvent } from './events.ts'
 
 /** The facts that place an entry: which lane, where in it, when by the database clock, and what came before. */
@@ -9,6 +9,12 @@ export interface EntryPlace {
   readonly laneSeq: number
   /** Leaf hash of the entry before in this lane; 32 zero bytes before the first. */
   readonly previous: Uint8Array
+}
+
+/** A UUID of version 7 (RFC 9562 §5.7): random ones would write to another page of their index with each entry. */
+export function makeEntryId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }
 
 export interface AuditEntry {
@@ -69,11 +75,28 @@ export function makeEntry(event: AuditEvent, place: EntryPlace): AuditEntry {
   return { laneId: place.laneId, laneSeq: place.laneSeq, body, leaf: leafHash(body) }
 }
 
+/** Where the sequencer saw a lane end whose connection was gone: nothing may follow. */
+export interface LaneEnd {
+  readonly laneId: string
+  readonly seq: number
+  /** Hex leaf hash of its last entry. */
+  readonly head: string
+}
+
 export interface ParsedBody extends EntryColumns {
   readonly version: number
   readonly laneId: string
   readonly laneSeq: number
   readonly previous: string
+  /** The lane that this entry closes; null: it closes none. */
+  readonly closes: LaneEnd | null
+}
+
+/** What an entry of the type `lane.closed` tells; one that tells less closes a lane that cannot be, so it is noticed. */
+function readLaneEnd(value: Readonly<Record<string, unknown>>): LaneEnd | null {
+  if (value['type'] !== 'lane.closed') return null
+  const { lane, seq, head } = (value['details'] ?? {}) as Readonly<Record<string, unknown>>
+  return { laneId: String(lane), seq: Number(seq), head: String(head) }
 }
 
 /** Reads a body back; null when it is not one of ours. */
@@ -95,6 +118,7 @@ export function parseBody(body: Uint8Array): ParsedBody | null {
       feed: text('feed'),
       dataset: text('dataset'),
       count: number('count'),
+      closes: readLaneEnd(value),
     }
   } catch {
     return null

@@ -19,8 +19,11 @@ export interface NoteSignature {
   readonly bytes: Buffer
 }
 
-const ED25519 = 0x01
-const KEY_ID_BYTES = 4
+/** What a key is for, by its type in C2SP signed-note: notes of its own, or cosignatures of checkpoints of others. */
+const KEY_TYPES = { note: 0x01, cosignature: 0x04 } as const
+type KeyUse = keyof typeof KEY_TYPES
+
+export const KEY_ID_BYTES = 4
 const RAW_KEY_BYTES = 32
 const LINE = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/
 
@@ -28,28 +31,28 @@ const LINE = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/
 const rawKey = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' }).subarray(-RAW_KEY_BYTES)
 
 /** SHA-256(name ‖ 0x0A ‖ type ‖ key)[:4], C2SP signed-note. */
-const keyIdOf = ({ name, publicKey }: NoteVerifier): Buffer =>
+export const keyIdOf = ({ name, publicKey }: NoteVerifier, use: KeyUse = 'note'): Buffer =>
   hash(
     'sha256',
-    Buffer.concat([Buffer.from(`${name}\n`), Buffer.from([ED25519]), rawKey(publicKey)]),
+    Buffer.concat([Buffer.from(`${name}\n`), Buffer.from([KEY_TYPES[use]]), rawKey(publicKey)]),
     'buffer',
   ).subarray(0, KEY_ID_BYTES)
 
 /** A verifier in the words of C2SP: `name+keyId+key`. */
-export const writeVerifier = (verifier: NoteVerifier): string =>
-  `${verifier.name}+${keyIdOf(verifier).toString('hex')}+${Buffer.concat([Buffer.from([ED25519]), rawKey(verifier.publicKey)]).toString('base64')}`
+export const writeVerifier = (verifier: NoteVerifier, use: KeyUse = 'note'): string =>
+  `${verifier.name}+${keyIdOf(verifier, use).toString('hex')}+${Buffer.concat([Buffer.from([KEY_TYPES[use]]), rawKey(verifier.publicKey)]).toString('base64')}`
 
 /** The start of every Ed25519 SubjectPublicKeyInfo, RFC 8410 §4. */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** Reads what `writeVerifier` writes; null for anything else, a key of another kind or an id that does not fit. */
-export function readVerifier(text: string): NoteVerifier | null {
+/** Reads what `writeVerifier` writes; null for anything else, a key of another kind or for another use, or an id that does not fit. */
+export function readVerifier(text: string, use: KeyUse = 'note'): NoteVerifier | null {
   const [, name, keyId, encoded = ''] = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/.exec(text) ?? []
   const bytes = Buffer.from(encoded, 'base64')
-  if (name === undefined || bytes.length !== RAW_KEY_BYTES + 1 || bytes[0] !== ED25519) return null
+  if (name === undefined || bytes.length !== RAW_KEY_BYTES + 1 || bytes[0] !== KEY_TYPES[use]) return null
   const key = Buffer.concat([SPKI_PREFIX, bytes.subarray(1)])
   const verifier = { name, publicKey: createPublicKey({ key, format: 'der', type: 'spki' }) }
-  return keyIdOf(verifier).toString('hex') === keyId ? verifier : null
+  return keyIdOf(verifier, use).toString('hex') === keyId ? verifier : null
 }
 
 /** Signs a text that ends with a line end. */
@@ -59,8 +62,11 @@ export function signNote(text: string, name: string, privateKey: KeyObject): Sig
   return { text, signatures: [{ name, bytes }] }
 }
 
+/** A line under a note, with its end. */
+export const writeSignature = ({ name, bytes }: NoteSignature): string => `— ${name} ${bytes.toString('base64')}\n`
+
 export const writeNote = ({ text, signatures }: SignedNote): string =>
-  `${text}\n${signatures.map(({ name, bytes }) => `— ${name} ${bytes.toString('base64')}\n`).join('')}`
+  `${text}\n${signatures.map(writeSignature).join('')}`
 
 /** Reads a note; null where it is none. */
 export function readNote(note: string): SignedNote | null {

@@ -1,4 +1,5 @@
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { cosignedAt } from './cosignature.ts'
 import { EMPTY_ROOT, nodeHash } from './merkle.ts'
 import { isSignedBy, readNote, type NoteVerifier } from './note.ts'
 
@@ -9,7 +10,14 @@ export interface TreeLeaf {
 }
 
 export type TreeVerdict =
-  | { readonly state: 'whole'; readonly leaves: number; readonly checkpoints: number; readonly signed: number }
+  | {
+      readonly state: 'whole'
+      readonly leaves: number
+      readonly checkpoints: number
+      readonly signed: number
+      /** Entries under checkpoints that every given witness cosigned; not there where none was given. */
+      readonly cosigned?: number
+    }
   | { readonly state: 'tampered'; readonly index: number; readonly fault: string }
   | { readonly state: 'undecided'; readonly fault: string }
 
@@ -28,6 +36,18 @@ function readHeads(
     checkpoints.push(checkpoint)
   }
   return { checkpoints: checkpoints.toSorted((one, other) => one.size - other.size) }
+}
+
+/** How many entries the largest checkpoint has that every witness cosigned, as one or several copies of its note tell. */
+function cosignedSize(notes: readonly string[], witnesses: readonly NoteVerifier[]): number {
+  const sizes = witnesses.map((witness) =>
+    notes.reduce((most, text) => {
+      const note = readNote(text)
+      const size = note === null || cosignedAt(note, witness) === null ? 0 : (readCheckpoint(note.text)?.size ?? 0)
+      return Math.max(most, size)
+    }, 0),
+  )
+  return Math.min(...sizes)
 }
 
 interface GrowingTree {
@@ -99,12 +119,13 @@ function createComparison(checkpoints: readonly Checkpoint[]): Comparison {
 /**
  * Builds the tree anew from the bodies, in its order, and compares it with every signed checkpoint. Names the first entry that is not as it
  * was signed: where the tiles still have what was signed, exactly; where they were rewritten too, the first that may be bad, behind the last
- * checkpoint that still fits.
+ * checkpoint that still fits. Given witnesses, it tells up to where all of them cosigned, and decides nothing where one never did.
  */
 export async function verifyTree(
   leaves: AsyncIterable<TreeLeaf>,
   notes: readonly string[],
   verifier: NoteVerifier,
+  witnesses: readonly NoteVerifier[] = [],
 ): Promise<TreeVerdict> {
   const heads = readHeads(notes, verifier)
   if ('state' in heads) return heads
@@ -117,5 +138,8 @@ export async function verifyTree(
     const contradiction = comparison.contradiction()
     if (contradiction !== null) return contradiction
   }
-  return comparison.end()
+  const verdict = comparison.end()
+  if (verdict.state !== 'whole' || witnesses.length === 0) return verdict
+  const cosigned = cosignedSize(notes, witnesses)
+  return cosigned > 0 ? { ...verdict, cosigned } : { state: 'undecided', fault: 'a witness cosigned no checkpoint' }
 }

@@ -1,4 +1,4 @@
-import { EMPTY_HEAD, leafHash, parseBody, type EntryColumns, type ParsedBody } from './entry.ts'
+import { EMPTY_HEAD, leafHash, parseBody, type EntryColumns, type LaneEnd, type ParsedBody } from './entry.ts'
 
 /** An entry as it lies in the database: the body, its leaf hash and the columns that must be copies of the body. */
 export interface StoredEntry extends EntryColumns {
@@ -55,9 +55,12 @@ export interface Fault {
 }
 
 /** What is wrong at this place. An entry commits to the one before it, so where the two part, the one before was rewritten. */
-export function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | null {
+export function faultOf(
+  entry: StoredEntry,
+  progress: LaneProgress,
+  body: ParsedBody | null = parseBody(entry.body),
+): Fault | null {
   const seq = Math.min(entry.laneSeq, progress.seq + 1)
-  const body = parseBody(entry.body)
   if (body === null) return { seq, fault: 'the body cannot be read' }
   const failed = entryChecks.find(([, holds]) => !holds(entry, body, progress.seq + 1))
   if (failed !== undefined) return { seq, fault: failed[0] }
@@ -66,6 +69,9 @@ export function faultOf(entry: StoredEntry, progress: LaneProgress): Fault | nul
 }
 
 export const NOTHING_YET: LaneProgress = { seq: 0, head: EMPTY_HEAD }
+
+const endsThere = (end: LaneEnd, { seq, head }: LaneProgress): boolean =>
+  end.seq === seq && end.head === Buffer.from(head).toString('hex')
 
 /** A lane whose own row disagrees with its entries: cut at the end, or the row itself was changed. */
 function cutLane(
@@ -81,23 +87,38 @@ function cutLane(
 }
 
 /**
- * Checks every entry of every lane. Entries come ordered by lane and place. Names the first bad entry as (lane, seq).
+ * Checks every entry of every lane, and that a lane that was closed ends where it was closed. Entries come ordered by lane and place. Names
+ * the first bad entry as (lane, seq).
  * Without signatures a superuser who rewrites a whole lane and its row is not seen; the signed Merkle log closes that.
  */
 export async function verifyLanes(lanes: readonly StoredLane[], entries: AsyncIterable<StoredEntry>): Promise<Verdict> {
   const laneById = new Map(lanes.map((lane) => [lane.laneId, lane]))
   const seen = new Map<string, LaneProgress>()
+  const closed: LaneEnd[] = []
   let count = 0
   let newest = 1
   for await (const entry of entries) {
     count += 1
-    newest = Math.max(newest, parseBody(entry.body)?.version ?? 1)
+    const body = parseBody(entry.body)
+    newest = Math.max(newest, body?.version ?? 1)
     const progress = seen.get(entry.laneId) ?? NOTHING_YET
     const fault = laneById.has(entry.laneId)
-      ? faultOf(entry, progress)
+      ? faultOf(entry, progress, body)
       : { seq: 1, fault: 'the lane of this entry is missing' }
     if (fault !== null) return { state: 'tampered', entries: count, lane: entry.laneId, ...fault }
     seen.set(entry.laneId, { seq: entry.laneSeq, head: entry.leaf })
+    if (body?.closes != null) closed.push(body.closes)
+  }
+  const moved = closed.find((end) => !endsThere(end, seen.get(end.laneId) ?? NOTHING_YET))
+  if (moved !== undefined) {
+    const seq = Math.min(moved.seq, seen.get(moved.laneId)?.seq ?? 0) + 1
+    return {
+      state: 'tampered',
+      entries: count,
+      lane: moved.laneId,
+      seq,
+      fault: 'the lane does not end where it was closed',
+    }
   }
   const cut = cutLane(laneById, seen)
   if (cut !== null) {

@@ -62,7 +62,7 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
       const after = decodeCursor(agreement.version, cursor)
       return pullChanges(bounded, { agreement, after, limit: Math.min(limit, agreement.pageSize), heldTags })
     })
-    return sendAnswer(reply, page.answer)
+    return sendAnswer(reply, page.answer, context.database)
   })
 
   server.get('/api/v1/datasets/:dataset/snapshot', { schema: snapshot }, async (request, reply) => {
@@ -72,6 +72,6 @@ export const changesRoute: FastifyPluginAsyncTypebox<ManagementContext> = async 
       const place = decodeSnapshotCursor(agreement.version, cursor)
       return pullSnapshot(bounded, { agreement, place, limit: Math.min(limit, agreement.pageSize), heldTags })
     })
-    return sendAnswer(reply, page.answer)
+    return sendAnswer(reply, page.answer, context.database)
   })
 }

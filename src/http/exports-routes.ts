@@ -5,6 +5,7 @@ import { forgetExport, requestExport } from '../sharing/export-request.ts'
 import { findExport, listExports } from '../store/exports.ts'
 import { readByteRange, type ByteRange } from './byte-range.ts'
 import { consumerSecurity, auditDenial, recogniseClient } from './clients.ts'
+import { addCheckpoint } from './checkpoint-header.ts'
 import { exportApprovalsRoutes } from './export-approvals-routes.ts'
 import {
   ExportList,
@@ -165,6 +166,7 @@ const partRoute: Route = (server, context) => {
     void reply.removeHeader('content-range')
     const body = await found.open(range ?? { from: 0, to: bytes - 1 })
     if (range !== null) void reply.status(206).header('content-range', `bytes ${range.from}-${range.to}/${bytes}`)
+    await addCheckpoint(reply, context.database)
     void reply.header('accept-ranges', 'bytes').header('etag', tag).header('cache-control', 'no-store')
     return reply.type(FILE_TYPE).send(body)
   })

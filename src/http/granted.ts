@@ -2,6 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toAppError } from '../errors.ts'
 import type { Answer } from '../sharing/pull.ts'
 import { findAgreement, type Agreement } from '../store/agreements.ts'
+import type { Database } from '../store/database.ts'
+import { addCheckpoint } from './checkpoint-header.ts'
 import { auditDenial, recogniseClient } from './clients.ts'
 import type { ManagementContext } from './management.ts'
 
@@ -29,8 +31,13 @@ export async function asGranted<Result>(
   }
 }
 
-/** Sends the bytes that were audited, and no others; nothing where the caller holds them already (304). */
-export function sendAnswer(reply: FastifyReply, { body, tag }: Answer): FastifyReply {
+/** Sends the bytes that were audited, and no others; nothing where the caller holds them already (304). The newest checkpoint goes along. */
+export async function sendAnswer(
+  reply: FastifyReply,
+  { body, tag }: Answer,
+  database: Database,
+): Promise<FastifyReply> {
+  await addCheckpoint(reply, database)
   void reply.header('etag', tag).header('cache-control', 'no-store').header('vary', 'accept-encoding')
   return body === null ? reply.status(304).send() : reply.type('application/json; charset=utf-8').send(body)
 }

@@ -14,6 +14,17 @@ interface OperationsContext {
 }
 
 const Health = Type.Object({ state: Type.Literal('ok') }, { title: 'Health' })
+const Readiness = Type.Object(
+  {
+    state: Type.Literal('ok'),
+    unsignedSeconds: Type.Number({ description: 'Age of the oldest audit entry that no signed checkpoint covers' }),
+    disclosures: Type.String({
+      enum: ['open', 'stopped'],
+      description: 'stopped: answers with data are AUDIT_UNSIGNED',
+    }),
+  },
+  { title: 'Readiness' },
+)
 const Description = Type.Unknown({ description: 'OpenAPI 3.1' })
 
 /** The description of a route that asks for no credentials and tells nothing of the data. */
@@ -73,9 +84,15 @@ const counts: readonly Count[] = [
 ]
 
 /** Counts only: a metric's labels are datasets and states, never a person, a record or a feed's rows. */
-function createMetrics({ query }: Database): Registry {
+function createMetrics({ query, signing }: Database): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  const unsigned: Gauge = new Gauge({
+    name: 'gridbridge_audit_unsigned_seconds',
+    help: 'Age of the oldest audit entry that no signed checkpoint covers',
+    registers: [registry],
+    collect: async () => unsigned.set((await signing()).unsignedSeconds),
+  })
   for (const { name, help, label, count } of counts) {
     const gauge: Gauge<string> = new Gauge({
       name,
@@ -110,12 +127,13 @@ export const operationsRoutes: FastifyPluginAsyncTypebox<OperationsContext> = as
         'readiness',
         '可以服务 / The process and its database answer',
         'application/json',
-        Health,
+        Readiness,
       ),
     },
     async () => {
       await database.query('select 1')
-      return { state: 'ok' as const }
+      const { unsignedSeconds, isBehind } = await database.signing()
+      return { state: 'ok' as const, unsignedSeconds, disclosures: isBehind ? 'stopped' : 'open' }
     },
   )
   server.get(

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { digestNames, digestRecords, type DigestName } from '../sharing/set-digests.ts'
+import { addCheckpoint } from './checkpoint-header.ts'
 import { asGranted } from './granted.ts'
 import type { ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
@@ -57,6 +58,7 @@ export const reconciliationRoute: FastifyPluginAsyncTypebox<ManagementContext> =
     const sets = await asGranted(context, request, request.params.dataset, (agreement) =>
       digestRecords(context, { agreement, division, day, hash }),
     )
+    await addCheckpoint(reply, context.database)
     void reply.header('cache-control', 'no-store')
     return { hash, sets: [...sets] }
   })

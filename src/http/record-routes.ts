@@ -110,7 +110,7 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
       const answer = await asGranted(context, request, dataset, (agreement, bounded) =>
         pullRecord(bounded, agreement, { feed, recordId }, heldTags),
       )
-      return sendAnswer(reply, answer)
+      return sendAnswer(reply, answer, context.database)
     },
   )
 
@@ -119,6 +119,6 @@ export const recordRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async 
     const answer = await asGranted(context, request, request.params.dataset, (agreement, bounded) =>
       queryRecords(bounded, agreement, asked),
     )
-    return sendAnswer(reply, answer)
+    return sendAnswer(reply, answer, context.database)
   })
 }

@@ -2,6 +2,7 @@ import { growTiles, openTilesOf } from '../audit/tiles.ts'
 import { faultOf, NOTHING_YET, type LaneProgress, type StoredEntry } from '../audit/verify.ts'
 import { AppError } from '../errors.ts'
 import {
+  closeLanes,
   lockTree,
   placeEntries,
   readLaneEnds,
@@ -54,7 +55,35 @@ async function growWhole(database: Database, isStopped: () => boolean): Promise<
   while (!isStopped() && (await growTree(database)) === BATCH) continue
 }
 
+/** Lanes closed at a time: one statement appends an entry for each. */
+const LANES = 500
+/** How often it looks for lanes whose connection is gone. */
+const CLOSE_EVERY_MS = 10_000
+
+/**
+ * Closes lanes whose connections are gone, with an entry for each that says where it ended: whoever could append to one afterwards is found
+ * out. Returns how many.
+ */
+export async function closeEndedLanes(database: Database): Promise<number> {
+  return database.transaction(async ({ query, audit }) => {
+    const closed = await closeLanes(query, LANES)
+    const fact = { type: 'lane.closed', actor: 'system:sequencer', outcome: 'ok' } as const
+    const events = closed.map(({ laneId, lastSeq, head }) => ({
+      ...fact,
+      object: `lane/${laneId}`,
+      details: { lane: laneId, seq: lastSeq, head: head.toString('hex') },
+    }))
+    if (events.length > 0) await audit(...events)
+    return events.length
+  })
+}
+
 /** Builds the tree behind the log until it is stopped. It may run in several processes: the database lets one build at a time. */
 export function startSequencer(database: Database, onError: (error: unknown) => void): () => Promise<void> {
-  return repeat((isStopped) => growWhole(database, isStopped), { everyMs: EVERY_MS, onError })
+  const stopGrowing = repeat((isStopped) => growWhole(database, isStopped), { everyMs: EVERY_MS, onError })
+  const stopClosing = repeat(() => closeEndedLanes(database), { everyMs: CLOSE_EVERY_MS, onError })
+  return async () => {
+    await stopClosing()
+    await stopGrowing()
+  }
 }

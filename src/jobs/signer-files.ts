@@ -1,5 +1,16 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { readCheckpoint, writeCheckpoint, type Checkpoint } from '../audit/checkpoint.ts'
 import { AppError } from '../errors.ts'
@@ -34,6 +45,24 @@ export function readSigningKey(file: string): KeyObject {
     const wanted = 'give a file of mode 0600 with an Ed25519 key in PEM, as `gridbridge audit key` makes it'
     throw new AppError('KEY_UNAVAILABLE', wanted, { cause: error })
   }
+}
+
+const TRIAL_ORIGIN = 'gridbridge.trial/audit/1'
+
+/**
+ * The key and the file with which the embedded installation signs its own log, in its data directory. That shows how it works and convinces
+ * nobody: who can rewrite the database can read the key.
+ */
+export function openTrialSigner(dataDirectory: string): {
+  readonly origin: string
+  readonly privateKey: KeyObject
+  readonly signedFile: string
+} {
+  const folder = path.join(dataDirectory, 'keys')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const key = path.join(folder, 'audit-key')
+  const privateKey = existsSync(key) ? readSigningKey(key) : createSigningKey(key)
+  return { origin: TRIAL_ORIGIN, privateKey, signedFile: path.join(folder, 'audit-signed') }
 }
 
 /** What the signer signed last; null where it has signed nothing. Throws KEY_UNAVAILABLE for a file that holds anything else. */

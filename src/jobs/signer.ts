@@ -15,7 +15,8 @@ import { AppError } from '../errors.ts'
 import { readSigned, rememberSigned } from './signer-files.ts'
 import { readTiles } from '../store/audit-tree.ts'
 import { hasCheckpoints, publishCheckpoint, readCheckpointAt, readTreeSize } from '../store/checkpoints.ts'
-import type { Query } from '../store/database.ts'
+import type { Database, Query } from '../store/database.ts'
+import { repeat } from './repeat.ts'
 
 /** Who signs, apart from the database: its key and what it signed last are in files of its own. */
 export interface Signer {
@@ -56,6 +57,13 @@ async function readRanges(query: Query, ranges: readonly LeafRange[]): Promise<R
   }
 }
 
+/** The proof that a tree of `older` entries is the beginning of one of `newer`. Throws AUDIT_FORKED where a tile is not there. */
+export async function readProof(query: Query, older: number, newer: number): Promise<readonly Buffer[]> {
+  const ranges = consistencyRanges(older, { start: 0, end: newer })
+  const read = await readRanges(query, ranges)
+  return ranges.map((range) => hashOf(range, read))
+}
+
 /**
  * Signs the tree as it stands, if it is a continuation of what was signed last, and returns its size. The proof is asked of the database and
  * judged against the signer's own file, so a database that was rewritten or set back is not signed. Throws AUDIT_FORKED, KEY_UNAVAILABLE.
@@ -75,4 +83,16 @@ export async function signTree(query: Query, signer: Signer): Promise<number> {
   if ((await readCheckpointAt(query, size)) !== null) return size
   await publishCheckpoint(query, size, writeNote(signNote(writeCheckpoint(next), origin, privateKey)))
   return size
+}
+
+/** A tree of one second of appends is signed within the next. */
+const EVERY_MS = 1000
+
+/** Signs the tree again and again until the function that it returns is called. */
+export function startSigner(
+  { query }: Database,
+  signer: Signer,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  return repeat(() => signTree(query, signer), { everyMs: EVERY_MS, onError })
 }

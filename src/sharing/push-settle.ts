@@ -2,6 +2,7 @@ import type { AuditEvent } from '../audit/events.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { countUse } from '../store/agreement-use.ts'
 import { agreementName } from '../store/agreements.ts'
+import { isPassedOn } from '../store/audit-log.ts'
 import type { Database, Query, Transaction } from '../store/database.ts'
 import {
   closeDelivery,
@@ -55,7 +56,7 @@ async function writeEvents({ audit }: Transaction, events: readonly AuditEvent[]
   if (events.length > 0) await audit(...events)
 }
 
-/** Work whose audit entry must be committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline. */
+/** Work whose audit entry must be committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline, AUDIT_UNSIGNED. */
 async function beforeItLeaves<Result>(
   { database, auditDeadlineMs }: SettleContext,
   batch: Batch,
@@ -63,7 +64,7 @@ async function beforeItLeaves<Result>(
 ): Promise<Result> {
   return database.transaction(work, auditDeadlineMs).catch((error: unknown) => {
     const failure = toAppError(error)
-    throw failure.status < 500 ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
+    throw isPassedOn(failure) ? failure : new AppError('AUDIT_UNAVAILABLE', batch.webhookId, { cause: failure })
   })
 }
 
@@ -105,9 +106,11 @@ export async function acknowledge(
   lease: SubscriptionLease,
   { batch, following, isRecovery }: Acknowledgement,
 ): Promise<Batch | null> {
+  // What was delivered is acknowledged also while nothing may follow, else it would be sent again.
+  const { isBehind } = await context.database.signing()
   return beforeItLeaves(context, batch, async (transaction) => {
     const closed = await closeDelivery(transaction.query, lease, batch, 'acknowledged')
-    const announced = following !== null && mayFollow(closed, following) ? following : null
+    const announced = following !== null && !isBehind && mayFollow(closed, following) ? following : null
     if (announced !== null) await writeAttempt(transaction.query, lease, announced)
     const sent = announced === null ? [] : sentEvent(lease, announced)
     await writeEvents(transaction, [...acknowledgedEvent(lease, batch), ...sent])

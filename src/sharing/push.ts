@@ -42,6 +42,7 @@ const holds: Partial<Readonly<Record<ErrorCode, number>>> = {
   SUBSCRIPTION_STATE: 5,
   QUERY_ONLY: 60,
   QUOTA_SPENT: 60,
+  AUDIT_UNSIGNED: 2,
 }
 
 /**

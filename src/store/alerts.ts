@@ -113,6 +113,18 @@ export const alertKinds = {
     adviceEn: 'See which consumers have not acknowledged and have them remove the records',
     adviceZh: '查看未确认的使用方并督促其清除数据',
   },
+  'signing-behind': {
+    en: 'The audit log was not signed for a minute; disclosures stop when it lasts',
+    zh: '审计日志超过一分钟未签名，持续将停止提供个人信息',
+    adviceEn: 'See that the sequencer and the signer run and what they log',
+    adviceZh: '检查编位与签名进程是否运行及其日志',
+  },
+  'witness-late': {
+    en: 'A witness does not cosign the checkpoints of the audit log',
+    zh: '见证方未及时会签审计检查点',
+    adviceEn: 'Ask the security office whether its witness runs and can be reached',
+    adviceZh: '联系安全管理部门检查见证服务是否运行、可达',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

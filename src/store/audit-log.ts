@@ -54,7 +54,10 @@ async function* fetchLeaves(client: pg.Client): AsyncGenerator<TreeLeaf> {
 }
 
 async function readNotes(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ note: string }>('select note from audit.checkpoint order by size')
+  const { rows } = await client.query<{
+    note: string
+  }>(`select note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature where cosignature.size = checkpoint.size), '')
+       as note from audit.checkpoint order by size`)
   return rows.map(({ note }) => note)
 }
 
@@ -95,9 +98,12 @@ export async function countAuditEntries(query: Query): Promise<number> {
   return row?.entries ?? 0
 }
 
+/** A refusal that the caller is told as it is: of the request itself, or of everything personal while the log is not signed. */
+export const isPassedOn = ({ status, code }: AppError): boolean => status < 500 || code === 'AUDIT_UNSIGNED'
+
 /**
  * Work whose audit entry must be committed before anything is answered. Throws AUDIT_UNAVAILABLE when it is not within
- * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on.
+ * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on, and AUDIT_UNSIGNED.
  */
 export async function auditBeforeAnswer<Result>(
   database: Database,
@@ -108,7 +114,7 @@ export async function auditBeforeAnswer<Result>(
   try {
     return await database.transaction(work, deadlineMs)
   } catch (error) {
-    if (error instanceof AppError && error.status < 500) throw error
+    if (error instanceof AppError && isPassedOn(error)) throw error
     throw new AppError('AUDIT_UNAVAILABLE', about, { cause: error })
   }
 }

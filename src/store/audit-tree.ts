@@ -10,12 +10,16 @@ export async function lockTree(query: Query): Promise<number | null> {
 }
 
 /**
- * Entries that have no place in the tree yet, at most `most`, ordered by lane and place. Looked up by what waits and never by "all after
- * the last": the order of commits is not the order of ids. One that is gone comes without a body.
+ * Entries that have no place in the tree yet, at most `most`, ordered by lane and place: what open lanes have beyond their ends in the tree.
+ * The order of commits is the order of a lane, so none is passed by, whatever the order between lanes. One that is gone comes without a body.
  */
 export async function readPending(query: Query, most: number): Promise<readonly StoredEntry[]> {
   return query<StoredEntry>(
-    `select ${STORED_ENTRY} from (select lane_id, lane_seq from audit.pending order by lane_id, lane_seq limit $1) as waiting
+    `select ${STORED_ENTRY} from (
+         select lane_id, generate_series(placed + 1, least(last_seq, placed + $1)) as lane_seq
+           from (select lane_id, last_seq, coalesce(seq, 0) as placed from audit.lane left join audit.lane_end using (lane_id)
+                  where closed_at is null) as open_lane
+          where last_seq > placed order by lane_id, lane_seq limit $1) as waiting
        left join audit.entry using (lane_id, lane_seq) order by lane_id, lane_seq`,
     [most],
   )
@@ -59,18 +63,38 @@ export async function saveTiles(query: Query, tiles: readonly Tile[]): Promise<v
   )
 }
 
-/** Gives entries their places, the first at `size`, and takes them from what waits. */
+/** Gives entries their places, the first at `size`, and writes down how old the oldest of them is until a checkpoint covers it. */
 export async function placeEntries(query: Query, size: number, entries: readonly StoredEntry[]): Promise<void> {
   await query(
     `with placed as (
        insert into audit.tree_leaf (leaf_index, lane_id, lane_seq)
          select $1 + place - 1, lane_id, lane_seq
-           from unnest($2::uuid[], $3::bigint[]) with ordinality as given (lane_id, lane_seq, place)
-         returning lane_id, lane_seq),
-     grown as (update audit.tree set size = $1 + (select count(*) from placed))
-     delete from audit.pending using placed
-      where pending.lane_id = placed.lane_id and pending.lane_seq = placed.lane_seq`,
-    [size, entries.map(({ laneId }) => laneId), entries.map(({ laneSeq }) => laneSeq)],
+           from unnest($2::uuid[], $3::bigint[]) with ordinality as given (lane_id, lane_seq, place)),
+     grown as (insert into audit.tree_growth (end_index, oldest) values ($4, $5)),
+     covered as (delete from audit.tree_growth where end_index <= (select max(size) from audit.checkpoint))
+     update audit.tree set size = $4`,
+    [
+      size,
+      entries.map(({ laneId }) => laneId),
+      entries.map(({ laneSeq }) => laneSeq),
+      size + entries.length,
+      entries.map(({ recordedAt }) => recordedAt).toSorted()[0],
+    ],
+  )
+}
+
+/** A lane whose connection is gone, as it stands: nothing can follow in it. */
+export interface ClosedLane {
+  readonly laneId: string
+  readonly lastSeq: number
+  readonly head: Buffer
+}
+
+/** Closes lanes whose connections are gone and of which every entry has its place, at most `most`. */
+export async function closeLanes(query: Query, most: number): Promise<readonly ClosedLane[]> {
+  return query<ClosedLane>(
+    `select closed_lane as "laneId", closed_seq as "lastSeq", closed_head as head from audit.close_lanes($1)`,
+    [most],
   )
 }
 

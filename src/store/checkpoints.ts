@@ -22,3 +22,40 @@ export async function hasCheckpoints(query: Query): Promise<boolean> {
 export async function publishCheckpoint(query: Query, size: number, note: string): Promise<void> {
   await query('insert into audit.checkpoint (size, note) values ($1, $2) on conflict do nothing', [size, note])
 }
+
+export interface PublishedCheckpoint {
+  readonly size: number
+  readonly note: string
+}
+
+/** The newest checkpoint, and up to where this witness cosigned; null: nothing was published. */
+export async function readNewest(
+  query: Query,
+  witness: string,
+): Promise<(PublishedCheckpoint & { readonly cosigned: number }) | null> {
+  const [row] = await query<PublishedCheckpoint & { readonly cosigned: number }>(
+    `select size, note, (select coalesce(max(size), 0) from audit.cosignature where witness = $1) as cosigned
+       from audit.checkpoint order by size desc limit 1`,
+    [witness],
+  )
+  return row ?? null
+}
+
+/** The line with which a witness cosigned the checkpoint of this size; one that is there stays. */
+export async function saveCosignature(query: Query, size: number, witness: string, line: string): Promise<void> {
+  await query('insert into audit.cosignature (size, witness, line) values ($1, $2, $3) on conflict do nothing', [
+    size,
+    witness,
+    line,
+  ])
+}
+
+/** How many seconds the oldest checkpoint behind the last one that this witness cosigned waits for its cosignature; 0: none waits. */
+export async function readWitnessDelay(query: Query, witness: string): Promise<number> {
+  const [row] = await query<{ seconds: number | null }>(
+    `select extract(epoch from clock_timestamp() - min(signed_at))::float8 as seconds from audit.checkpoint
+      where size > (select coalesce(max(size), -1) from audit.cosignature where witness = $1)`,
+    [witness],
+  )
+  return row?.seconds ?? 0
+}

@@ -1,20 +1,11 @@
-import { hash, randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
-import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
+import { openCourse, type House, type Transaction } from './course.ts'
+import { queryOn, toDatabaseError, type Query } from './query.ts'
+import { createSigningWatch, type SigningState } from './signing.ts'
 
-/** Runs one statement and returns its rows. `$1` … in order of `values`. */
-export type Query = <Row = Record<string, unknown>>(
-  text: string,
-  values?: readonly unknown[],
-) => Promise<readonly Row[]>
-
-export interface Transaction {
-  readonly query: Query
-  /** Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. */
-  readonly audit: (...events: readonly AuditEvent[]) => Promise<void>
-}
+export type { Transaction } from './course.ts'
+export { prepared, type Query } from './query.ts'
 
 export interface Database {
   readonly query: Query
@@ -25,14 +16,9 @@ export interface Database {
   ) => Promise<Result>
   /** The same database for one answer, all of whose work ends at this moment, in milliseconds since the epoch. */
   readonly until: (endsAt: number) => Database
+  /** How far signing is behind the log, at most some seconds old. */
+  readonly signing: () => Promise<SigningState>
   readonly close: () => Promise<void>
-}
-
-/** Where one connection stands in its audit lane. The process is the lane's only writer. */
-interface Lane {
-  readonly id: string
-  seq: number
-  head: Buffer
 }
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -46,125 +32,19 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => {
   return lastTime.date
 })
 
-const connectionSqlStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300', '25P03', '57014'])
-const connectionErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
-
-/** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
-function toDatabaseError(error: unknown): AppError {
-  if (error instanceof AppError) return error
-  const code = (error as { code?: string } | null)?.code ?? ''
-  const message = error instanceof Error ? error.message : ''
-  const lost =
-    connectionSqlStates.has(code) ||
-    connectionErrnos.has(code) ||
-    /^(Connection terminated|timeout exceeded|Query read timeout|Client was closed|Client has encountered)/.test(
-      message,
-    )
-  if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
-  if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
-  return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
-}
-
-const preparedNames = new Map<string, string>()
-
-/**
- * Makes a statement one that each connection parses once and plans a few times: for those that every answer asks, where that is half of
- * their cost. The name follows from the text, so that no two share one. Returns the text.
- */
-export function prepared(text: string): string {
-  if (!preparedNames.has(text)) preparedNames.set(text, hash('sha256', text).slice(0, 32))
-  return text
-}
-
-const queryOn =
-  (client: pg.PoolClient | pg.Pool): Query =>
-  async <Row>(text: string, values: readonly unknown[] = []) => {
-    const name = preparedNames.get(text)
-    const statement = { text, values: values as unknown[] }
-    try {
-      const result = await client.query(name === undefined ? statement : { ...statement, name })
-      const rows = result.rows as Row[]
-      // Finished statements hang together in the driver until the old space is collected, and would keep 86 % of all rows so long.
-      result.rows = []
-      return rows
-    } catch (error) {
-      throw toDatabaseError(error)
-    }
-  }
-
-const laneByClient = new WeakMap<pg.PoolClient, Lane>()
-
-/** Opens a lane in the transaction of its first entry. */
-async function openLane(query: Query, processName: string): Promise<Lane> {
-  const lane: Lane = { id: randomUUID(), seq: 0, head: EMPTY_HEAD }
-  await query('select audit.open_lane($1, $2)', [lane.id, processName])
-  return lane
-}
-
-/** The database's clock as a transaction began, in microseconds since the epoch, and this process's own at that moment. */
-interface Clock {
-  readonly micros: number
-  readonly readAt: number
-}
-
-const BEGIN = 'begin; select (extract(epoch from clock_timestamp()) * 1000000)::int8 as micros'
-
-/** Begins a transaction and reads the clock on one way to the database and back. */
-async function begin(client: pg.PoolClient): Promise<Clock> {
-  try {
-    const results = (await client.query(BEGIN)) as unknown as readonly pg.QueryResult<Pick<Clock, 'micros'>>[]
-    return { micros: results[1]?.rows[0]?.micros ?? 0, readAt: performance.now() }
-  } catch (error) {
-    throw toDatabaseError(error)
-  }
-}
-
-/** The database's time now, RFC 3339 with microseconds: never ahead of its own clock, because the way back from it is not counted. */
-function timeOf({ micros, readAt }: Clock): string {
-  const now = micros + Math.floor((performance.now() - readAt) * 1000)
-  return `${new Date(Math.floor(now / 1000)).toISOString().slice(0, -1)}${String(now % 1000).padStart(3, '0')}Z`
-}
-
-/** One statement appends one entry; several of one moment go in one statement, each behind the one before it. */
-const appends = (count: number): string =>
-  `select ${Array.from({ length: count }, (_, place) => `audit.append($1, $${3 * place + 2}, $${3 * place + 3}, $${3 * place + 4})`).join(', ')}`
-
-const APPEND_ONE = prepared(appends(1))
-
-async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditEvent[]): Promise<void> {
-  const recordedAt = timeOf(clock)
-  const values: unknown[] = [lane.id]
-  for (const event of events) {
-    const place = { entryId: randomUUID(), recordedAt, laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
-    const entry = makeEntry(event, place)
-    values.push(lane.head, entry.body, entry.leaf)
-    lane.seq += 1
-    lane.head = entry.leaf
-  }
-  await query(events.length === 1 ? APPEND_ONE : appends(events.length), values)
-}
-
 async function runTransaction<Result>(
   client: pg.PoolClient,
-  processName: string,
+  house: House,
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const query = queryOn(client)
-  const known = laneByClient.get(client)
-  let lane = known === undefined ? null : { ...known }
-  const clock = await begin(client)
-  const audit: Transaction['audit'] = async (...events) => {
-    lane ??= await openLane(query, processName)
-    await appendEntries(query, lane, clock, events)
-  }
+  const { transaction, commit } = openCourse(client, house)
   try {
-    const result = await work({ query, audit })
-    await query('commit')
-    if (lane !== null) laneByClient.set(client, lane)
+    const result = await work(transaction)
+    await commit()
     return result
   } catch (error) {
     // A connection that cannot even roll back is given up, whatever the fault before was.
-    await query('rollback').catch(() => {
+    await queryOn(client)('rollback').catch(() => {
       throw new AppError('DATABASE_UNAVAILABLE', 'the connection broke in a transaction', { cause: error })
     })
     throw error
@@ -233,19 +113,23 @@ const earlier = (one: number | undefined, other: number | undefined): number | u
   one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 
 /** The pool as its callers see it; `endsAt`: all of what they do ends then. */
-function databaseOn(pool: pg.Pool, processName: string, endsAt?: number): Database {
+function databaseOn(pool: pg.Pool, house: House, endsAt?: number): Database {
   const ask = queryOn(pool)
+  const query: Query = (text, values) =>
+    endsAt === undefined ? ask(text, values) : workOn(pool, endsAt, (client) => queryOn(client)(text, values))
   return {
-    query: (text, values) =>
-      endsAt === undefined ? ask(text, values) : workOn(pool, endsAt, (client) => queryOn(client)(text, values)),
+    query,
     transaction: (work, deadlineMs) => {
       const deadline = deadlineMs === undefined ? undefined : Date.now() + deadlineMs
-      return workOn(pool, earlier(endsAt, deadline), (client) => runTransaction(client, processName, work))
+      return workOn(pool, earlier(endsAt, deadline), (client) => runTransaction(client, house, work))
     },
-    until: (moment) => databaseOn(pool, processName, earlier(endsAt, moment)),
+    until: (moment) => databaseOn(pool, house, earlier(endsAt, moment)),
+    signing: () => house.signing(query),
     close: () => pool.end(),
   }
 }
+
+const MOST_UNSIGNED_SECONDS = 900
 
 export interface DatabaseOptions {
   readonly url: string
@@ -254,6 +138,8 @@ export interface DatabaseOptions {
   readonly connections?: number
   /** What the login becomes; the application where it is not given. */
   readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer'
+  /** How old the oldest entry without a signed checkpoint may be before nothing personal leaves; 900 where it is not given. */
+  readonly mostUnsignedSeconds?: number
 }
 
 /**
@@ -278,5 +164,6 @@ export function openDatabase(options: DatabaseOptions): Database {
   // A connection that breaks is replaced by the pool; without listeners it would end the process, idle or checked out.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
-  return databaseOn(pool, options.processName)
+  const { processName, mostUnsignedSeconds = MOST_UNSIGNED_SECONDS } = options
+  return databaseOn(pool, { processName, signing: createSigningWatch(mostUnsignedSeconds) })
 }

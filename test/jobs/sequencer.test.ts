@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hashOf, nodeHash, EMPTY_ROOT, nodesOf } from '../../src/audit/merkle.ts'
 import { nodeReader, tileOf } from '../../src/audit/tiles.ts'
-import { growTree, startSequencer } from '../../src/jobs/sequencer.ts'
+import { closeEndedLanes, growTree, startSequencer } from '../../src/jobs/sequencer.ts'
 import { readTiles } from '../../src/store/audit-tree.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
+import { makeEntry } from '../../src/audit/entry.ts'
+import { verifyLog } from '../support/audit-log.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 
@@ -71,7 +74,7 @@ test('every entry gets one place, and the tiles have the root of all of them', a
   expect(await growWhole()).toBe(257)
   expect(await sizeOf()).toBe(557)
   expect(await rootFromTiles()).toEqual(await rootByDefinition())
-  expect(await installation.asOwner('select from audit.pending')).toEqual([])
+  expect(await growTree(sequencer)).toBe(0)
 })
 
 test('an entry that is committed late, after others were placed, is placed as well', async () => {
@@ -106,10 +109,6 @@ describe('the tree stops where the log is not as it was written', () => {
     ['the last entry of a lane was removed', `delete from audit.entry where ${last}`],
     ['an entry was removed', `delete from audit.entry where ${newest}`],
     [
-      'an entry and what waits of it were removed',
-      `with gone as (delete from audit.pending where ${newest}) delete from audit.entry where ${newest}`,
-    ],
-    [
       'a body was changed',
       `update audit.entry set body = convert_to(replace(convert_from(body, 'UTF8'), '"ok"', '"no"'), 'UTF8') where ${newest}`,
     ],
@@ -127,17 +126,81 @@ describe('the tree stops where the log is not as it was written', () => {
   })
 })
 
+describe('a lane whose connection is gone', () => {
+  interface Ended {
+    readonly lane: string
+    readonly seq: number
+    readonly head: Buffer
+  }
+  const readEnded = async (): Promise<readonly Ended[]> =>
+    installation.asOwner<Ended>(
+      'select lane_id as lane, last_seq::int as seq, head from audit.lane where closed_at is not null',
+    )
+
+  /** Appends to a lane as its writer did, with every hash as it should be. */
+  const appendTo = ({ lane, seq, head }: Ended) => {
+    const place = { entryId: randomUUID(), recordedAt: '2026-11-28T00:00:00.000000Z', laneId: lane, laneSeq: seq + 1 }
+    const { body, leaf } = makeEntry({ ...saved, count: 1 }, { ...place, previous: head })
+    return installation.asOwner('select audit.append($1, $2, $3, $4)', [lane, head, body, leaf])
+  }
+
+  async function closeOne(): Promise<Ended> {
+    const gone = openDatabase({ url: installation.databaseUrl, processName: 'gone', connections: 1 })
+    for (let count = 0; count < 3; count++) await gone.transaction(({ audit }) => audit({ ...saved, count }))
+    await append(9)
+    expect(await growWhole()).toBe(4)
+    expect(await closeEndedLanes(sequencer)).toBe(0)
+    await gone.close()
+    while ((await closeEndedLanes(sequencer)) === 0) continue
+    const [ended, ...others] = await readEnded()
+    if (ended === undefined) throw new Error('no lane was closed')
+    expect([ended.seq, others]).toEqual([3, []])
+    return ended
+  }
+
+  test('is closed by an entry of the sequencer, once, and those that live are not', async () => {
+    const ended = await closeOne()
+    expect(await growWhole()).toBe(1)
+    expect(await closeEndedLanes(sequencer)).toBe(0)
+    await append(10)
+    const entries = await installation.asOwner<{ body: string }>(
+      `select convert_from(body, 'UTF8') as body from audit.entry where event_type = 'lane.closed'`,
+    )
+    expect(entries.map(({ body }) => JSON.parse(body) as object)).toEqual([
+      expect.objectContaining({ details: { lane: ended.lane, seq: 3, head: ended.head.toString('hex') } }),
+    ])
+    expect(await verifyLog(installation.ownerUrl)).toMatchObject({ state: 'whole' })
+  })
+
+  test('takes nothing more, and what a superuser puts in or cuts off is found', async () => {
+    const ended = await closeOne()
+    await expect(appendTo(ended)).rejects.toThrow('another writer')
+    await installation.asOwner('update audit.lane set closed_at = null where lane_id = $1', [ended.lane])
+    await appendTo(ended)
+    const fault = { state: 'tampered', lane: ended.lane, fault: 'the lane does not end where it was closed' }
+    expect(await verifyLog(installation.ownerUrl)).toMatchObject({ ...fault, seq: 4 })
+    await installation.asOwner('delete from audit.entry where lane_id = $1 and lane_seq > 2', [ended.lane])
+    await installation.asOwner(
+      `update audit.lane set last_seq = 2, head = entry.leaf from audit.entry
+        where lane.lane_id = $1 and entry.lane_id = $1 and lane_seq = 2`,
+      [ended.lane],
+    )
+    expect(await verifyLog(installation.ownerUrl)).toMatchObject({ ...fault, seq: 3 })
+  })
+})
+
 test('who serves cannot touch the tree, and who builds the tree can touch nothing else', async () => {
   const { query } = installation.database
   const forbidden = [
     [query, 'insert into audit.tile values (0, 0, sha256(null))'],
     [query, 'update audit.tree set size = 0'],
-    [query, 'delete from audit.pending'],
+    [query, 'delete from audit.tree_growth'],
+    [query, 'select audit.close_lanes(1)'],
     [sequencer.query, 'select from gridbridge.record'],
     [sequencer.query, 'update audit.entry set actor = actor'],
     [sequencer.query, 'delete from audit.tree_leaf'],
-    [sequencer.query, 'insert into audit.pending select lane_id, lane_seq from audit.entry'],
-    [sequencer.query, `select audit.open_lane(gen_random_uuid(), 'x')`],
+    [sequencer.query, 'update audit.lane set closed_at = now()'],
+    [sequencer.query, 'insert into audit.entry select * from audit.entry'],
   ] as const
   for (const [ask, statement] of forbidden) {
     await expect(ask(statement), statement).rejects.toThrow('SQLSTATE 42501')

@@ -83,7 +83,7 @@ const rewrite = async (): Promise<void> => {
   await installation.asOwner('update audit.tree set size = 0')
   await installation.asOwner('delete from audit.entry')
   await installation.asOwner('delete from audit.lane')
-  await installation.asOwner('delete from audit.pending')
+  await installation.asOwner('delete from audit.tree_growth')
 }
 
 describe('nothing is signed that does not continue what was signed last', () => {

@@ -6,6 +6,7 @@ import createClient, { type Client, type ClientPathsWithMethod, type MaybeOption
 import type { paths } from '../openapi-types/openapi.d.ts'
 import { createTokenSource, type Credentials } from './token.ts'
 import { readApiError } from './api-error.ts'
+import { readCheckpointHeader } from './checkpoints.ts'
 
 export { ApiError } from './api-error.ts'
 
@@ -41,9 +42,9 @@ type AnyCall = (path: string, init?: object) => Promise<{ readonly data?: unknow
 
 /**
  * A client for a consumer or an account. It gets its token with the first request, renews it before it runs out, and once more
- * when it is refused: tokens may be withdrawn.
+ * when it is refused: tokens may be withdrawn. `onCheckpoint` hears the signed note of the audit log that comes with an answer.
  */
-export function createApiClient(credentials: Credentials): ApiClient {
+export function createApiClient(credentials: Credentials, onCheckpoint?: (note: string) => void): ApiClient {
   const tokens = createTokenSource(credentials)
   const attempt = async (request: Request, token: string): Promise<Response> => {
     const sent = request.clone()
@@ -54,6 +55,8 @@ export function createApiClient(credentials: Credentials): ApiClient {
     const token = await tokens.get()
     const response = await attempt(request, token)
     const answer = response.status === 401 ? await attempt(request, await tokens.renew(token)) : response
+    const note = readCheckpointHeader(answer.headers)
+    if (note !== null) onCheckpoint?.(note)
     if (answer.ok) return answer
     throw await readApiError(answer)
   }

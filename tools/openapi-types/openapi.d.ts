@@ -1833,7 +1833,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -7628,7 +7628,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -7708,7 +7708,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -11520,6 +11520,13 @@ export interface operations {
                     readonly "application/json": {
                         /** @enum {string} */
                         readonly state: "ok";
+                        /** @description Age of the oldest audit entry that no signed checkpoint covers */
+                        readonly unsignedSeconds: number;
+                        /**
+                         * @description stopped: answers with data are AUDIT_UNSIGNED
+                         * @enum {string}
+                         */
+                        readonly disclosures: "open" | "stopped";
                     };
                 };
             };
