@@ -1,13 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
-
-interface AlertEntry {
-  readonly en: string
-  readonly zh: string
-  readonly adviceEn: string
-  readonly adviceZh: string
-}
+import { incidentAlerts, type AlertEntry } from './incident-alerts.ts'
 
 /** The closed list of what asks for a person. Texts hold no values. */
 export const alertKinds = {
@@ -113,6 +107,7 @@ export const alertKinds = {
     adviceEn: 'See which consumers have not acknowledged and have them remove the records',
     adviceZh: '查看未确认的使用方并督促其清除数据',
   },
+  ...incidentAlerts,
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

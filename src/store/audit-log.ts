@@ -97,7 +97,7 @@ export async function countAuditEntries(query: Query): Promise<number> {
 
 /**
  * Work whose audit entry must be committed before anything is answered. Throws AUDIT_UNAVAILABLE when it is not within
- * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on.
+ * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on, FROZEN too.
  */
 export async function auditBeforeAnswer<Result>(
   database: Database,
@@ -108,7 +108,7 @@ export async function auditBeforeAnswer<Result>(
   try {
     return await database.transaction(work, deadlineMs)
   } catch (error) {
-    if (error instanceof AppError && error.status < 500) throw error
+    if (error instanceof AppError && (error.status < 500 || error.code === 'FROZEN')) throw error
     throw new AppError('AUDIT_UNAVAILABLE', about, { cause: error })
   }
 }

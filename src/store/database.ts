@@ -1,8 +1,8 @@
 import { hash, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
-import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
+import { appends, discloses, madeOf, type AuditedEvent } from './append-statement.ts'
 
 /** Runs one statement and returns its rows. `$1` … in order of `values`. */
 export type Query = <Row = Record<string, unknown>>(
@@ -12,8 +12,11 @@ export type Query = <Row = Record<string, unknown>>(
 
 export interface Transaction {
   readonly query: Query
-  /** Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. */
-  readonly audit: (...events: readonly AuditEvent[]) => Promise<void>
+  /**
+   * Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. Throws FROZEN
+   * for one after which personal information would leave that is frozen.
+   */
+  readonly audit: (...events: readonly AuditedEvent[]) => Promise<void>
 }
 
 export interface Database {
@@ -47,11 +50,18 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => {
 const connectionSqlStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300', '25P03', '57014'])
 const connectionErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
 
+/** What `gridbridge.assert_not_frozen` raises. */
+const FROZEN = 'GB503'
+/** A freeze holds for hours or days; who asks again every half minute sees it lifted soon enough. */
+const FROZEN_RETRY_MS = 30_000
+
 /** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
 function toDatabaseError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = (error as { code?: string } | null)?.code ?? ''
   const message = error instanceof Error ? error.message : ''
+  // Of our own making: it says which freeze, by number.
+  if (code === FROZEN) return new AppError('FROZEN', message, { cause: { retryAfterMs: FROZEN_RETRY_MS } })
   const lost =
     connectionSqlStates.has(code) ||
     connectionErrnos.has(code) ||
@@ -123,23 +133,23 @@ function timeOf({ micros, readAt }: Clock): string {
   return `${new Date(Math.floor(now / 1000)).toISOString().slice(0, -1)}${String(now % 1000).padStart(3, '0')}Z`
 }
 
-/** One statement appends one entry; several of one moment go in one statement, each behind the one before it. */
-const appends = (count: number): string =>
-  `select ${Array.from({ length: count }, (_, place) => `audit.append($1, $${3 * place + 2}, $${3 * place + 3}, $${3 * place + 4})`).join(', ')}`
+const APPEND_ONE = prepared(appends(1, 0))
+const DISCLOSE_ONE = prepared(appends(1, 1))
 
-const APPEND_ONE = prepared(appends(1))
-
-async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditEvent[]): Promise<void> {
+async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditedEvent[]): Promise<void> {
   const recordedAt = timeOf(clock)
   const values: unknown[] = [lane.id]
-  for (const event of events) {
+  for (const { feeds: _, ...event } of events) {
     const place = { entryId: randomUUID(), recordedAt, laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
     const entry = makeEntry(event, place)
     values.push(lane.head, entry.body, entry.leaf)
     lane.seq += 1
     lane.head = entry.leaf
   }
-  await query(events.length === 1 ? APPEND_ONE : appends(events.length), values)
+  const disclosures = events.filter(discloses)
+  for (const disclosure of disclosures) values.push(...madeOf(disclosure))
+  const single = disclosures.length === 0 ? APPEND_ONE : DISCLOSE_ONE
+  await query(events.length === 1 ? single : appends(events.length, disclosures.length), values)
 }
 
 async function runTransaction<Result>(
