@@ -98,7 +98,6 @@ const permissions = {
     'data-owner': 'own',
     'system-administrator': 'all',
     'security-administrator': 'all',
-    'audit-administrator': 'all',
   },
   'application.read': { ...everybody, 'consumer-engineer': 'own' },
   'application.write': byConsumer,

@@ -4,7 +4,7 @@ import type { Fields } from '../record.ts'
 import { revealDuties } from '../security/permissions.ts'
 import { open } from '../security/seal.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
-import { raiseObjectAlert } from '../store/alerts.ts'
+import { clearObjectAlert, raiseObjectAlert } from '../store/alerts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import type { RecordName } from '../store/changes.ts'
 import type { Transaction } from '../store/database.ts'
@@ -231,6 +231,9 @@ export async function lookAtReveal(context: RevealContext, account: Account, rev
   })
 }
 
+/** What a review answers. */
+const answered = ['reveal-opened', 'reveal-break-glass', 'reveal-unreviewed'] as const
+
 /** Keeps the finding of whoever audits; one that is not ok is told of. Throws REVEAL_STATE where nobody has looked, or it was reviewed. */
 export async function reviewReveal(
   { database }: Pick<RevealContext, 'database'>,
@@ -243,6 +246,7 @@ export async function reviewReveal(
     const looked = await findReveal(query, revealId)
     if (looked.firstLookAt === null) throw new AppError('REVEAL_STATE', 'nobody has looked')
     await insertReview(query, revealId, account.accountId, review)
+    for (const kind of answered) await clearObjectAlert(query, revealName(revealId), kind)
     const details = { finding: review.finding }
     await audit({ ...factOf(looked, actorOf(account)), type: 'reveal.reviewed', count: looked.records, details })
     const { department, records, requestedBy } = looked
