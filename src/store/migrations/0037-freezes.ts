@@ -138,32 +138,40 @@ export async function up(database: Kysely<never>): Promise<void> {
       for each row execute function gridbridge.guard_freeze();
 
     -- Null says "may be any": what does not say what it is made of is stopped by every freeze that could concern it.
-    create function gridbridge.assert_not_frozen(of_consumer text, of_dataset text, of_feeds text[]) returns void
-      language plpgsql security definer set search_path = gridbridge, pg_temp
+    create function gridbridge.find_freeze(of_consumer text, of_dataset text, of_feeds text[]) returns bigint
+      language sql stable
       as $$
-      declare held bigint;
-      begin
-        perform pg_advisory_xact_lock_shared(725007);
-        -- A process that hangs in such a transaction must not hold up a freeze.
-        perform set_config('idle_in_transaction_session_timeout', '3000', true);
-        select freeze_id into held from freeze_order
+        select freeze_id from gridbridge.freeze_order as held
           where lifted_at is null
             and (scope = 'everything'
               or scope = 'consumer' and name = of_consumer
               or scope = 'dataset' and (of_dataset is null or name = of_dataset)
               or of_dataset = any (derived)
               or scope in ('feed', 'department') and case
-                   when of_feeds is not null then exists (select from feed where code = any (of_feeds) and (scope = 'feed' and code = freeze_order.name or scope = 'department' and feed.department = freeze_order.name))
-                   when of_dataset is null then true
-                   else exists (select from feed join dataset using (dataset_id) where dataset.name = of_dataset
-                                  and (scope = 'feed' and code = freeze_order.name or scope = 'department' and feed.department = freeze_order.name)) end)
-          order by freeze_id limit 1;
-        if found then raise exception 'freeze %', held using errcode = 'GB503'; end if;
+                   when of_feeds is null and of_dataset is null then true
+                   else exists (select from gridbridge.feed join gridbridge.dataset using (dataset_id)
+                                  where case when of_feeds is null then dataset.name = of_dataset else code = any (of_feeds) end
+                                    and case held.scope when 'feed' then code = held.name else feed.department = held.name end) end)
+          order by freeze_id limit 1
+      $$;
+
+    -- Every disclosure asks: where nothing is frozen, that is one look at an empty index.
+    create function gridbridge.assert_not_frozen(of_consumer text, of_dataset text, of_feeds text[]) returns void
+      language plpgsql
+      as $$
+      declare held bigint;
+      begin
+        perform pg_advisory_xact_lock_shared(725007);
+        -- A process that hangs in such a transaction must not hold up a freeze.
+        perform set_config('idle_in_transaction_session_timeout', '3000', true);
+        if not exists (select from gridbridge.freeze_order where lifted_at is null) then return; end if;
+        held := gridbridge.find_freeze(of_consumer, of_dataset, of_feeds);
+        if held is not null then raise exception 'freeze %', held using errcode = 'GB503'; end if;
       end $$;
 
     revoke all on function gridbridge.assert_role(integer, text[], text), gridbridge.guard_incident(), gridbridge.guard_incident_notice(),
-      gridbridge.guard_freeze(), gridbridge.assert_not_frozen(text, text, text[]) from public;
-    grant execute on function gridbridge.assert_not_frozen(text, text, text[]) to gridbridge_app;
+      gridbridge.guard_freeze(), gridbridge.find_freeze(text, text, text[]), gridbridge.assert_not_frozen(text, text, text[]) from public;
+    grant execute on function gridbridge.find_freeze(text, text, text[]), gridbridge.assert_not_frozen(text, text, text[]) to gridbridge_app;
     grant select, insert on gridbridge.incident, gridbridge.incident_notice, gridbridge.freeze_order to gridbridge_app;
     grant update (state, title, level, ended_at, began_at, categories, causes, harm, measures, advice, contact, persons, records, closed_by, closed_at, review)
       on gridbridge.incident to gridbridge_app;
