@@ -125,7 +125,7 @@ function judge({ received }: Receiver, rows: number): readonly [lost: number, do
 }
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const endsAt = Date.now() + 120_000
+  const endsAt = Date.now() + 300_000
   while (!(await isSo())) {
     if (Date.now() > endsAt) throw new Error(`waited in vain until ${what}`)
     await wait(50)

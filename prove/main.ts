@@ -19,7 +19,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   export: () => proveExport({ records: 200_000, kills: 2, seed: Date.now() % 100_000 }),
   feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   forks: () => proveForks({ forks: 1000, seed: Date.now() % 100_000 }),
-  freeze: () => proveFreeze({ rows: 20_000, frozenMs: 20_000 }),
+  freeze: () => proveFreeze({ rows: 6000, frozenMs: 20_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
