@@ -2,6 +2,7 @@ import { proveCursors } from './cursors.ts'
 import { proveExport } from './export.ts'
 import { proveFaults } from './faults.ts'
 import { proveFeed } from './feed.ts'
+import { proveFreeze } from './freeze.ts'
 import { proveForks } from './forks.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
@@ -27,6 +28,7 @@ const proofs: Readonly<Record<string, Proof>> = {
     }),
   feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   forks: () => proveForks({ forks: 1000, seed: Date.now() % 100_000 }),
+  freeze: () => proveFreeze({ rows: 6000, frozenMs: 20_000 }),
   hostile: () => proveHostile({ together: 1 }),
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),

@@ -56,6 +56,7 @@ async function openReplica({ databaseUrl, keys, datasets, jurisdiction }: Instal
     ...context,
     version: '0.0.0',
     previewsPerHour: 1,
+    revealRules: { perDay: 1, minutes: 1, urgentMinutes: 1, hours: 1 },
     egress: createEgressGuard([]),
     logger: openLog('silent', 'replica'),
     tls: null,

@@ -43,6 +43,16 @@ export interface Config {
   readonly previewsPerHour: number
   /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
   readonly jurisdiction: string
+  readonly revealRules: {
+    /** How often one account may ask in a day to see clear values. */
+    readonly perDay: number
+    /** Minutes from the first look, at most. */
+    readonly minutes: number
+    /** The same for a request with one approval. */
+    readonly urgentMinutes: number
+    /** Hours until a request that was not used expires, approved or not. */
+    readonly hours: number
+  }
   readonly exportRules: {
     /** Exports with more persons wait for two people to agree. */
     readonly persons: number
@@ -146,6 +156,12 @@ export function loadConfig(environment: Environment): Config {
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
+    revealRules: Object.freeze({
+      perDay: wholeNumber(environment, 'REVEALS_PER_DAY', 3, 1, 100),
+      minutes: wholeNumber(environment, 'REVEAL_MINUTES', 30, 1, 30),
+      urgentMinutes: wholeNumber(environment, 'REVEAL_URGENT_MINUTES', 10, 1, 10),
+      hours: wholeNumber(environment, 'REVEAL_HOURS', 24, 1, 168),
+    }),
     exportRules: Object.freeze({
       persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
       hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),

@@ -1,4 +1,5 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
+import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
 import { platformErrors } from './errors/platform-errors.ts'
 import { sharingErrors } from './errors/sharing-errors.ts'
@@ -11,6 +12,7 @@ import { signingErrors } from './errors/signing-errors.ts'
 export const errorTable = {
   ...ingestErrors,
   ...sharingErrors,
+  ...incidentErrors,
   ...platformErrors,
   ...signingErrors,
 } as const satisfies Record<string, ErrorEntry>

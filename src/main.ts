@@ -9,6 +9,7 @@ import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
+import { startIncidentClock } from './jobs/incident-clock.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startRecalls } from './jobs/recalls.ts'
@@ -71,6 +72,7 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
     previewsPerHour: config.previewsPerHour,
+    revealRules: config.revealRules,
     publicUrl: config.publicUrl,
     tls: config.tls === null ? null : readTls(config.tls),
   })
@@ -146,6 +148,9 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopHousekeeping = startHousekeeping(database, rules, (error) =>
     log.warn({ code: toAppError(error).code }, 'housekeeping'),
   )
+  const stopIncidentClock = startIncidentClock(database, jurisdiction.incidentDuties, (error) =>
+    log.warn({ code: toAppError(error).code }, 'incidents'),
+  )
   const stopAgreementWatch = startAgreementWatch(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'agreements'),
   )
@@ -161,6 +166,7 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
     await stopSigningWatch()
     await stopExportRemoval()
     await stopAgreementWatch()
+    await stopIncidentClock()
     await stopHousekeeping()
     await timetable.stop()
   })

@@ -42,6 +42,7 @@ async function renderDescription(): Promise<string> {
     tokenSeconds: 600,
     auditDeadlineMs: 2000,
     previewsPerHour: 1,
+    revealRules: { perDay: 1, minutes: 1, urgentMinutes: 1, hours: 1 },
     publicUrl: null,
     tls: null,
     logger: openLog('silent', 'openapi'),

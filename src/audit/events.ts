@@ -1,3 +1,4 @@
+import { incidentEvents } from './events/incident-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
@@ -13,6 +14,8 @@ export const auditEvents = {
   ...sharingEvents,
   ...securityEvents,
   ...signingEvents,
+  ...incidentEvents,
+  ...securityEvents,
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

@@ -16,6 +16,21 @@ const clockNames = [
   'catalogueReviewDays',
 ] as const
 
+/** How grave an incident is: 一般, 较大, 重大, 特别重大. */
+export const incidentLevels = ['ordinary', 'larger', 'major', 'extreme'] as const
+export type IncidentLevel = (typeof incidentLevels)[number]
+
+/** Somebody who has to be told of an incident, and within how many hours of its being known. */
+export interface IncidentDuty {
+  readonly duty: string
+  readonly hours: number
+  /** The least grave level that has to be told of. */
+  readonly from: IncidentLevel
+  readonly zh: string
+  readonly en: string
+  readonly source: string
+}
+
 /** Working days that each duty may take. */
 export type Clocks = Readonly<Record<(typeof clockNames)[number], number>>
 
@@ -31,6 +46,7 @@ export interface Jurisdiction {
   readonly source: string
   readonly certainty: string
   readonly clocks: Clocks
+  readonly incidentDuties: readonly IncidentDuty[]
 }
 
 const DEFAULT_DIRECTORY = fileURLToPath(new URL('../../schemas/', import.meta.url))
@@ -41,6 +57,24 @@ const MOST_DAYS = 250
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 const isDays = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MOST_DAYS
+
+/** A year of hours. */
+const MOST_HOURS = 8760
+const isHours = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MOST_HOURS
+
+const isDuty = (value: unknown): boolean =>
+  isObject(value) &&
+  /^[a-z]+(-[a-z]+)*$/.test(String(value['duty'])) &&
+  isHours(value['hours']) &&
+  incidentLevels.some((level) => level === value['from']) &&
+  ['zh', 'en', 'source'].every((text) => isText(value[text]))
+
+/** At least one, and none twice. */
+function areDuties(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isDuty)) return false
+  return new Set(value.map(({ duty }: IncidentDuty) => duty)).size === value.length
+}
 
 /** Throws AppError SCHEMA_INVALID at the first member that no jurisdiction has. */
 function assertJurisdiction(
@@ -58,6 +92,11 @@ function assertJurisdiction(
       wanted: `working days from 1 to ${MOST_DAYS}`,
     })),
     { pointer: '/clocks', holds: Object.keys(clocks).every((name) => known.has(name)), wanted: 'known clocks only' },
+    {
+      pointer: '/incidentDuties',
+      holds: areDuties(value['incidentDuties']),
+      wanted: `duties, each once, with hours from 1 to ${MOST_HOURS}, a level and texts`,
+    },
   ]
   const wrong = members.find((member) => !member.holds)
   if (wrong === undefined) return

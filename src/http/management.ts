@@ -6,6 +6,7 @@ import { holdsPersonalNumber } from '../feeds/formats.ts'
 import { AppError } from '../errors.ts'
 import type { Action } from '../security/permissions.ts'
 import type { EgressGuard } from '../security/egress.ts'
+import type { RevealRules } from '../sharing/reveals.ts'
 import type { Account } from '../store/accounts.ts'
 import { findFeed, type Feed } from '../store/feeds.ts'
 import { assertPermitted, recogniseAccount } from './accounts.ts'
@@ -21,6 +22,7 @@ export interface ManagementContext extends ClientContext {
   readonly egress: EgressGuard
   /** How many previews one account may ask for in an hour. */
   readonly previewsPerHour: number
+  readonly revealRules: RevealRules
 }
 
 /** The description of a route for accounts: its name, what it does in both languages, and its answer. */

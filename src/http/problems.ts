@@ -59,9 +59,9 @@ export function problemOf(error: AppError): Problem {
 }
 
 /** How long the caller is asked to wait, in milliseconds; what a department's system asks of us is not passed on. */
-function retryAfterOf({ status, cause }: AppError): number | null {
+function retryAfterOf({ code, status, cause }: AppError): number | null {
   const { retryAfterMs } = (cause ?? {}) as { readonly retryAfterMs?: unknown }
-  return status === 429 && typeof retryAfterMs === 'number' ? retryAfterMs : null
+  return (status === 429 || code === 'FROZEN') && typeof retryAfterMs === 'number' ? retryAfterMs : null
 }
 
 /** The snapshot with which a consumer begins again whose cursor no longer leads on. */

@@ -10,6 +10,7 @@ import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
 import { docsPage } from './docs-page.ts'
+import { emergencyRoutes } from './emergency-routes.ts'
 import { exportsRoutes } from './exports-routes.ts'
 import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
@@ -129,6 +130,7 @@ const contextRoutes = [
   usageRoutes,
   sharingListRoute,
   wayBackRoutes,
+  emergencyRoutes,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

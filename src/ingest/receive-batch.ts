@@ -7,6 +7,7 @@ import type { KeyRing } from '../security/key-ring.ts'
 import { sealAll } from '../security/seal.ts'
 import type { Transaction } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
+import { assertNotFrozen } from '../store/freezes.ts'
 import { findReceipt, insertBatch, lockBatches, type Receipt } from '../store/push-batches.ts'
 import { requestRun } from '../store/runs.ts'
 import { bytesAsFile } from './sources/file-bytes.ts'
@@ -148,7 +149,7 @@ export type KeepBatch = (transaction: Transaction) => Promise<ReceivedBatch>
 /**
  * Reads a batch and gives the work that keeps it, in a transaction of the caller's: rows, receipt, audit entry and the run that
  * will read it. The same number with the same body again gives the first receipt. Throws REQUEST_INVALID; keeping it throws
- * BATCH_CONFLICT where the number is taken by another body.
+ * BATCH_CONFLICT where the number is taken by another body, FROZEN.
  */
 export async function readBatch(feed: PushFeed, batch: PostedBatch, keys: KeyRing): Promise<KeepBatch> {
   const { batchNo, body } = batch
@@ -157,6 +158,7 @@ export async function readBatch(feed: PushFeed, batch: PostedBatch, keys: KeyRin
   const chunks = sealRows(feed, batchNo, rows, keys)
   return async (transaction) => {
     const { query, audit } = transaction
+    await assertNotFrozen(query, feed)
     await lockBatches(query, feed.feedId)
     const first = await findReceipt(query, feed.feedId, batchNo)
     if (first !== null && first.digest !== digest) {

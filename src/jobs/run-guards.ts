@@ -4,7 +4,8 @@ import { raiseAlert } from '../store/alerts.ts'
 import type { Database } from '../store/database.ts'
 import type { Feed } from '../store/feeds.ts'
 import { deferRun, holdRun, pauseRun, stopRun } from '../store/finish-run.ts'
-import { findRun, type RunLease } from '../store/runs.ts'
+import { isFrozen } from '../store/freezes.ts'
+import { findRun, postponeRun, type RunLease } from '../store/runs.ts'
 import { countSourceFailure, readSourceHealth } from '../store/source-health.ts'
 
 /** A run that keeps failing is tried for about an hour and a half; then it stops with its reason and the next slot begins anew. */
@@ -27,7 +28,11 @@ interface Hold {
   readonly delayMs: number
 }
 
+/** How soon a frozen feed is looked at again: what was lifted goes on in seconds. */
+const FROZEN_REST_MS = 5000
+
 async function findHold(database: Database, feed: Feed): Promise<Hold | null> {
+  if (await isFrozen(database, feed)) return { reason: 'FROZEN', delayMs: FROZEN_REST_MS }
   const blackout = blackoutLeftMs(feed.manifest.schedule, new Date())
   if (blackout > 0) return { reason: 'SOURCE_BLACKOUT', delayMs: blackout }
   const { restsForMs } = await readSourceHealth(database.query, feed.feedId)
@@ -41,6 +46,12 @@ export async function holdWhereForbidden(database: Database, feed: Feed, lease: 
   const hold = await findHold(database, feed)
   if (hold === null) return null
   const delayMs = hold.delayMs + MARGIN_MS
+  // A freeze of days is looked at every few seconds; that the run waits for it is written down once.
+  const { reason } = await findRun(database.query, lease.runId)
+  if (hold.reason === 'FROZEN' && reason === 'FROZEN') {
+    await postponeRun(database.query, lease, { reason, delayMs, isFailure: false })
+    return delayMs
+  }
   await holdRun(database, feed, lease, hold.reason, delayMs)
   return delayMs
 }
@@ -79,6 +90,11 @@ const settlements: Partial<Readonly<Record<ErrorCode, Settle>>> = {
   LEASE_LOST: () => Promise.resolve(null),
   RUN_PAUSED: aside('RUN_PAUSED'),
   SOURCE_DRIFTED: aside('SOURCE_DRIFTED'),
+  FROZEN: async (database, feed, lease) => {
+    const delayMs = FROZEN_REST_MS + MARGIN_MS
+    await holdRun(database, feed, lease, 'FROZEN', delayMs)
+    return delayMs
+  },
   RUN_CANCELLED: async (database, feed, lease) => {
     await stopRun(database, feed, lease, 'RUN_CANCELLED')
     return null

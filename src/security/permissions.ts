@@ -117,6 +117,23 @@ const permissions = {
   'consumer.stop': { 'system-administrator': 'all', 'security-administrator': 'all' },
   // What was stopped for safety begins again only when safety says so.
   'consumer.start': { 'security-administrator': 'all' },
+  'freeze.read': everybody,
+  'freeze.set': { 'security-administrator': 'all', 'department-reviewer': 'own' },
+  'freeze.lift': { 'security-administrator': 'all', 'department-reviewer': 'own' },
+  'incident.read': everywhere,
+  'incident.manage': { 'security-administrator': 'all' },
+  // Whoever looks at clear values is of the department that stated them; who protects and audits them never looks.
+  'reveal.ask': inDepartment,
+  'reveal.look': inDepartment,
+  'reveal.read': {
+    ...inDepartment,
+    'data-owner': 'own',
+    'security-administrator': 'all',
+    'audit-administrator': 'all',
+  },
+  'reveal.approve-data': { 'data-owner': 'own' },
+  'reveal.approve-security': { 'security-administrator': 'all' },
+  'reveal.review': { 'audit-administrator': 'all' },
   // What was observed and record ids are shown to the department of the record only.
   'correction.read': everybody,
   'correction.answer': { ...inDepartment, 'data-owner': 'own' },
@@ -137,6 +154,13 @@ export const exportDuties = {
   security: 'export.approve-security',
 } as const satisfies Readonly<Record<string, Action>>
 export type ExportDuty = keyof typeof exportDuties
+
+/** Who has to agree before clear values are looked at: two other accounts, one for each duty. */
+export const revealDuties = {
+  data: 'reveal.approve-data',
+  security: 'reveal.approve-security',
+} as const satisfies Readonly<Record<string, Action>>
+export type RevealDuty = keyof typeof revealDuties
 
 /** What an account is judged by. `department` and `consumer` are null unless the role is bound to one. */
 interface Actor {

@@ -181,7 +181,7 @@ const holdsTag = (held: string | undefined, tag: string): boolean =>
 
 /**
  * Commits use and audit entry before anything leaves. Where the caller holds the same bytes already it is told so, which is written down
- * as well and uses nothing up. Throws AUDIT_UNAVAILABLE, CURSOR_EXPIRED, QUOTA_SPENT.
+ * as well and uses nothing up. Throws AUDIT_UNAVAILABLE, CURSOR_EXPIRED, QUOTA_SPENT, FROZEN.
  */
 export async function answerShared(
   { database, auditDeadlineMs }: SharingContext,
@@ -205,6 +205,7 @@ export async function answerShared(
       purpose: agreement.purpose,
       count,
       outputDigest,
+      feeds: shares.map(({ feed }) => feed),
       ...(object === undefined ? {} : { object }),
       ...(details === undefined ? {} : { details }),
     })

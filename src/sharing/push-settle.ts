@@ -2,6 +2,7 @@ import type { AuditEvent } from '../audit/events.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { countUse } from '../store/agreement-use.ts'
 import { agreementName } from '../store/agreements.ts'
+import type { AuditedEvent } from '../store/append-statement.ts'
 import { isPassedOn } from '../store/audit-log.ts'
 import type { Database, Query, Transaction } from '../store/database.ts'
 import {
@@ -38,10 +39,18 @@ const fact = (lease: SubscriptionLease, { agreement, webhookId, records, replayI
   ...(replayId === null ? {} : { details: { replay: replayId } }),
 })
 
-const sentEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditEvent[] =>
+const sentEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditedEvent[] =>
   batch.records === 0
     ? []
-    : [{ ...fact(lease, batch), type: 'delivery.sent', outcome: 'ok', outputDigest: batch.digest }]
+    : [
+        {
+          ...fact(lease, batch),
+          type: 'delivery.sent',
+          outcome: 'ok',
+          outputDigest: batch.digest,
+          feeds: batch.shares.map(({ feed }) => feed),
+        },
+      ]
 
 const acknowledgedEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditEvent[] =>
   batch.records === 0 ? [] : [{ ...fact(lease, batch), type: 'delivery.acknowledged', outcome: 'ok' }]
@@ -52,11 +61,11 @@ async function writeAttempt(query: Query, lease: SubscriptionLease, batch: Batch
   if (batch.records > 0) await countUse(query, batch.agreement, batch.shares)
 }
 
-async function writeEvents({ audit }: Transaction, events: readonly AuditEvent[]): Promise<void> {
+async function writeEvents({ audit }: Transaction, events: readonly AuditedEvent[]): Promise<void> {
   if (events.length > 0) await audit(...events)
 }
 
-/** Work whose audit entry must be committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline, AUDIT_UNSIGNED. */
+/** Work whose audit entry must be committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline, AUDIT_UNSIGNED, FROZEN. */
 async function beforeItLeaves<Result>(
   { database, auditDeadlineMs }: SettleContext,
   batch: Batch,
@@ -102,6 +111,20 @@ export interface Acknowledgement {
  * went into the second commit. Returns the following batch when it was announced.
  */
 export async function acknowledge(
+  context: SettleContext,
+  lease: SubscriptionLease,
+  acknowledgement: Acknowledgement,
+): Promise<Batch | null> {
+  try {
+    return await close(context, lease, acknowledgement)
+  } catch (error) {
+    // What was taken is taken: a freeze stops what follows, and must not have the batch sent again.
+    if (acknowledgement.following === null || toAppError(error).code !== 'FROZEN') throw error
+    return close(context, lease, { ...acknowledgement, following: null })
+  }
+}
+
+async function close(
   context: SettleContext,
   lease: SubscriptionLease,
   { batch, following, isRecovery }: Acknowledgement,

@@ -98,7 +98,7 @@ async function nextBatch(query: Query, lease: TargetLease): Promise<Batch | null
 const factOf = ({ department, feed, dataset }: TargetLease, batch: Batch) =>
   ({ actor: `department:${department}`, feed, dataset, object: batch.key, count: batch.results }) as const
 
-/** The range and its audit entry are committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline, LEASE_LOST. */
+/** The range and its audit entry are committed before a byte leaves. Throws AUDIT_UNAVAILABLE after the deadline, LEASE_LOST, FROZEN. */
 async function announce(
   { database, auditDeadlineMs }: VerificationPush,
   lease: TargetLease,
@@ -111,7 +111,9 @@ async function announce(
   }, auditDeadlineMs)
   await work.catch((error: unknown) => {
     const failure = toAppError(error)
-    throw failure.code === 'LEASE_LOST' ? failure : new AppError('AUDIT_UNAVAILABLE', batch.key, { cause: failure })
+    throw failure.code === 'LEASE_LOST' || failure.code === 'FROZEN'
+      ? failure
+      : new AppError('AUDIT_UNAVAILABLE', batch.key, { cause: failure })
   })
 }
 
@@ -164,7 +166,11 @@ async function settle({ database }: VerificationPush, lease: TargetLease, batch:
   })
 }
 
+/** What is frozen is nobody's failure: how soon it is looked at again. */
+const FROZEN_REST_MS = 5000
+
 async function postpone({ database }: VerificationPush, lease: TargetLease, { code }: AppError): Promise<void> {
+  if (code === 'FROZEN') return postponeTarget(database.query, lease, code, FROZEN_REST_MS)
   const { feedId, feed, dataset, department } = lease
   const delayMs = backoffMs(lease.failures)
   await database.transaction(async (transaction) => {

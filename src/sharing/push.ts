@@ -39,6 +39,7 @@ const holds: Partial<Readonly<Record<ErrorCode, number>>> = {
   AGREEMENT_SUSPENDED: 5,
   PURPOSE_WITHDRAWN: 5,
   CONSUMER_STOPPED: 5,
+  FROZEN: 5,
   SUBSCRIPTION_STATE: 5,
   QUERY_ONLY: 60,
   QUOTA_SPENT: 60,

@@ -1,13 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
-
-interface AlertEntry {
-  readonly en: string
-  readonly zh: string
-  readonly adviceEn: string
-  readonly adviceZh: string
-}
+import { incidentAlerts, type AlertEntry } from './incident-alerts.ts'
 
 /** The closed list of what asks for a person. Texts hold no values. */
 export const alertKinds = {
@@ -125,6 +119,7 @@ export const alertKinds = {
     adviceEn: 'Ask the security office whether its witness runs and can be reached',
     adviceZh: '联系安全管理部门检查见证服务是否运行、可达',
   },
+  ...incidentAlerts,
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { leafHash } from '../audit/entry.ts'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
 import type { TreeLeaf } from '../audit/verify-tree.ts'
-import { AppError } from '../errors.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
 import type { Database, Query, Transaction } from './database.ts'
 
 /** A consistent view of the whole log: entries ordered by lane and place, streamed, and the lanes as of the same moment. */
@@ -98,12 +98,15 @@ export async function countAuditEntries(query: Query): Promise<number> {
   return row?.entries ?? 0
 }
 
-/** A refusal that the caller is told as it is: of the request itself, or of everything personal while the log is not signed. */
-export const isPassedOn = ({ status, code }: AppError): boolean => status < 500 || code === 'AUDIT_UNSIGNED'
+/** Refusals of everything personal, for a time: the log is not signed, or somebody froze it. */
+const stops: ReadonlySet<ErrorCode> = new Set(['AUDIT_UNSIGNED', 'FROZEN'])
+
+/** A refusal that the caller is told as it is: of the request itself, or one that stops everything. */
+export const isPassedOn = ({ status, code }: AppError): boolean => status < 500 || stops.has(code)
 
 /**
  * Work whose audit entry must be committed before anything is answered. Throws AUDIT_UNAVAILABLE when it is not within
- * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on, and AUDIT_UNSIGNED.
+ * `deadlineMs`: no audit, no answer. A refusal by the work itself is passed on, AUDIT_UNSIGNED and FROZEN too.
  */
 export async function auditBeforeAnswer<Result>(
   database: Database,

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { EMPTY_HEAD, makeEntry, makeEntryId } from '../audit/entry.ts'
-import type { AuditEvent } from '../audit/events.ts'
+import { appends, discloses, madeOf, type AuditedEvent } from './append-statement.ts'
 import { prepared, queryOn, toDatabaseError, type Query } from './query.ts'
-import { assertSigned, tellsPersonal, type SigningState } from './signing.ts'
+import { assertSigned, type SigningState } from './signing.ts'
 
 export interface Transaction {
   readonly query: Query
-  /** Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. */
-  readonly audit: (...events: readonly AuditEvent[]) => Promise<void>
+  /**
+   * Appends to this connection's audit lane, in this transaction: the entries and what they tell of stand or fall together. Personal
+   * information does not leave after it while the log is not signed (AUDIT_UNSIGNED) or what would leave is frozen (FROZEN).
+   */
+  readonly audit: (...events: readonly AuditedEvent[]) => Promise<void>
 }
 
 /** Where one connection stands in its audit lane. The process is the lane's only writer. */
@@ -63,11 +66,8 @@ function timeOf({ micros, readAt }: Clock): string {
   return `${new Date(Math.floor(now / 1000)).toISOString().slice(0, -1)}${String(now % 1000).padStart(3, '0')}Z`
 }
 
-/** One statement appends one entry; several of one moment go in one statement, each behind the one before it. */
-const appends = (count: number): string =>
-  `select ${Array.from({ length: count }, (_, place) => `audit.append($1, $${3 * place + 2}, $${3 * place + 3}, $${3 * place + 4})`).join(', ')}`
-
-const APPEND_ONE = prepared(appends(1))
+const APPEND_ONE = prepared(appends(1, 0))
+const DISCLOSE_ONE = prepared(appends(1, 1))
 
 /** What all transactions of a database share. */
 export interface House {
@@ -75,17 +75,20 @@ export interface House {
   readonly signing: (query: Query) => Promise<SigningState>
 }
 
-async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditEvent[]): Promise<void> {
+async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditedEvent[]): Promise<void> {
   const recordedAt = timeOf(clock)
   const values: unknown[] = [lane.id]
-  for (const event of events) {
+  for (const { feeds: _, ...event } of events) {
     const place = { entryId: makeEntryId(), recordedAt, laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
     const entry = makeEntry(event, place)
     values.push(lane.head, entry.body, entry.leaf)
     lane.seq += 1
     lane.head = entry.leaf
   }
-  await query(events.length === 1 ? APPEND_ONE : appends(events.length), values)
+  const disclosures = events.filter(discloses)
+  for (const disclosure of disclosures) values.push(...madeOf(disclosure))
+  const single = disclosures.length === 0 ? APPEND_ONE : DISCLOSE_ONE
+  await query(events.length === 1 ? single : appends(events.length, disclosures.length), values)
 }
 
 /** A transaction on one connection, as far as it has come. */
@@ -101,7 +104,7 @@ export interface Course {
 export function openCourse(client: pg.PoolClient, house: House): Course {
   const ask = queryOn(client)
   const lane = laneOf(client)
-  let waiting: readonly AuditEvent[] = []
+  let waiting: readonly AuditedEvent[] = []
   let isBegun = false
   const begin = async (): Promise<void> => {
     if (!isBegun) await readClock(client, BEGIN)
@@ -127,7 +130,7 @@ export function openCourse(client: pg.PoolClient, house: House): Course {
     transaction: {
       query,
       audit: async (...events) => {
-        if (tellsPersonal(events)) assertSigned(await house.signing(query))
+        if (events.some(discloses)) assertSigned(await house.signing(query))
         waiting = [...waiting, ...events]
       },
     },

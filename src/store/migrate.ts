@@ -32,6 +32,8 @@ import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
 import * as auditSigning from './migrations/0027-audit-signing.ts'
+import * as freezes from './migrations/0037-freezes.ts'
+import * as reveals from './migrations/0038-reveals.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -61,6 +63,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
   '0027-audit-signing': auditSigning,
+  '0037-freezes': freezes,
+  '0038-reveals': reveals,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

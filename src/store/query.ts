@@ -22,11 +22,18 @@ export function prepared(text: string): string {
 const connectionSqlStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300', '25P03', '57014'])
 const connectionErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])
 
+/** What `gridbridge.assert_not_frozen` raises. */
+const FROZEN = 'GB503'
+/** A freeze holds for hours or days; who asks again every half minute sees it lifted soon enough. */
+const FROZEN_RETRY_MS = 30_000
+
 /** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
 export function toDatabaseError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = (error as { code?: string } | null)?.code ?? ''
   const message = error instanceof Error ? error.message : ''
+  // Of our own making: it says which freeze, by number.
+  if (code === FROZEN) return new AppError('FROZEN', message, { cause: { retryAfterMs: FROZEN_RETRY_MS } })
   const lost =
     connectionSqlStates.has(code) ||
     connectionErrnos.has(code) ||

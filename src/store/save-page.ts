@@ -4,6 +4,7 @@ import { guardRatioOf } from './compare.ts'
 import type { Database, Query, Transaction } from './database.ts'
 import { dropErasedRejections, findErased, hasErasures } from './erasures.ts'
 import type { Feed } from './feeds.ts'
+import { assertNotFrozen } from './freezes.ts'
 import { takeChunk, type ChunkPlace } from './push-batches.ts'
 import { insertRejections, supersedeRejections } from './rejections.ts'
 import type { RunLease, WantedOfRun } from './runs.ts'
@@ -255,6 +256,7 @@ export async function writePage(
   lease: RunLease,
   page: PageToSave,
 ): Promise<SavedCounts> {
+  await assertNotFrozen(query, feed)
   await lockFeedRows(query, feed)
   const erased = await findErasedOf(query, feed, page)
   const counts = await writeRecords(query, feed, page, erased)
@@ -283,7 +285,7 @@ export async function writePage(
 /**
  * Saves one page in ONE transaction: records and their place in the change feed, rejections, cursor, counts, audit entry and
  * the lease check. A crash before the commit repeats the page; the record key makes the repeat harmless.
- * Returns the run's totals so far. Throws LEASE_LOST, DATABASE_UNAVAILABLE.
+ * Returns the run's totals so far. Throws LEASE_LOST, DATABASE_UNAVAILABLE, FROZEN.
  */
 export async function savePage(
   database: Database,

@@ -1,5 +1,3 @@
-import type { AuditEvent } from '../audit/events.ts'
-import { auditEvents } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
 import { prepared, type Query } from './query.ts'
 
@@ -57,10 +55,6 @@ export function createSigningWatch(mostSeconds: number): (query: Query) => Promi
     }
   }
 }
-
-/** Whether personal information leaves after one of these events. */
-export const tellsPersonal = (events: readonly AuditEvent[]): boolean =>
-  events.some(({ type }) => auditEvents[type].personal)
 
 /** No disclosure while the log is not signed. Throws AUDIT_UNSIGNED. */
 export function assertSigned({ unsignedSeconds, isBehind }: SigningState): void {

@@ -3,6 +3,7 @@ import { buildServer, type ServerTls } from '../../src/http/server.ts'
 import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
+import type { RevealRules } from '../../src/sharing/reveals.ts'
 import type { TestInstallation } from '../support/installation.ts'
 
 export interface DoorOptions {
@@ -10,6 +11,7 @@ export interface DoorOptions {
   readonly auditDeadlineMs?: number
   readonly egressAllow?: readonly string[]
   readonly previewsPerHour?: number
+  readonly revealRules?: RevealRules
   readonly publicUrl?: string
   readonly tls?: ServerTls
 }
@@ -27,6 +29,7 @@ export function openDoor(
     tokenSeconds,
     auditDeadlineMs,
     previewsPerHour,
+    revealRules: options.revealRules ?? { perDay: 100, minutes: 30, urgentMinutes: 10, hours: 24 },
     publicUrl: options.publicUrl ?? null,
     tls: options.tls ?? null,
     datasets,

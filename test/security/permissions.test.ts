@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { exportDuties, isPermitted, permissionsOf, roles, type Action } from '../../src/security/permissions.ts'
+import {
+  exportDuties,
+  revealDuties,
+  isPermitted,
+  permissionsOf,
+  roles,
+  type Action,
+} from '../../src/security/permissions.ts'
 
 const editor = { role: 'department-editor', department: 'civil-affairs', consumer: null } as const
 const reviewer = { role: 'department-reviewer', department: 'civil-affairs', consumer: null } as const
@@ -47,6 +54,11 @@ describe('duties that no role holds together', () => {
     ['rejection.read', 'feed.approve'],
     ['endpoint.approve', 'feed.edit'],
     [exportDuties.data, exportDuties.security],
+    [revealDuties.data, revealDuties.security],
+    ['reveal.ask', revealDuties.data],
+    ['reveal.look', revealDuties.security],
+    ['reveal.look', 'reveal.review'],
+    ['reveal.review', revealDuties.security],
     ['application.submit', 'application.approve'],
     ['application.provision', 'application.approve'],
   ])('%s and %s', (one, other) => {
@@ -61,8 +73,8 @@ test('rejected rows are seen by their own department alone', () => {
   expect(isPermitted(reviewer, 'rejection.read', 'public-security')).toBe(false)
 })
 
-test('an auditor reads and does nothing', () => {
+test('an auditor reads, and does nothing but to review what was revealed', () => {
   const actions = Object.keys(permissionsOf('audit-administrator'))
-  expect(actions.filter((action) => !action.endsWith('.read'))).toEqual([])
+  expect(actions.filter((action) => !action.endsWith('.read'))).toEqual(['reveal.review'])
   expect(actions.length).toBeGreaterThan(4)
 })

@@ -1699,6 +1699,251 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/reveals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 明文查看申请与复核清单 / Requests of the own department, or all; with review, those that wait to be reviewed */
+        readonly get: operations["listReveals"];
+        readonly put?: never;
+        /**
+         * 申请明文查看 / Ask to see clear values of named records of the own department
+         * @description Two others have to agree, the data owner of the department and the security administrator. Nobody else than who asks may look.
+         */
+        readonly post: operations["askReveal"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/reveals/{revealId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 明文查看申请 / A request and what was decided about it */
+        readonly get: operations["showReveal"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/reveals/{revealId}/approvals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 审批明文查看 / Agree to a reveal, or refuse it with a reason
+         * @description Each duty is done by an account of its own, and by none that asks.
+         */
+        readonly post: operations["decideReveal"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/reveals/{revealId}/records": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * 查看明文 / Look at the clear values, for who asked and while the time lasts
+         * @description The time runs from the first look. Each look has an audit entry that names the records and is committed before the answer.
+         */
+        readonly get: operations["lookAtReveal"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/reveals/{revealId}/review": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 复核明文查看 / Say after a reveal whether it was right
+         * @description Wanted within 24 hours of the first look; what is late is an alert.
+         */
+        readonly post: operations["reviewReveal"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/freezes": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 冻结清单 / Freezes that concern the own department, or all */
+        readonly get: operations["listFreezes"];
+        readonly put?: never;
+        /**
+         * 应急冻结 / Freeze a feed, a consumer, a dataset, a department or everything, at once and in every process
+         * @description When this is answered nothing of it is answered, sent, shown or taken in any more: 503 FROZEN. Nothing is lost; work goes on when a second person lifts it.
+         */
+        readonly post: operations["setFreeze"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/freezes/{freezeId}/lift": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 解除冻结 / Lift a freeze that another person set
+         * @description What a reviewer froze another reviewer of the department may lift, what the security administrator froze only another of them.
+         */
+        readonly post: operations["liftFreeze"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 安全事件清单 / Incidents */
+        readonly get: operations["listIncidents"];
+        readonly put?: never;
+        /** 建立安全事件记录 / Open the record of an incident; its deadlines begin to run */
+        readonly post: operations["openIncident"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents/{incidentId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 安全事件记录 / An incident with deadlines, notices and freezes */
+        readonly get: operations["showIncident"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents/{incidentId}/contents": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 补充安全事件记录 / Add to the record of an incident */
+        readonly post: operations["changeIncident"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents/{incidentId}/notices": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 登记报告或通知 / Record that somebody was told of an incident, or why nobody is */
+        readonly post: operations["recordIncidentNotice"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents/{incidentId}/closure": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 安全事件办结 / Close an incident with its review
+         * @description By another person than who opened it, with a whole record, every notice sent or waived and every freeze lifted.
+         */
+        readonly post: operations["closeIncident"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/incidents/{incidentId}/report": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 导出安全事件报告 / The report of an incident, with what left to whom in its time */
+        readonly get: operations["reportIncident"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -1833,7 +2078,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "FROZEN" | "FREEZE_UNKNOWN" | "FREEZE_STATE" | "INCIDENT_UNKNOWN" | "INCIDENT_STATE" | "INCIDENT_INCOMPLETE" | "REVEAL_UNKNOWN" | "REVEAL_STATE" | "REVEAL_EXPIRED" | "REVEALS_SPENT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -7628,7 +7873,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -7708,7 +7953,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -11281,6 +11526,2314 @@ export interface operations {
                         readonly cursor: string;
                         /** @description true: ask again at once; false: ask again later with the same cursor */
                         readonly hasMore: boolean;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listReveals: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description true: the review list, what was looked at and nobody has reviewed */
+                readonly review?: boolean;
+                /** @description From an earlier answer; none means the newest */
+                readonly cursor?: number;
+                /** @description Requests in one page at most */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 明文查看申请与复核清单 / Requests of the own department, or all; with review, those that wait to be reviewed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly reveals: readonly {
+                            /** @description Number of the request */
+                            readonly revealId: number;
+                            /** @description Department whose records they are */
+                            readonly department: string;
+                            /** @description Dataset of the records */
+                            readonly dataset: string;
+                            /** @description How many records */
+                            readonly records: number;
+                            /** @description What is opened of each */
+                            readonly fields: readonly string[];
+                            /** @description Case or work order */
+                            readonly caseNumber: string;
+                            /** @description Code of an item of the service list */
+                            readonly purpose: string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Break-glass */
+                            readonly urgent: boolean;
+                            /** @description Minutes from the first look */
+                            readonly minutes: number;
+                            /** @description Account that asks */
+                            readonly requestedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it asked
+                             */
+                            readonly requestedAt: string;
+                            /**
+                             * Format: date-time
+                             * @description When it ends unused, approved or not
+                             */
+                            readonly expiresAt: string;
+                            /**
+                             * @description requested 待审批, approved 已批准, open 查看中, over 已结束, expired 已失效, refused 不同意
+                             * @enum {unknown}
+                             */
+                            readonly state: "requested" | "approved" | "open" | "over" | "expired" | "refused";
+                            /** @description How often was looked */
+                            readonly looks: number;
+                            /** @description When was looked first */
+                            readonly firstLookAt: null | string;
+                            /** @description Until when may be looked */
+                            readonly openUntil: null | string;
+                            /** @description What the review found */
+                            readonly finding: null | ("ok" | "not-ok");
+                            /** @description What the review says */
+                            readonly note: null | string;
+                            /** @description Account that reviewed */
+                            readonly reviewedBy: null | string;
+                            /** @description When it was reviewed */
+                            readonly reviewedAt: null | string;
+                            /** @description What was decided so far */
+                            readonly approvals: readonly {
+                                /**
+                                 * @description For whom it was decided
+                                 * @enum {unknown}
+                                 */
+                                readonly duty: "data" | "security";
+                                /**
+                                 * @description What was decided
+                                 * @enum {unknown}
+                                 */
+                                readonly decision: "approve" | "refuse";
+                                /** @description Why */
+                                readonly reason: null | string;
+                                /** @description Account that decided */
+                                readonly by: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When
+                                 */
+                                readonly decidedAt: string;
+                            }[];
+                        }[];
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: number | null;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly askReveal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Dataset of the records */
+                    readonly dataset: string;
+                    /** @description Records of feeds of the own department */
+                    readonly records: readonly string[];
+                    /** @description Only these are opened */
+                    readonly fields: readonly string[];
+                    /** @description Number of the case or the work order that needs it 案号/工单号 */
+                    readonly caseNumber: string;
+                    /** @description Code of an item of the service list */
+                    readonly purpose: string;
+                    /** @description Why, without numbers of persons */
+                    readonly reason: string;
+                    /**
+                     * @description Break-glass: one approval, an hour to use it, ten minutes at most; those responsible are alarmed at once
+                     * @default false
+                     */
+                    readonly urgent?: boolean;
+                    /** @description Minutes from the first look; as many as are allowed without it */
+                    readonly minutes?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 申请明文查看 / Ask to see clear values of named records of the own department */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly revealId: number;
+                        /** @description Department whose records they are */
+                        readonly department: string;
+                        /** @description Dataset of the records */
+                        readonly dataset: string;
+                        /** @description How many records */
+                        readonly records: number;
+                        /** @description What is opened of each */
+                        readonly fields: readonly string[];
+                        /** @description Case or work order */
+                        readonly caseNumber: string;
+                        /** @description Code of an item of the service list */
+                        readonly purpose: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Break-glass */
+                        readonly urgent: boolean;
+                        /** @description Minutes from the first look */
+                        readonly minutes: number;
+                        /** @description Account that asks */
+                        readonly requestedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it asked
+                         */
+                        readonly requestedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it ends unused, approved or not
+                         */
+                        readonly expiresAt: string;
+                        /**
+                         * @description requested 待审批, approved 已批准, open 查看中, over 已结束, expired 已失效, refused 不同意
+                         * @enum {unknown}
+                         */
+                        readonly state: "requested" | "approved" | "open" | "over" | "expired" | "refused";
+                        /** @description How often was looked */
+                        readonly looks: number;
+                        /** @description When was looked first */
+                        readonly firstLookAt: null | string;
+                        /** @description Until when may be looked */
+                        readonly openUntil: null | string;
+                        /** @description What the review found */
+                        readonly finding: null | ("ok" | "not-ok");
+                        /** @description What the review says */
+                        readonly note: null | string;
+                        /** @description Account that reviewed */
+                        readonly reviewedBy: null | string;
+                        /** @description When it was reviewed */
+                        readonly reviewedAt: null | string;
+                        /** @description What was decided so far */
+                        readonly approvals: readonly {
+                            /**
+                             * @description For whom it was decided
+                             * @enum {unknown}
+                             */
+                            readonly duty: "data" | "security";
+                            /**
+                             * @description What was decided
+                             * @enum {unknown}
+                             */
+                            readonly decision: "approve" | "refuse";
+                            /** @description Why */
+                            readonly reason: null | string;
+                            /** @description Account that decided */
+                            readonly by: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly decidedAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showReveal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly revealId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 明文查看申请 / A request and what was decided about it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly revealId: number;
+                        /** @description Department whose records they are */
+                        readonly department: string;
+                        /** @description Dataset of the records */
+                        readonly dataset: string;
+                        /** @description How many records */
+                        readonly records: number;
+                        /** @description What is opened of each */
+                        readonly fields: readonly string[];
+                        /** @description Case or work order */
+                        readonly caseNumber: string;
+                        /** @description Code of an item of the service list */
+                        readonly purpose: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Break-glass */
+                        readonly urgent: boolean;
+                        /** @description Minutes from the first look */
+                        readonly minutes: number;
+                        /** @description Account that asks */
+                        readonly requestedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it asked
+                         */
+                        readonly requestedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it ends unused, approved or not
+                         */
+                        readonly expiresAt: string;
+                        /**
+                         * @description requested 待审批, approved 已批准, open 查看中, over 已结束, expired 已失效, refused 不同意
+                         * @enum {unknown}
+                         */
+                        readonly state: "requested" | "approved" | "open" | "over" | "expired" | "refused";
+                        /** @description How often was looked */
+                        readonly looks: number;
+                        /** @description When was looked first */
+                        readonly firstLookAt: null | string;
+                        /** @description Until when may be looked */
+                        readonly openUntil: null | string;
+                        /** @description What the review found */
+                        readonly finding: null | ("ok" | "not-ok");
+                        /** @description What the review says */
+                        readonly note: null | string;
+                        /** @description Account that reviewed */
+                        readonly reviewedBy: null | string;
+                        /** @description When it was reviewed */
+                        readonly reviewedAt: null | string;
+                        /** @description What was decided so far */
+                        readonly approvals: readonly {
+                            /**
+                             * @description For whom it was decided
+                             * @enum {unknown}
+                             */
+                            readonly duty: "data" | "security";
+                            /**
+                             * @description What was decided
+                             * @enum {unknown}
+                             */
+                            readonly decision: "approve" | "refuse";
+                            /** @description Why */
+                            readonly reason: null | string;
+                            /** @description Account that decided */
+                            readonly by: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly decidedAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decideReveal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly revealId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description data: for the department whose records they are; security: for the whole city
+                     * @enum {unknown}
+                     */
+                    readonly duty: "data" | "security";
+                    /**
+                     * @description A refusal ends the request
+                     * @enum {unknown}
+                     */
+                    readonly decision: "approve" | "refuse";
+                    /** @description Why, without naming a person; wanted to refuse */
+                    readonly reason?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 审批明文查看 / Agree to a reveal, or refuse it with a reason */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly revealId: number;
+                        /** @description Department whose records they are */
+                        readonly department: string;
+                        /** @description Dataset of the records */
+                        readonly dataset: string;
+                        /** @description How many records */
+                        readonly records: number;
+                        /** @description What is opened of each */
+                        readonly fields: readonly string[];
+                        /** @description Case or work order */
+                        readonly caseNumber: string;
+                        /** @description Code of an item of the service list */
+                        readonly purpose: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Break-glass */
+                        readonly urgent: boolean;
+                        /** @description Minutes from the first look */
+                        readonly minutes: number;
+                        /** @description Account that asks */
+                        readonly requestedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it asked
+                         */
+                        readonly requestedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it ends unused, approved or not
+                         */
+                        readonly expiresAt: string;
+                        /**
+                         * @description requested 待审批, approved 已批准, open 查看中, over 已结束, expired 已失效, refused 不同意
+                         * @enum {unknown}
+                         */
+                        readonly state: "requested" | "approved" | "open" | "over" | "expired" | "refused";
+                        /** @description How often was looked */
+                        readonly looks: number;
+                        /** @description When was looked first */
+                        readonly firstLookAt: null | string;
+                        /** @description Until when may be looked */
+                        readonly openUntil: null | string;
+                        /** @description What the review found */
+                        readonly finding: null | ("ok" | "not-ok");
+                        /** @description What the review says */
+                        readonly note: null | string;
+                        /** @description Account that reviewed */
+                        readonly reviewedBy: null | string;
+                        /** @description When it was reviewed */
+                        readonly reviewedAt: null | string;
+                        /** @description What was decided so far */
+                        readonly approvals: readonly {
+                            /**
+                             * @description For whom it was decided
+                             * @enum {unknown}
+                             */
+                            readonly duty: "data" | "security";
+                            /**
+                             * @description What was decided
+                             * @enum {unknown}
+                             */
+                            readonly decision: "approve" | "refuse";
+                            /** @description Why */
+                            readonly reason: null | string;
+                            /** @description Account that decided */
+                            readonly by: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly decidedAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly lookAtReveal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly revealId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看明文 / Look at the clear values, for who asked and while the time lasts */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Until when may be looked */
+                        readonly openUntil: null | string;
+                        /** @description In the order of the request */
+                        readonly records: readonly {
+                            /** @description Id of the record */
+                            readonly id: string;
+                            /** @description The clear values that were asked for; null where the record was removed since */
+                            readonly fields: null | {
+                                readonly [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly reviewReveal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly revealId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description Whether purpose, case and records were right
+                     * @enum {unknown}
+                     */
+                    readonly finding: "ok" | "not-ok";
+                    /** @description What was found, without naming a person */
+                    readonly note: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 复核明文查看 / Say after a reveal whether it was right */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly revealId: number;
+                        /** @description Department whose records they are */
+                        readonly department: string;
+                        /** @description Dataset of the records */
+                        readonly dataset: string;
+                        /** @description How many records */
+                        readonly records: number;
+                        /** @description What is opened of each */
+                        readonly fields: readonly string[];
+                        /** @description Case or work order */
+                        readonly caseNumber: string;
+                        /** @description Code of an item of the service list */
+                        readonly purpose: string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Break-glass */
+                        readonly urgent: boolean;
+                        /** @description Minutes from the first look */
+                        readonly minutes: number;
+                        /** @description Account that asks */
+                        readonly requestedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it asked
+                         */
+                        readonly requestedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it ends unused, approved or not
+                         */
+                        readonly expiresAt: string;
+                        /**
+                         * @description requested 待审批, approved 已批准, open 查看中, over 已结束, expired 已失效, refused 不同意
+                         * @enum {unknown}
+                         */
+                        readonly state: "requested" | "approved" | "open" | "over" | "expired" | "refused";
+                        /** @description How often was looked */
+                        readonly looks: number;
+                        /** @description When was looked first */
+                        readonly firstLookAt: null | string;
+                        /** @description Until when may be looked */
+                        readonly openUntil: null | string;
+                        /** @description What the review found */
+                        readonly finding: null | ("ok" | "not-ok");
+                        /** @description What the review says */
+                        readonly note: null | string;
+                        /** @description Account that reviewed */
+                        readonly reviewedBy: null | string;
+                        /** @description When it was reviewed */
+                        readonly reviewedAt: null | string;
+                        /** @description What was decided so far */
+                        readonly approvals: readonly {
+                            /**
+                             * @description For whom it was decided
+                             * @enum {unknown}
+                             */
+                            readonly duty: "data" | "security";
+                            /**
+                             * @description What was decided
+                             * @enum {unknown}
+                             */
+                            readonly decision: "approve" | "refuse";
+                            /** @description Why */
+                            readonly reason: null | string;
+                            /** @description Account that decided */
+                            readonly by: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly decidedAt: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listFreezes: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 冻结清单 / Freezes that concern the own department, or all */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Those in force first, then the newest */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly setFreeze: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                     * @enum {unknown}
+                     */
+                    readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                    /** @description What is frozen; left out for everything */
+                    readonly name?: string;
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                    /** @description Number of the incident that it belongs to; "new" opens one */
+                    readonly incident?: "new" | number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 应急冻结 / Freeze a feed, a consumer, a dataset, a department or everything, at once and in every process */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the freeze */
+                        readonly freezeId: number;
+                        /**
+                         * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                         * @enum {unknown}
+                         */
+                        readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                        /** @description Code or name of what is frozen; null for everything */
+                        readonly name: null | string;
+                        /** @description Whose it is; null: of the whole city */
+                        readonly department: null | string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Number of the incident that it belongs to */
+                        readonly incidentId: null | number;
+                        /** @description Account that froze */
+                        readonly frozenBy: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when
+                         */
+                        readonly frozenAt: string;
+                        /** @description Account that lifted it; null: it is in force */
+                        readonly liftedBy: null | string;
+                        /** @description When it was lifted */
+                        readonly liftedAt: null | string;
+                        /** @description Why it was lifted */
+                        readonly liftReason: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly liftFreeze: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the freeze */
+                readonly freezeId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Why, without naming a person 原因 */
+                    readonly reason: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 解除冻结 / Lift a freeze that another person set */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the freeze */
+                        readonly freezeId: number;
+                        /**
+                         * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                         * @enum {unknown}
+                         */
+                        readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                        /** @description Code or name of what is frozen; null for everything */
+                        readonly name: null | string;
+                        /** @description Whose it is; null: of the whole city */
+                        readonly department: null | string;
+                        /** @description Why */
+                        readonly reason: string;
+                        /** @description Number of the incident that it belongs to */
+                        readonly incidentId: null | number;
+                        /** @description Account that froze */
+                        readonly frozenBy: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when
+                         */
+                        readonly frozenAt: string;
+                        /** @description Account that lifted it; null: it is in force */
+                        readonly liftedBy: null | string;
+                        /** @description When it was lifted */
+                        readonly liftedAt: null | string;
+                        /** @description Why it was lifted */
+                        readonly liftReason: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listIncidents: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 安全事件清单 / Incidents */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Those that are not closed first, then the newest */
+                        readonly incidents: readonly {
+                            /** @description Number of the incident */
+                            readonly incidentId: number;
+                            /** @description What happened */
+                            readonly title: string;
+                            /**
+                             * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                             * @enum {unknown}
+                             */
+                            readonly level: "ordinary" | "larger" | "major" | "extreme";
+                            /**
+                             * @description open 处置中, contained 已控制, closed 已办结
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "contained" | "closed";
+                            /** @description What it is about; null: not known */
+                            readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                            /** @description Code or name of it */
+                            readonly name: null | string;
+                            /** @description Account that opened it */
+                            readonly openedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was opened
+                             */
+                            readonly openedAt: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when it is known
+                             */
+                            readonly knownAt: string;
+                            /**
+                             * Format: date-time
+                             * @description When it began
+                             */
+                            readonly beganAt: string;
+                            /** @description When it ended */
+                            readonly endedAt: null | string;
+                            /** @description 信息种类 / Categories of information */
+                            readonly categories: null | string;
+                            /** @description 原因 / Causes */
+                            readonly causes: null | string;
+                            /** @description 可能造成的危害 / Possible harm */
+                            readonly harm: null | string;
+                            /** @description 补救措施 / Remedial measures */
+                            readonly measures: null | string;
+                            /** @description 个人可采取的措施 / What persons can do */
+                            readonly advice: null | string;
+                            /** @description 联系方式 / How to reach the handler */
+                            readonly contact: null | string;
+                            /** @description Persons concerned */
+                            readonly persons: null | number;
+                            /** @description Records concerned */
+                            readonly records: null | number;
+                            /** @description Account that closed it */
+                            readonly closedBy: null | string;
+                            /** @description When it was closed */
+                            readonly closedAt: null | string;
+                            /** @description Its review */
+                            readonly review: null | string;
+                            /** @description Who has to be told until when */
+                            readonly deadlines: readonly {
+                                /** @description Who has to be told */
+                                readonly duty: string;
+                                /** @description 期限事项 */
+                                readonly zh: string;
+                                /** @description What has to be done */
+                                readonly en: string;
+                                /** @description Hours from when it was known */
+                                readonly hours: number;
+                                /** @description Where the number is from */
+                                readonly source: string;
+                                /**
+                                 * Format: date-time
+                                 * @description Until when
+                                 */
+                                readonly dueAt: string;
+                                /**
+                                 * @description How it stands
+                                 * @enum {unknown}
+                                 */
+                                readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                            }[];
+                            /** @description Notices that were recorded */
+                            readonly notices: readonly {
+                                /** @description Duty that was done */
+                                readonly duty: string;
+                                /**
+                                 * @description Whether somebody was told
+                                 * @enum {unknown}
+                                 */
+                                readonly decision: "sent" | "waived";
+                                /** @description Who was told */
+                                readonly recipient: string;
+                                /** @description Document, receipt or reason */
+                                readonly evidence: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When
+                                 */
+                                readonly noticedAt: string;
+                                /** @description Account that recorded it */
+                                readonly recordedBy: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When it was recorded
+                                 */
+                                readonly recordedAt: string;
+                            }[];
+                            /** @description Freezes that belong to it */
+                            readonly freezes: readonly {
+                                /** @description Number of the freeze */
+                                readonly freezeId: number;
+                                /**
+                                 * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                                 * @enum {unknown}
+                                 */
+                                readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                                /** @description Code or name of what is frozen; null for everything */
+                                readonly name: null | string;
+                                /** @description Whose it is; null: of the whole city */
+                                readonly department: null | string;
+                                /** @description Why */
+                                readonly reason: string;
+                                /** @description Number of the incident that it belongs to */
+                                readonly incidentId: null | number;
+                                /** @description Account that froze */
+                                readonly frozenBy: string;
+                                /**
+                                 * Format: date-time
+                                 * @description Since when
+                                 */
+                                readonly frozenAt: string;
+                                /** @description Account that lifted it; null: it is in force */
+                                readonly liftedBy: null | string;
+                                /** @description When it was lifted */
+                                readonly liftedAt: null | string;
+                                /** @description Why it was lifted */
+                                readonly liftReason: null | string;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly openIncident: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What happened, without naming a person */
+                    readonly title: string;
+                    /**
+                     * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                     * @enum {unknown}
+                     */
+                    readonly level: "ordinary" | "larger" | "major" | "extreme";
+                    /**
+                     * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                     * @enum {unknown}
+                     */
+                    readonly scope?: "feed" | "consumer" | "dataset" | "department" | "everything";
+                    /** @description Code or name of what it is about */
+                    readonly name?: string;
+                    /**
+                     * Format: date-time
+                     * @description Since when it is known; now without it. The deadlines run from here
+                     */
+                    readonly knownAt?: string;
+                    /**
+                     * Format: date-time
+                     * @description When it began; as knownAt without it
+                     */
+                    readonly beganAt?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 建立安全事件记录 / Open the record of an incident; its deadlines begin to run */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the incident */
+                        readonly incidentId: number;
+                        /** @description What happened */
+                        readonly title: string;
+                        /**
+                         * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                         * @enum {unknown}
+                         */
+                        readonly level: "ordinary" | "larger" | "major" | "extreme";
+                        /**
+                         * @description open 处置中, contained 已控制, closed 已办结
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "contained" | "closed";
+                        /** @description What it is about; null: not known */
+                        readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                        /** @description Code or name of it */
+                        readonly name: null | string;
+                        /** @description Account that opened it */
+                        readonly openedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened
+                         */
+                        readonly openedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when it is known
+                         */
+                        readonly knownAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it began
+                         */
+                        readonly beganAt: string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description 信息种类 / Categories of information */
+                        readonly categories: null | string;
+                        /** @description 原因 / Causes */
+                        readonly causes: null | string;
+                        /** @description 可能造成的危害 / Possible harm */
+                        readonly harm: null | string;
+                        /** @description 补救措施 / Remedial measures */
+                        readonly measures: null | string;
+                        /** @description 个人可采取的措施 / What persons can do */
+                        readonly advice: null | string;
+                        /** @description 联系方式 / How to reach the handler */
+                        readonly contact: null | string;
+                        /** @description Persons concerned */
+                        readonly persons: null | number;
+                        /** @description Records concerned */
+                        readonly records: null | number;
+                        /** @description Account that closed it */
+                        readonly closedBy: null | string;
+                        /** @description When it was closed */
+                        readonly closedAt: null | string;
+                        /** @description Its review */
+                        readonly review: null | string;
+                        /** @description Who has to be told until when */
+                        readonly deadlines: readonly {
+                            /** @description Who has to be told */
+                            readonly duty: string;
+                            /** @description 期限事项 */
+                            readonly zh: string;
+                            /** @description What has to be done */
+                            readonly en: string;
+                            /** @description Hours from when it was known */
+                            readonly hours: number;
+                            /** @description Where the number is from */
+                            readonly source: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly dueAt: string;
+                            /**
+                             * @description How it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                        }[];
+                        /** @description Notices that were recorded */
+                        readonly notices: readonly {
+                            /** @description Duty that was done */
+                            readonly duty: string;
+                            /**
+                             * @description Whether somebody was told
+                             * @enum {unknown}
+                             */
+                            readonly decision: "sent" | "waived";
+                            /** @description Who was told */
+                            readonly recipient: string;
+                            /** @description Document, receipt or reason */
+                            readonly evidence: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly noticedAt: string;
+                            /** @description Account that recorded it */
+                            readonly recordedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was recorded
+                             */
+                            readonly recordedAt: string;
+                        }[];
+                        /** @description Freezes that belong to it */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly showIncident: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the incident */
+                readonly incidentId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 安全事件记录 / An incident with deadlines, notices and freezes */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the incident */
+                        readonly incidentId: number;
+                        /** @description What happened */
+                        readonly title: string;
+                        /**
+                         * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                         * @enum {unknown}
+                         */
+                        readonly level: "ordinary" | "larger" | "major" | "extreme";
+                        /**
+                         * @description open 处置中, contained 已控制, closed 已办结
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "contained" | "closed";
+                        /** @description What it is about; null: not known */
+                        readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                        /** @description Code or name of it */
+                        readonly name: null | string;
+                        /** @description Account that opened it */
+                        readonly openedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened
+                         */
+                        readonly openedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when it is known
+                         */
+                        readonly knownAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it began
+                         */
+                        readonly beganAt: string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description 信息种类 / Categories of information */
+                        readonly categories: null | string;
+                        /** @description 原因 / Causes */
+                        readonly causes: null | string;
+                        /** @description 可能造成的危害 / Possible harm */
+                        readonly harm: null | string;
+                        /** @description 补救措施 / Remedial measures */
+                        readonly measures: null | string;
+                        /** @description 个人可采取的措施 / What persons can do */
+                        readonly advice: null | string;
+                        /** @description 联系方式 / How to reach the handler */
+                        readonly contact: null | string;
+                        /** @description Persons concerned */
+                        readonly persons: null | number;
+                        /** @description Records concerned */
+                        readonly records: null | number;
+                        /** @description Account that closed it */
+                        readonly closedBy: null | string;
+                        /** @description When it was closed */
+                        readonly closedAt: null | string;
+                        /** @description Its review */
+                        readonly review: null | string;
+                        /** @description Who has to be told until when */
+                        readonly deadlines: readonly {
+                            /** @description Who has to be told */
+                            readonly duty: string;
+                            /** @description 期限事项 */
+                            readonly zh: string;
+                            /** @description What has to be done */
+                            readonly en: string;
+                            /** @description Hours from when it was known */
+                            readonly hours: number;
+                            /** @description Where the number is from */
+                            readonly source: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly dueAt: string;
+                            /**
+                             * @description How it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                        }[];
+                        /** @description Notices that were recorded */
+                        readonly notices: readonly {
+                            /** @description Duty that was done */
+                            readonly duty: string;
+                            /**
+                             * @description Whether somebody was told
+                             * @enum {unknown}
+                             */
+                            readonly decision: "sent" | "waived";
+                            /** @description Who was told */
+                            readonly recipient: string;
+                            /** @description Document, receipt or reason */
+                            readonly evidence: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly noticedAt: string;
+                            /** @description Account that recorded it */
+                            readonly recordedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was recorded
+                             */
+                            readonly recordedAt: string;
+                        }[];
+                        /** @description Freezes that belong to it */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly changeIncident: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the incident */
+                readonly incidentId: number;
+            };
+            readonly cookie?: never;
+        };
+        /** @description What is left out stays as it is */
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                     * @enum {unknown}
+                     */
+                    readonly level?: "ordinary" | "larger" | "major" | "extreme";
+                    /**
+                     * @description contained 已控制
+                     * @enum {unknown}
+                     */
+                    readonly state?: "open" | "contained";
+                    /**
+                     * Format: date-time
+                     * @description When it began
+                     */
+                    readonly beganAt?: string;
+                    /** @description When it ended */
+                    readonly endedAt?: null | string;
+                    /** @description Categories of information that leaked, were altered or lost 信息种类 */
+                    readonly categories?: null | string;
+                    /** @description What brought it about 原因 */
+                    readonly causes?: null | string;
+                    /** @description Harm that may come of it 可能造成的危害 */
+                    readonly harm?: null | string;
+                    /** @description Remedial measures that were taken 已采取的补救措施 */
+                    readonly measures?: null | string;
+                    /** @description What persons can do to lessen the harm 个人可采取的减轻危害措施 */
+                    readonly advice?: null | string;
+                    /** @description How to reach the handler 联系方式 */
+                    readonly contact?: null | string;
+                    /** @description Persons concerned */
+                    readonly persons?: null | number;
+                    /** @description Records concerned */
+                    readonly records?: null | number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 补充安全事件记录 / Add to the record of an incident */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the incident */
+                        readonly incidentId: number;
+                        /** @description What happened */
+                        readonly title: string;
+                        /**
+                         * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                         * @enum {unknown}
+                         */
+                        readonly level: "ordinary" | "larger" | "major" | "extreme";
+                        /**
+                         * @description open 处置中, contained 已控制, closed 已办结
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "contained" | "closed";
+                        /** @description What it is about; null: not known */
+                        readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                        /** @description Code or name of it */
+                        readonly name: null | string;
+                        /** @description Account that opened it */
+                        readonly openedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened
+                         */
+                        readonly openedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when it is known
+                         */
+                        readonly knownAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it began
+                         */
+                        readonly beganAt: string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description 信息种类 / Categories of information */
+                        readonly categories: null | string;
+                        /** @description 原因 / Causes */
+                        readonly causes: null | string;
+                        /** @description 可能造成的危害 / Possible harm */
+                        readonly harm: null | string;
+                        /** @description 补救措施 / Remedial measures */
+                        readonly measures: null | string;
+                        /** @description 个人可采取的措施 / What persons can do */
+                        readonly advice: null | string;
+                        /** @description 联系方式 / How to reach the handler */
+                        readonly contact: null | string;
+                        /** @description Persons concerned */
+                        readonly persons: null | number;
+                        /** @description Records concerned */
+                        readonly records: null | number;
+                        /** @description Account that closed it */
+                        readonly closedBy: null | string;
+                        /** @description When it was closed */
+                        readonly closedAt: null | string;
+                        /** @description Its review */
+                        readonly review: null | string;
+                        /** @description Who has to be told until when */
+                        readonly deadlines: readonly {
+                            /** @description Who has to be told */
+                            readonly duty: string;
+                            /** @description 期限事项 */
+                            readonly zh: string;
+                            /** @description What has to be done */
+                            readonly en: string;
+                            /** @description Hours from when it was known */
+                            readonly hours: number;
+                            /** @description Where the number is from */
+                            readonly source: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly dueAt: string;
+                            /**
+                             * @description How it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                        }[];
+                        /** @description Notices that were recorded */
+                        readonly notices: readonly {
+                            /** @description Duty that was done */
+                            readonly duty: string;
+                            /**
+                             * @description Whether somebody was told
+                             * @enum {unknown}
+                             */
+                            readonly decision: "sent" | "waived";
+                            /** @description Who was told */
+                            readonly recipient: string;
+                            /** @description Document, receipt or reason */
+                            readonly evidence: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly noticedAt: string;
+                            /** @description Account that recorded it */
+                            readonly recordedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was recorded
+                             */
+                            readonly recordedAt: string;
+                        }[];
+                        /** @description Freezes that belong to it */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly recordIncidentNotice: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the incident */
+                readonly incidentId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description A duty of the deadlines */
+                    readonly duty: string;
+                    /**
+                     * @description waived: nobody is told, for the reason in evidence
+                     * @enum {unknown}
+                     */
+                    readonly decision: "sent" | "waived";
+                    /** @description Who was told */
+                    readonly recipient: string;
+                    /** @description Number of the document or receipt, or the reason */
+                    readonly evidence: string;
+                    /**
+                     * Format: date-time
+                     * @description When; now without it
+                     */
+                    readonly noticedAt?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登记报告或通知 / Record that somebody was told of an incident, or why nobody is */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the incident */
+                        readonly incidentId: number;
+                        /** @description What happened */
+                        readonly title: string;
+                        /**
+                         * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                         * @enum {unknown}
+                         */
+                        readonly level: "ordinary" | "larger" | "major" | "extreme";
+                        /**
+                         * @description open 处置中, contained 已控制, closed 已办结
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "contained" | "closed";
+                        /** @description What it is about; null: not known */
+                        readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                        /** @description Code or name of it */
+                        readonly name: null | string;
+                        /** @description Account that opened it */
+                        readonly openedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened
+                         */
+                        readonly openedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when it is known
+                         */
+                        readonly knownAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it began
+                         */
+                        readonly beganAt: string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description 信息种类 / Categories of information */
+                        readonly categories: null | string;
+                        /** @description 原因 / Causes */
+                        readonly causes: null | string;
+                        /** @description 可能造成的危害 / Possible harm */
+                        readonly harm: null | string;
+                        /** @description 补救措施 / Remedial measures */
+                        readonly measures: null | string;
+                        /** @description 个人可采取的措施 / What persons can do */
+                        readonly advice: null | string;
+                        /** @description 联系方式 / How to reach the handler */
+                        readonly contact: null | string;
+                        /** @description Persons concerned */
+                        readonly persons: null | number;
+                        /** @description Records concerned */
+                        readonly records: null | number;
+                        /** @description Account that closed it */
+                        readonly closedBy: null | string;
+                        /** @description When it was closed */
+                        readonly closedAt: null | string;
+                        /** @description Its review */
+                        readonly review: null | string;
+                        /** @description Who has to be told until when */
+                        readonly deadlines: readonly {
+                            /** @description Who has to be told */
+                            readonly duty: string;
+                            /** @description 期限事项 */
+                            readonly zh: string;
+                            /** @description What has to be done */
+                            readonly en: string;
+                            /** @description Hours from when it was known */
+                            readonly hours: number;
+                            /** @description Where the number is from */
+                            readonly source: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly dueAt: string;
+                            /**
+                             * @description How it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                        }[];
+                        /** @description Notices that were recorded */
+                        readonly notices: readonly {
+                            /** @description Duty that was done */
+                            readonly duty: string;
+                            /**
+                             * @description Whether somebody was told
+                             * @enum {unknown}
+                             */
+                            readonly decision: "sent" | "waived";
+                            /** @description Who was told */
+                            readonly recipient: string;
+                            /** @description Document, receipt or reason */
+                            readonly evidence: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly noticedAt: string;
+                            /** @description Account that recorded it */
+                            readonly recordedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was recorded
+                             */
+                            readonly recordedAt: string;
+                        }[];
+                        /** @description Freezes that belong to it */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly closeIncident: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the incident */
+                readonly incidentId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description What is learnt of it, without naming a person */
+                    readonly review: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 安全事件办结 / Close an incident with its review */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the incident */
+                        readonly incidentId: number;
+                        /** @description What happened */
+                        readonly title: string;
+                        /**
+                         * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                         * @enum {unknown}
+                         */
+                        readonly level: "ordinary" | "larger" | "major" | "extreme";
+                        /**
+                         * @description open 处置中, contained 已控制, closed 已办结
+                         * @enum {unknown}
+                         */
+                        readonly state: "open" | "contained" | "closed";
+                        /** @description What it is about; null: not known */
+                        readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                        /** @description Code or name of it */
+                        readonly name: null | string;
+                        /** @description Account that opened it */
+                        readonly openedBy: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened
+                         */
+                        readonly openedAt: string;
+                        /**
+                         * Format: date-time
+                         * @description Since when it is known
+                         */
+                        readonly knownAt: string;
+                        /**
+                         * Format: date-time
+                         * @description When it began
+                         */
+                        readonly beganAt: string;
+                        /** @description When it ended */
+                        readonly endedAt: null | string;
+                        /** @description 信息种类 / Categories of information */
+                        readonly categories: null | string;
+                        /** @description 原因 / Causes */
+                        readonly causes: null | string;
+                        /** @description 可能造成的危害 / Possible harm */
+                        readonly harm: null | string;
+                        /** @description 补救措施 / Remedial measures */
+                        readonly measures: null | string;
+                        /** @description 个人可采取的措施 / What persons can do */
+                        readonly advice: null | string;
+                        /** @description 联系方式 / How to reach the handler */
+                        readonly contact: null | string;
+                        /** @description Persons concerned */
+                        readonly persons: null | number;
+                        /** @description Records concerned */
+                        readonly records: null | number;
+                        /** @description Account that closed it */
+                        readonly closedBy: null | string;
+                        /** @description When it was closed */
+                        readonly closedAt: null | string;
+                        /** @description Its review */
+                        readonly review: null | string;
+                        /** @description Who has to be told until when */
+                        readonly deadlines: readonly {
+                            /** @description Who has to be told */
+                            readonly duty: string;
+                            /** @description 期限事项 */
+                            readonly zh: string;
+                            /** @description What has to be done */
+                            readonly en: string;
+                            /** @description Hours from when it was known */
+                            readonly hours: number;
+                            /** @description Where the number is from */
+                            readonly source: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when
+                             */
+                            readonly dueAt: string;
+                            /**
+                             * @description How it stands
+                             * @enum {unknown}
+                             */
+                            readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                        }[];
+                        /** @description Notices that were recorded */
+                        readonly notices: readonly {
+                            /** @description Duty that was done */
+                            readonly duty: string;
+                            /**
+                             * @description Whether somebody was told
+                             * @enum {unknown}
+                             */
+                            readonly decision: "sent" | "waived";
+                            /** @description Who was told */
+                            readonly recipient: string;
+                            /** @description Document, receipt or reason */
+                            readonly evidence: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly noticedAt: string;
+                            /** @description Account that recorded it */
+                            readonly recordedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was recorded
+                             */
+                            readonly recordedAt: string;
+                        }[];
+                        /** @description Freezes that belong to it */
+                        readonly freezes: readonly {
+                            /** @description Number of the freeze */
+                            readonly freezeId: number;
+                            /**
+                             * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                             * @enum {unknown}
+                             */
+                            readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                            /** @description Code or name of what is frozen; null for everything */
+                            readonly name: null | string;
+                            /** @description Whose it is; null: of the whole city */
+                            readonly department: null | string;
+                            /** @description Why */
+                            readonly reason: string;
+                            /** @description Number of the incident that it belongs to */
+                            readonly incidentId: null | number;
+                            /** @description Account that froze */
+                            readonly frozenBy: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when
+                             */
+                            readonly frozenAt: string;
+                            /** @description Account that lifted it; null: it is in force */
+                            readonly liftedBy: null | string;
+                            /** @description When it was lifted */
+                            readonly liftedAt: null | string;
+                            /** @description Why it was lifted */
+                            readonly liftReason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly reportIncident: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the incident */
+                readonly incidentId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 导出安全事件报告 / The report of an incident, with what left to whom in its time */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * Format: date-time
+                         * @description When the report was made
+                         */
+                        readonly madeAt: string;
+                        /** @description The record as it is now */
+                        readonly incident: {
+                            /** @description Number of the incident */
+                            readonly incidentId: number;
+                            /** @description What happened */
+                            readonly title: string;
+                            /**
+                             * @description ordinary 一般, larger 较大, major 重大, extreme 特别重大
+                             * @enum {unknown}
+                             */
+                            readonly level: "ordinary" | "larger" | "major" | "extreme";
+                            /**
+                             * @description open 处置中, contained 已控制, closed 已办结
+                             * @enum {unknown}
+                             */
+                            readonly state: "open" | "contained" | "closed";
+                            /** @description What it is about; null: not known */
+                            readonly scope: null | ("feed" | "consumer" | "dataset" | "department" | "everything");
+                            /** @description Code or name of it */
+                            readonly name: null | string;
+                            /** @description Account that opened it */
+                            readonly openedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was opened
+                             */
+                            readonly openedAt: string;
+                            /**
+                             * Format: date-time
+                             * @description Since when it is known
+                             */
+                            readonly knownAt: string;
+                            /**
+                             * Format: date-time
+                             * @description When it began
+                             */
+                            readonly beganAt: string;
+                            /** @description When it ended */
+                            readonly endedAt: null | string;
+                            /** @description 信息种类 / Categories of information */
+                            readonly categories: null | string;
+                            /** @description 原因 / Causes */
+                            readonly causes: null | string;
+                            /** @description 可能造成的危害 / Possible harm */
+                            readonly harm: null | string;
+                            /** @description 补救措施 / Remedial measures */
+                            readonly measures: null | string;
+                            /** @description 个人可采取的措施 / What persons can do */
+                            readonly advice: null | string;
+                            /** @description 联系方式 / How to reach the handler */
+                            readonly contact: null | string;
+                            /** @description Persons concerned */
+                            readonly persons: null | number;
+                            /** @description Records concerned */
+                            readonly records: null | number;
+                            /** @description Account that closed it */
+                            readonly closedBy: null | string;
+                            /** @description When it was closed */
+                            readonly closedAt: null | string;
+                            /** @description Its review */
+                            readonly review: null | string;
+                            /** @description Who has to be told until when */
+                            readonly deadlines: readonly {
+                                /** @description Who has to be told */
+                                readonly duty: string;
+                                /** @description 期限事项 */
+                                readonly zh: string;
+                                /** @description What has to be done */
+                                readonly en: string;
+                                /** @description Hours from when it was known */
+                                readonly hours: number;
+                                /** @description Where the number is from */
+                                readonly source: string;
+                                /**
+                                 * Format: date-time
+                                 * @description Until when
+                                 */
+                                readonly dueAt: string;
+                                /**
+                                 * @description How it stands
+                                 * @enum {unknown}
+                                 */
+                                readonly state: "running" | "due-soon" | "overdue" | "done" | "done-late";
+                            }[];
+                            /** @description Notices that were recorded */
+                            readonly notices: readonly {
+                                /** @description Duty that was done */
+                                readonly duty: string;
+                                /**
+                                 * @description Whether somebody was told
+                                 * @enum {unknown}
+                                 */
+                                readonly decision: "sent" | "waived";
+                                /** @description Who was told */
+                                readonly recipient: string;
+                                /** @description Document, receipt or reason */
+                                readonly evidence: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When
+                                 */
+                                readonly noticedAt: string;
+                                /** @description Account that recorded it */
+                                readonly recordedBy: string;
+                                /**
+                                 * Format: date-time
+                                 * @description When it was recorded
+                                 */
+                                readonly recordedAt: string;
+                            }[];
+                            /** @description Freezes that belong to it */
+                            readonly freezes: readonly {
+                                /** @description Number of the freeze */
+                                readonly freezeId: number;
+                                /**
+                                 * @description feed 数据接入, consumer 使用方, dataset 数据资源, department 部门, everything 全部
+                                 * @enum {unknown}
+                                 */
+                                readonly scope: "feed" | "consumer" | "dataset" | "department" | "everything";
+                                /** @description Code or name of what is frozen; null for everything */
+                                readonly name: null | string;
+                                /** @description Whose it is; null: of the whole city */
+                                readonly department: null | string;
+                                /** @description Why */
+                                readonly reason: string;
+                                /** @description Number of the incident that it belongs to */
+                                readonly incidentId: null | number;
+                                /** @description Account that froze */
+                                readonly frozenBy: string;
+                                /**
+                                 * Format: date-time
+                                 * @description Since when
+                                 */
+                                readonly frozenAt: string;
+                                /** @description Account that lifted it; null: it is in force */
+                                readonly liftedBy: null | string;
+                                /** @description When it was lifted */
+                                readonly liftedAt: null | string;
+                                /** @description Why it was lifted */
+                                readonly liftReason: null | string;
+                            }[];
+                        };
+                        /** @description What left to whom in the time of the incident, by the audit log */
+                        readonly disclosed: readonly {
+                            /** @description As the audit log names it */
+                            readonly receiver: string;
+                            /** @description Dataset */
+                            readonly dataset: null | string;
+                            /** @description Answers, deliveries, files and looks */
+                            readonly answers: number;
+                            /** @description Records in them */
+                            readonly records: number;
+                            /**
+                             * Format: date-time
+                             * @description The first
+                             */
+                            readonly firstAt: string;
+                            /**
+                             * Format: date-time
+                             * @description The last
+                             */
+                            readonly lastAt: string;
+                        }[];
+                        /** @description 报告正文 / The report in Chinese, as plain text */
+                        readonly text: string;
                     };
                 };
             };
