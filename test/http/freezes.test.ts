@@ -170,8 +170,10 @@ test('a freeze is listed, is an alert until it is lifted, and both are audited',
 describe('the freeze takes effect with its commit', () => {
   const disclose = (work = async () => {}) =>
     installation.database
-      .transaction(async ({ audit }) => {
+      .transaction(async ({ audit, query }) => {
         await audit({ type: 'export.downloaded', actor: 'consumer:platform', outcome: 'ok', dataset: 'resident' })
+        // Entries go with the next statement.
+        await query('select')
         await work()
         return Date.now()
       })
