@@ -8,6 +8,7 @@ import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
+import { startOversight } from './jobs/oversight.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startRecalls } from './jobs/recalls.ts'
@@ -144,7 +145,9 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopExportRemoval = startExportRemoval(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'exports'),
   )
+  const stopOversight = startOversight(database, (error) => log.warn({ code: toAppError(error).code }, 'oversight'))
   return Promise.resolve(async () => {
+    await stopOversight()
     await stopExportRemoval()
     await stopAgreementWatch()
     await stopHousekeeping()

@@ -22,6 +22,7 @@ import { takeJson } from './json-body.ts'
 import { resubmissionRoutes } from './resubmission-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
+import { oversightRoutes } from './oversight-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
 import { reconciliationRoute } from './reconciliation-route.ts'
@@ -122,6 +123,7 @@ const contextRoutes = [
   rejectionRoutes,
   resubmissionRoutes,
   alertRoutes,
+  oversightRoutes,
   consumerRoutes,
   consumerSwitchRoutes,
   subscriptionRoutes,

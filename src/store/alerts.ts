@@ -1,3 +1,4 @@
+import { oversightTexts } from '../audit/oversight-texts.ts'
 import { AppError } from '../errors.ts'
 import type { Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
@@ -113,6 +114,13 @@ export const alertKinds = {
     adviceEn: 'See which consumers have not acknowledged and have them remove the records',
     adviceZh: '查看未确认的使用方并督促其清除数据',
   },
+  'log-tampered': {
+    en: 'The audit log is not as it was written',
+    zh: '审计日志与写入时不符',
+    adviceEn: 'Keep the database as it is, run audit verify against kept checkpoints, and call the security office',
+    adviceZh: '保持数据库现状，用留存的检查点运行 audit verify，并立即报告安全管理部门',
+  },
+  ...oversightTexts,
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds
