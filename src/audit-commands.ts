@@ -43,9 +43,14 @@ export async function verifyAudit(config: Config, anchors: Anchors | null = null
   return within(config, async ({ databaseUrl }) => {
     const snapshot = await openAuditSnapshot(config.ownerDatabaseUrl ?? databaseUrl)
     try {
-      const verdict = await verifyLanes(snapshot.lanes, snapshot.entries)
+      const verdict = await verifyLanes(snapshot.lanes, snapshot.entries, snapshot.pruned)
       if (verdict.state !== 'whole' || anchored === null) return verdict
-      return await verifyTree(snapshot.leaves(), [...snapshot.checkpoints, ...anchored.notes], anchored.key)
+      return await verifyTree(
+        snapshot.leaves(),
+        [...snapshot.checkpoints, ...anchored.notes],
+        anchored.key,
+        snapshot.pruned,
+      )
     } finally {
       await snapshot.close()
     }

@@ -1,6 +1,8 @@
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { EMPTY_ROOT, nodeHash } from './merkle.ts'
+import { createTree } from './growing-tree.ts'
+import { EMPTY_ROOT } from './merkle.ts'
 import { isSignedBy, readNote, type NoteVerifier } from './note.ts'
+import { isRangeOf, NOTHING_PRUNED, type Pruned } from './pruned.ts'
 
 /** A place of the tree: the leaf hash of the body that lies there, null where it is gone, and the one that its tile has. */
 export interface TreeLeaf {
@@ -30,30 +32,6 @@ function readHeads(
   return { checkpoints: checkpoints.toSorted((one, other) => one.size - other.size) }
 }
 
-interface GrowingTree {
-  readonly add: (leaf: Buffer) => void
-  readonly root: () => Buffer
-}
-
-/** A tree of which only the perfect subtrees so far are kept, the largest first. */
-function createTree(): GrowingTree {
-  const subtrees: { readonly level: number; readonly hash: Buffer }[] = []
-  return {
-    add: (leaf) => {
-      let added = { level: 0, hash: leaf }
-      for (let last = subtrees.at(-1); last?.level === added.level; last = subtrees.at(-1)) {
-        subtrees.pop()
-        added = { level: added.level + 1, hash: nodeHash(last.hash, added.hash) }
-      }
-      subtrees.push(added)
-    },
-    root: () => {
-      const hashes = subtrees.map(({ hash }) => hash)
-      return hashes.reduceRight((right, left) => nodeHash(left, right), hashes.pop() ?? EMPTY_ROOT)
-    },
-  }
-}
-
 const isSame = (one: Uint8Array | null, other: Uint8Array | null): boolean =>
   one !== null && other !== null && Buffer.compare(one, other) === 0
 
@@ -67,11 +45,11 @@ interface Comparison {
 }
 
 /** Compares a growing tree with the checkpoints, in the order of their sizes. */
-function createComparison(checkpoints: readonly Checkpoint[]): Comparison {
-  const tree = createTree()
-  let size = 0
+function createComparison(checkpoints: readonly Checkpoint[], { minIndex, compactRange }: Pruned): Comparison {
+  const tree = createTree(minIndex, compactRange)
+  let size = minIndex
   /** The size of the last checkpoint that fits, and the first place whose tile is not that of its body. */
-  let good = 0
+  let good = minIndex
   let different: number | null = null
   let next = 0
   return {
@@ -105,11 +83,15 @@ export async function verifyTree(
   leaves: AsyncIterable<TreeLeaf>,
   notes: readonly string[],
   verifier: NoteVerifier,
+  pruned: Pruned = NOTHING_PRUNED,
 ): Promise<TreeVerdict> {
   const heads = readHeads(notes, verifier)
   if ('state' in heads) return heads
-  if (heads.checkpoints.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
-  const comparison = createComparison(heads.checkpoints)
+  // Of what is gone there are hashes of whole subtrees alone, so that older checkpoints have their signature and no tree to compare with.
+  const checkpoints = heads.checkpoints.filter(({ size }) => size >= pruned.minIndex)
+  if (checkpoints.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
+  if (!isRangeOf(pruned)) return tampered(0, 'the hashes of what was pruned are not as many as they have to be')
+  const comparison = createComparison(checkpoints, pruned)
   const empty = comparison.contradiction()
   if (empty !== null) return empty
   for await (const leaf of leaves) {

@@ -1,13 +1,17 @@
 import pg from 'pg'
 import { leafHash } from '../audit/entry.ts'
+import type { Pruned } from '../audit/pruned.ts'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
 import type { TreeLeaf } from '../audit/verify-tree.ts'
 import { AppError } from '../errors.ts'
 import type { Database, Query, Transaction } from './database.ts'
+import { readPruned } from './pruning.ts'
 
 /** A consistent view of the whole log: entries ordered by lane and place, streamed, and the lanes as of the same moment. */
 export interface AuditSnapshot {
   readonly lanes: readonly StoredLane[]
+  /** What is left of entries that were removed after their time. */
+  readonly pruned: Pruned
   readonly entries: AsyncIterable<StoredEntry>
   /** The places of the tree in their order; to be read after the entries. */
   readonly leaves: () => AsyncIterable<TreeLeaf>
@@ -59,7 +63,7 @@ async function readNotes(client: pg.Client): Promise<readonly string[]> {
 }
 
 /** The log as the client's transaction sees it. The entries must be read to their end before the next snapshot. */
-export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnapshot, 'lanes' | 'entries'>> {
+export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnapshot, 'lanes' | 'pruned' | 'entries'>> {
   const { rows: lanes } = await client.query<StoredLane>(
     'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
   )
@@ -67,7 +71,8 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnap
     `declare audit_entries no scroll cursor for
        select ${STORED_ENTRY} from audit.entry order by lane_id, lane_seq`,
   )
-  return { lanes, entries: fetchEntries(client) }
+  const ask = async <Row>(text: string): Promise<readonly Row[]> => (await client.query(text)).rows as Row[]
+  return { lanes, pruned: await readPruned(ask), entries: fetchEntries(client) }
 }
 
 /** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */

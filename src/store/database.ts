@@ -232,7 +232,7 @@ export interface DatabaseOptions {
   readonly processName: string
   readonly connections?: number
   /** What the login becomes; the application where it is not given. */
-  readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer'
+  readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer' | 'gridbridge_pruner'
 }
 
 /**
