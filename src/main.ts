@@ -8,6 +8,7 @@ import { startAgreementWatch } from './jobs/agreement-watch.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
+import { startLogCheck } from './jobs/log-check.ts'
 import { startOversight } from './jobs/oversight.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
@@ -145,8 +146,12 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopExportRemoval = startExportRemoval(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'exports'),
   )
+  const stopLogCheck = startLogCheck({ database, databaseUrl: installation.databaseUrl }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'log check'),
+  )
   const stopOversight = startOversight(database, (error) => log.warn({ code: toAppError(error).code }, 'oversight'))
   return Promise.resolve(async () => {
+    await stopLogCheck()
     await stopOversight()
     await stopExportRemoval()
     await stopAgreementWatch()

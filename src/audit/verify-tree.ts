@@ -74,24 +74,26 @@ function createComparison(checkpoints: readonly Checkpoint[], { minIndex, compac
   }
 }
 
+/** The checkpoints of these notes by size, whoever signed them: what the log itself can say, without the key. Unreadable ones are left out. */
+export function readUnproven(notes: readonly string[]): readonly Checkpoint[] {
+  const checkpoints = notes.map((text) => readCheckpoint(readNote(text)?.text ?? ''))
+  return checkpoints.filter((one) => one !== null).toSorted((one, other) => one.size - other.size)
+}
+
 /**
  * Builds the tree anew from the bodies, in its order, and compares it with every signed checkpoint. Names the first entry that is not as it
  * was signed: where the tiles still have what was signed, exactly; where they were rewritten too, the first that may be bad, behind the last
- * checkpoint that still fits.
+ * checkpoint that still fits. Of what was pruned there are hashes alone, so that older checkpoints have no tree to compare with.
  */
-export async function verifyTree(
+export async function compareTree(
   leaves: AsyncIterable<TreeLeaf>,
-  notes: readonly string[],
-  verifier: NoteVerifier,
-  pruned: Pruned = NOTHING_PRUNED,
+  checkpoints: readonly Checkpoint[],
+  pruned: Pruned,
 ): Promise<TreeVerdict> {
-  const heads = readHeads(notes, verifier)
-  if ('state' in heads) return heads
-  // Of what is gone there are hashes of whole subtrees alone, so that older checkpoints have their signature and no tree to compare with.
-  const checkpoints = heads.checkpoints.filter(({ size }) => size >= pruned.minIndex)
-  if (checkpoints.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
+  const later = checkpoints.filter(({ size }) => size >= pruned.minIndex)
+  if (later.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
   if (!isRangeOf(pruned)) return tampered(0, 'the hashes of what was pruned are not as many as they have to be')
-  const comparison = createComparison(checkpoints, pruned)
+  const comparison = createComparison(later, pruned)
   const empty = comparison.contradiction()
   if (empty !== null) return empty
   for await (const leaf of leaves) {
@@ -100,4 +102,15 @@ export async function verifyTree(
     if (contradiction !== null) return contradiction
   }
   return comparison.end()
+}
+
+/** As `compareTree`, with the checkpoints of these notes, all of which have to be signed by the verifier. */
+export async function verifyTree(
+  leaves: AsyncIterable<TreeLeaf>,
+  notes: readonly string[],
+  verifier: NoteVerifier,
+  pruned: Pruned = NOTHING_PRUNED,
+): Promise<TreeVerdict> {
+  const heads = readHeads(notes, verifier)
+  return 'state' in heads ? heads : compareTree(leaves, heads.checkpoints, pruned)
 }

@@ -15,6 +15,8 @@ export interface AuditSnapshot {
   readonly entries: AsyncIterable<StoredEntry>
   /** The places of the tree in their order; to be read after the entries. */
   readonly leaves: () => AsyncIterable<TreeLeaf>
+  /** Anything else of the same moment; not while entries or leaves are read. */
+  readonly query: Query
   /** Signed notes, by the size of the tree. */
   readonly checkpoints: readonly string[]
   readonly close: () => Promise<void>
@@ -75,10 +77,11 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnap
   return { lanes, pruned: await readPruned(ask), entries: fetchEntries(client) }
 }
 
-/** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */
-export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
+/** Opens the log for verification, while the product runs on, as the login itself or as a role. Throws DATABASE_UNAVAILABLE when it cannot be read. */
+export async function openAuditSnapshot(url: string, role: 'gridbridge_app' | null = null): Promise<AuditSnapshot> {
   const client = new pg.Client({
     connectionString: url,
+    ...(role === null ? {} : { options: `-c role=${role}` }),
     connectionTimeoutMillis: 5000,
     application_name: 'gridbridge-audit-verify',
   })
@@ -88,7 +91,9 @@ export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
     await client.query('begin isolation level repeatable read read only')
     const snapshot = await auditSnapshotOn(client)
     const checkpoints = await readNotes(client)
-    return { ...snapshot, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
+    const query: Query = async <Row>(text: string, values: readonly unknown[] = []) =>
+      (await client.query(text, [...values])).rows as Row[]
+    return { ...snapshot, query, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
   } catch (error) {
     await client.end().catch(() => undefined)
     throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })
