@@ -5,6 +5,7 @@ import { AppError, toAppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
+import { startWeekly } from './jobs/audit-reports.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
@@ -146,11 +147,13 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const stopExportRemoval = startExportRemoval(database, (error) =>
     log.warn({ code: toAppError(error).code }, 'exports'),
   )
+  const stopWeekly = startWeekly(database, (error) => log.warn({ code: toAppError(error).code }, 'reports'))
   const stopLogCheck = startLogCheck({ database, databaseUrl: installation.databaseUrl }, (error) =>
     log.warn({ code: toAppError(error).code }, 'log check'),
   )
   const stopOversight = startOversight(database, (error) => log.warn({ code: toAppError(error).code }, 'oversight'))
   return Promise.resolve(async () => {
+    await stopWeekly()
     await stopLogCheck()
     await stopOversight()
     await stopExportRemoval()

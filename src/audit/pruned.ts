@@ -25,7 +25,7 @@ export const isRangeOf = ({ minIndex, compactRange }: Pruned): boolean =>
 export const rangeDigest = (compactRange: readonly Buffer[]): string => hash('sha256', Buffer.concat([...compactRange]))
 
 /** SHA-256 over `<lane> <seq> <head>` of every lane, by name, a line each, in hexadecimal; audit.lanes_digest does the same. */
-export function lanesDigest(lanes: ReadonlyMap<string, LaneProgress>): string {
+function lanesDigest(lanes: ReadonlyMap<string, LaneProgress>): string {
   const lines = [...lanes]
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([lane, { seq, head }]) => `${lane} ${seq} ${Buffer.from(head).toString('hex')}\n`)

@@ -5,6 +5,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
@@ -124,6 +125,7 @@ const contextRoutes = [
   resubmissionRoutes,
   alertRoutes,
   oversightRoutes,
+  auditRoutes,
   consumerRoutes,
   consumerSwitchRoutes,
   subscriptionRoutes,

@@ -1108,6 +1108,95 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/audit/reports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 审计报告列表 / Reports that were made and are kept */
+        readonly get: operations["listAuditReports"];
+        readonly put?: never;
+        /** 生成审计报告 / Make a report of a period and keep it */
+        readonly post: operations["makeAuditReport"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/reports/{reportId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看审计报告 / One report, as JSON or, with format=csv, as a file for a spreadsheet */
+        readonly get: operations["readAuditReport"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/checks": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 日志自检结果 / How the product last found its own audit log */
+        readonly get: operations["listLogChecks"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/prunings": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 审计日志清除申请 / Requests to remove old months of the log */
+        readonly get: operations["listPrunings"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/prunings/{pruningId}/approve": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 批准清除已归档的旧月份 / Agree, as a second person, that archived months are removed
+         * @description Compare the digests with the archive that you were given first.
+         */
+        readonly post: operations["approvePruning"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/consumers": {
         readonly parameters: {
             readonly query?: never;
@@ -8000,6 +8089,443 @@ export interface operations {
                             /** @description 阈值含义 */
                             readonly zh: string;
                         }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listAuditReports: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿 */
+                readonly kind?: "weekly" | "provision" | "yearly";
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 审计报告列表 / Reports that were made and are kept */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first, 200 at most */
+                        readonly reports: readonly {
+                            /** @description Number of the report */
+                            readonly reportId: number;
+                            /**
+                             * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                             * @enum {string}
+                             */
+                            readonly kind: "weekly" | "provision" | "yearly";
+                            /** @description First day, China Standard Time */
+                            readonly from: string;
+                            /** @description Last day */
+                            readonly to: string;
+                            /** @description Who made it; system:scheduler where it was made by itself */
+                            readonly madeBy: string;
+                            /** @description When */
+                            readonly madeAt: string;
+                            /** @description SHA-256 of its JSON; its audit entry has the same */
+                            readonly digest: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly makeAuditReport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                     * @enum {string}
+                     */
+                    readonly kind: "weekly" | "provision" | "yearly";
+                    /** @description First day, yyyy-MM-dd, China Standard Time */
+                    readonly from: string;
+                    /** @description Last day; 366 days at most */
+                    readonly to: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 生成审计报告 / Make a report of a period and keep it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the report */
+                        readonly reportId: number;
+                        /**
+                         * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                         * @enum {string}
+                         */
+                        readonly kind: "weekly" | "provision" | "yearly";
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description Who made it; system:scheduler where it was made by itself */
+                        readonly madeBy: string;
+                        /** @description When */
+                        readonly madeAt: string;
+                        /** @description SHA-256 of its JSON; its audit entry has the same */
+                        readonly digest: string;
+                        /** @description 中文 */
+                        readonly zh: string;
+                        /** @description English */
+                        readonly en: string;
+                        /** @description Its tables */
+                        readonly sections: readonly {
+                            /** @description 中文 */
+                            readonly zh: string;
+                            /** @description English */
+                            readonly en: string;
+                            /** @description Columns of the table */
+                            readonly columns: readonly {
+                                /** @description Name of the column */
+                                readonly name: string;
+                                /** @description 中文 */
+                                readonly zh: string;
+                                /** @description English */
+                                readonly en: string;
+                            }[];
+                            /** @description Rows, cell by cell */
+                            readonly rows: readonly (readonly (string | number | null)[])[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readAuditReport: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description json or csv */
+                readonly format?: "json" | "csv";
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the report */
+                readonly reportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看审计报告 / One report, as JSON or, with format=csv, as a file for a spreadsheet */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the report */
+                        readonly reportId: number;
+                        /**
+                         * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                         * @enum {string}
+                         */
+                        readonly kind: "weekly" | "provision" | "yearly";
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description Who made it; system:scheduler where it was made by itself */
+                        readonly madeBy: string;
+                        /** @description When */
+                        readonly madeAt: string;
+                        /** @description SHA-256 of its JSON; its audit entry has the same */
+                        readonly digest: string;
+                        /** @description 中文 */
+                        readonly zh: string;
+                        /** @description English */
+                        readonly en: string;
+                        /** @description Its tables */
+                        readonly sections: readonly {
+                            /** @description 中文 */
+                            readonly zh: string;
+                            /** @description English */
+                            readonly en: string;
+                            /** @description Columns of the table */
+                            readonly columns: readonly {
+                                /** @description Name of the column */
+                                readonly name: string;
+                                /** @description 中文 */
+                                readonly zh: string;
+                                /** @description English */
+                                readonly en: string;
+                            }[];
+                            /** @description Rows, cell by cell */
+                            readonly rows: readonly (readonly (string | number | null)[])[];
+                        }[];
+                    };
+                    readonly "text/csv": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listLogChecks: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 日志自检结果 / How the product last found its own audit log */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The last look of each kind */
+                        readonly checks: readonly {
+                            /**
+                             * @description new: new entries and the next old ones; whole: all of it
+                             * @enum {string}
+                             */
+                            readonly scope: "new" | "whole";
+                            /**
+                             * @description What was found
+                             * @enum {string}
+                             */
+                            readonly state: "whole" | "tampered" | "undecided";
+                            /** @description When the last look began */
+                            readonly beganAt: string;
+                            /** @description When it was over */
+                            readonly endedAt: string;
+                            /** @description Entries that it looked at */
+                            readonly entries: number;
+                            /** @description Up to which place of the tree everything was looked at */
+                            readonly upto: number;
+                            /** @description What is wrong, and at which place */
+                            readonly fault: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listPrunings: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 审计日志清除申请 / Requests to remove old months of the log */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly prunings: readonly {
+                            /** @description Number of the request */
+                            readonly pruningId: number;
+                            /** @description Beginning of the oldest month */
+                            readonly from: string;
+                            /** @description Beginning of the first month that stays */
+                            readonly until: string;
+                            /** @description First place of the tree that goes */
+                            readonly firstIndex: number;
+                            /** @description First place that stays */
+                            readonly minIndex: number;
+                            /** @description SHA-256 of the archive */
+                            readonly archiveSha256: string;
+                            /** @description SM3 of the archive */
+                            readonly archiveSm3: string;
+                            /** @description Who made the archive and asked */
+                            readonly requestedBy: string;
+                            /** @description When */
+                            readonly requestedAt: string;
+                            /** @description Who agreed */
+                            readonly approvedBy: string | null;
+                            /** @description When */
+                            readonly approvedAt: string | null;
+                            /** @description Entries that were removed */
+                            readonly removed: number | null;
+                            /** @description When */
+                            readonly doneAt: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly approvePruning: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly pruningId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批准清除已归档的旧月份 / Agree, as a second person, that archived months are removed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly pruningId: number;
+                        /** @description Beginning of the oldest month */
+                        readonly from: string;
+                        /** @description Beginning of the first month that stays */
+                        readonly until: string;
+                        /** @description First place of the tree that goes */
+                        readonly firstIndex: number;
+                        /** @description First place that stays */
+                        readonly minIndex: number;
+                        /** @description SHA-256 of the archive */
+                        readonly archiveSha256: string;
+                        /** @description SM3 of the archive */
+                        readonly archiveSm3: string;
+                        /** @description Who made the archive and asked */
+                        readonly requestedBy: string;
+                        /** @description When */
+                        readonly requestedAt: string;
+                        /** @description Who agreed */
+                        readonly approvedBy: string | null;
+                        /** @description When */
+                        readonly approvedAt: string | null;
+                        /** @description Entries that were removed */
+                        readonly removed: number | null;
+                        /** @description When */
+                        readonly doneAt: string | null;
                     };
                 };
             };
