@@ -46,7 +46,7 @@ const readTakings: ReadFigures = (query, { from, until }, limits) =>
   )
 
 /** How audit entries name the person of a look-up: the object where it was asked for by certificate, else a detail. */
-const PERSON = `coalesce(substring(body->>'object' from '^person/(.*)$'), substring(body->'details'->>'person' from '^person/(.*)$'))`
+const PERSON = `coalesce(substring(body->>'object', '^person/(.*)$'), substring(body->'details'->>'person', '^person/(.*)$'))`
 
 const readPersons: ReadFigures = (query, { from, until }) =>
   query<Figure>(

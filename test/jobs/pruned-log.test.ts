@@ -167,3 +167,23 @@ test.each(tamperings)('%s, and it is seen', async (_name, statement) => {
   }
   expect((await verifyAll()).inLanes.state).toBe('whole')
 })
+
+test('a superuser who removes a month and leaves every hash right is found, because nothing in the log allows it', async () => {
+  const range = Buffer.concat([
+    ...(await readHashes(
+      nodesOf({ start: 0, end: 768 }).map(({ level, index }) => ({
+        start: index * 2 ** level,
+        end: (index + 1) * 2 ** level,
+      })),
+    )),
+  ])
+  await installation.asOwner(`
+    insert into audit.lane_start select * from audit.lane_ends_below(768) on conflict (lane_id) do update set seq = excluded.seq, head = excluded.head;
+    delete from audit.entry using audit.tree_leaf
+     where entry.lane_id = tree_leaf.lane_id and entry.lane_seq = tree_leaf.lane_seq and leaf_index < 768;
+    delete from audit.tree_leaf where leaf_index < 768;
+    update audit.state set min_index = 768, compact_range = decode('${range.toString('hex')}', 'hex')`)
+  const { inLanes, inTree } = await verifyAll()
+  expect(inTree.state).toBe('whole')
+  expect(inLanes).toMatchObject({ state: 'tampered', fault: 'entries were removed and nothing in the log allows it' })
+})
