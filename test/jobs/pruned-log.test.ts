@@ -37,6 +37,7 @@ beforeAll(async () => {
   const asked = await log.ask(startOf(36))
   archive = asked.archive
   await agreeToPrune(installation.database, asked.pruningId, 'account:auditor')
+  await log.place()
   const tooSoon = await codeOf(() => log.carryOut(asked.pruningId))
   await log.sign()
   const [removed, again] = [await log.carryOut(asked.pruningId), await log.carryOut(asked.pruningId)]

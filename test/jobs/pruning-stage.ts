@@ -29,6 +29,8 @@ export interface OldLog {
   readonly verifier: NoteVerifier
   /** Sizes of the trees that were signed. */
   readonly sizes: readonly number[]
+  /** Gives everything that waits its place, and signs nothing. */
+  readonly place: () => Promise<void>
   readonly sign: () => Promise<number>
   readonly ask: (until: Date, into?: string) => ReturnType<typeof askToPrune>
   readonly carryOut: (pruningId: number) => Promise<number>
@@ -80,6 +82,7 @@ export async function openOldLog(): Promise<OldLog> {
     signer,
     verifier: { name: settings.origin, publicKey: createPublicKey(privateKey) },
     sizes,
+    place: () => placeAll(sequencer),
     sign,
     ask: (until, into = 'archive') =>
       askToPrune(database, { until, folder: path.join(folder, into), actor: 'operator:keeper' }),
