@@ -52,7 +52,7 @@ async function readLanes(query: Query): Promise<readonly Lane[]> {
 
 async function verify(client: pg.Client): Promise<Verdict> {
   const snapshot = await auditSnapshotOn(client)
-  return verifyLanes(snapshot.lanes, snapshot.entries)
+  return verifyLanes(snapshot.lanes, snapshot.entries, snapshot.pruned)
 }
 
 /** Each kind in turn, on a lane and at a place that chance picks. */

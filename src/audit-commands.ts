@@ -58,10 +58,11 @@ export async function verifyAudit(config: Config, anchors: Anchors | null = null
   return within(config, async ({ databaseUrl }) => {
     const snapshot = await openAuditSnapshot(config.ownerDatabaseUrl ?? databaseUrl)
     try {
-      const verdict = await verifyLanes(snapshot.lanes, snapshot.entries)
+      const verdict = await verifyLanes(snapshot.lanes, snapshot.entries, snapshot.pruned)
       if (verdict.state !== 'whole' || anchored === null) return verdict
       const notes = [...snapshot.checkpoints, ...anchored.notes]
-      return await verifyTree(snapshot.leaves(), notes, anchored.key, anchored.witnesses)
+      const { key, witnesses } = anchored
+      return await verifyTree(snapshot.leaves(), notes, { verifier: key, witnesses, pruned: snapshot.pruned })
     } finally {
       await snapshot.close()
     }

@@ -8,6 +8,7 @@ import {
   type SigningOptions,
   type WitnessingOptions,
 } from './audit-commands.ts'
+import { addOversightCommands } from './cli-oversight.ts'
 import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
 import type { AppError } from './errors.ts'
 
@@ -123,4 +124,5 @@ export function addAuditCommands(program: Command): void {
   addKey(audit)
   addSign(audit)
   addWitness(audit)
+  addOversightCommands(audit)
 }

@@ -13,6 +13,8 @@ export interface Config {
   readonly sequencerDatabaseUrl: string | null
   /** The login that publishes signed checkpoints; null: that of the running product. */
   readonly signerDatabaseUrl: string | null
+  /** The login that may remove approved months of the audit log; null: that of the running product. */
+  readonly prunerDatabaseUrl: string | null
   /** null: BullMQ runs on PostgreSQL. */
   readonly redisUrl: string | null
   readonly host: string
@@ -135,6 +137,7 @@ export function loadConfig(environment: Environment): Config {
     ownerDatabaseUrl: url(environment, 'OWNER_DATABASE_URL', postgresSchemes),
     sequencerDatabaseUrl: url(environment, 'SEQUENCER_DATABASE_URL', postgresSchemes),
     signerDatabaseUrl: url(environment, 'SIGNER_DATABASE_URL', postgresSchemes),
+    prunerDatabaseUrl: url(environment, 'PRUNER_DATABASE_URL', postgresSchemes),
     redisUrl: url(environment, 'REDIS_URL', ['redis:', 'rediss:']),
     host: environment['HOST'] || '127.0.0.1',
     port: wholeNumber(environment, 'PORT', 8080, 0, 65_535),

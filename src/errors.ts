@@ -1,6 +1,7 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
 import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
+import { oversightErrors } from './errors/oversight-errors.ts'
 import { platformErrors } from './errors/platform-errors.ts'
 import { sharingErrors } from './errors/sharing-errors.ts'
 import { signingErrors } from './errors/signing-errors.ts'
@@ -13,6 +14,7 @@ export const errorTable = {
   ...ingestErrors,
   ...sharingErrors,
   ...incidentErrors,
+  ...oversightErrors,
   ...platformErrors,
   ...signingErrors,
 } as const satisfies Record<string, ErrorEntry>

@@ -6,10 +6,13 @@ import { AppError, toAppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
+import { startWeekly } from './jobs/audit-reports.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startIncidentClock } from './jobs/incident-clock.ts'
+import { startLogCheck } from './jobs/log-check.ts'
+import { startOversight } from './jobs/oversight.ts'
 import { startProjector } from './jobs/projector.ts'
 import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.ts'
 import { startRecalls } from './jobs/recalls.ts'
@@ -162,8 +165,16 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
     { witnesses: readWitnesses(config).map(({ verifier }) => verifier.name), witnessSeconds: config.witnessSeconds },
     (error) => log.warn({ code: toAppError(error).code }, 'signing watch'),
   )
+  const stopWeekly = startWeekly(database, (error) => log.warn({ code: toAppError(error).code }, 'reports'))
+  const stopLogCheck = startLogCheck({ database, databaseUrl: installation.databaseUrl }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'log check'),
+  )
+  const stopOversight = startOversight(database, (error) => log.warn({ code: toAppError(error).code }, 'oversight'))
   return Promise.resolve(async () => {
     await stopSigningWatch()
+    await stopWeekly()
+    await stopLogCheck()
+    await stopOversight()
     await stopExportRemoval()
     await stopAgreementWatch()
     await stopIncidentClock()

@@ -1,5 +1,6 @@
 import { incidentEvents } from './events/incident-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
+import { oversightEvents } from './events/oversight-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
 import { signingEvents } from './events/signing-events.ts'
@@ -16,6 +17,7 @@ export const auditEvents = {
   ...signingEvents,
   ...incidentEvents,
   ...securityEvents,
+  ...oversightEvents,
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

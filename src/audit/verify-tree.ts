@@ -1,7 +1,9 @@
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { cosignedAt } from './cosignature.ts'
-import { EMPTY_ROOT, nodeHash } from './merkle.ts'
+import { createTree } from './growing-tree.ts'
+import { EMPTY_ROOT } from './merkle.ts'
 import { isSignedBy, readNote, type NoteVerifier } from './note.ts'
+import { isRangeOf, NOTHING_PRUNED, type Pruned } from './pruned.ts'
 
 /** A place of the tree: the leaf hash of the body that lies there, null where it is gone, and the one that its tile has. */
 export interface TreeLeaf {
@@ -50,30 +52,6 @@ function cosignedSize(notes: readonly string[], witnesses: readonly NoteVerifier
   return Math.min(...sizes)
 }
 
-interface GrowingTree {
-  readonly add: (leaf: Buffer) => void
-  readonly root: () => Buffer
-}
-
-/** A tree of which only the perfect subtrees so far are kept, the largest first. */
-function createTree(): GrowingTree {
-  const subtrees: { readonly level: number; readonly hash: Buffer }[] = []
-  return {
-    add: (leaf) => {
-      let added = { level: 0, hash: leaf }
-      for (let last = subtrees.at(-1); last?.level === added.level; last = subtrees.at(-1)) {
-        subtrees.pop()
-        added = { level: added.level + 1, hash: nodeHash(last.hash, added.hash) }
-      }
-      subtrees.push(added)
-    },
-    root: () => {
-      const hashes = subtrees.map(({ hash }) => hash)
-      return hashes.reduceRight((right, left) => nodeHash(left, right), hashes.pop() ?? EMPTY_ROOT)
-    },
-  }
-}
-
 const isSame = (one: Uint8Array | null, other: Uint8Array | null): boolean =>
   one !== null && other !== null && Buffer.compare(one, other) === 0
 
@@ -87,11 +65,11 @@ interface Comparison {
 }
 
 /** Compares a growing tree with the checkpoints, in the order of their sizes. */
-function createComparison(checkpoints: readonly Checkpoint[]): Comparison {
-  const tree = createTree()
-  let size = 0
+function createComparison(checkpoints: readonly Checkpoint[], { minIndex, compactRange }: Pruned): Comparison {
+  const tree = createTree(minIndex, compactRange)
+  let size = minIndex
   /** The size of the last checkpoint that fits, and the first place whose tile is not that of its body. */
-  let good = 0
+  let good = minIndex
   let different: number | null = null
   let next = 0
   return {
@@ -116,21 +94,26 @@ function createComparison(checkpoints: readonly Checkpoint[]): Comparison {
   }
 }
 
+/** The checkpoints of these notes by size, whoever signed them: what the log itself can say, without the key. Unreadable ones are left out. */
+export function readUnproven(notes: readonly string[]): readonly Checkpoint[] {
+  const checkpoints = notes.map((text) => readCheckpoint(readNote(text)?.text ?? ''))
+  return checkpoints.filter((one) => one !== null).toSorted((one, other) => one.size - other.size)
+}
+
 /**
  * Builds the tree anew from the bodies, in its order, and compares it with every signed checkpoint. Names the first entry that is not as it
  * was signed: where the tiles still have what was signed, exactly; where they were rewritten too, the first that may be bad, behind the last
- * checkpoint that still fits. Given witnesses, it tells up to where all of them cosigned, and decides nothing where one never did.
+ * checkpoint that still fits. Of what was pruned there are hashes alone, so that older checkpoints have no tree to compare with.
  */
-export async function verifyTree(
+export async function compareTree(
   leaves: AsyncIterable<TreeLeaf>,
-  notes: readonly string[],
-  verifier: NoteVerifier,
-  witnesses: readonly NoteVerifier[] = [],
+  checkpoints: readonly Checkpoint[],
+  pruned: Pruned,
 ): Promise<TreeVerdict> {
-  const heads = readHeads(notes, verifier)
-  if ('state' in heads) return heads
-  if (heads.checkpoints.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
-  const comparison = createComparison(heads.checkpoints)
+  const later = checkpoints.filter(({ size }) => size >= pruned.minIndex)
+  if (later.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
+  if (!isRangeOf(pruned)) return tampered(0, 'the hashes of what was pruned are not as many as they have to be')
+  const comparison = createComparison(later, pruned)
   const empty = comparison.contradiction()
   if (empty !== null) return empty
   for await (const leaf of leaves) {
@@ -138,7 +121,28 @@ export async function verifyTree(
     const contradiction = comparison.contradiction()
     if (contradiction !== null) return contradiction
   }
-  const verdict = comparison.end()
+  return comparison.end()
+}
+
+/** By whose keys a tree is judged, and what is gone of it. */
+export interface TreeJudge {
+  readonly verifier: NoteVerifier
+  readonly witnesses?: readonly NoteVerifier[]
+  readonly pruned?: Pruned
+}
+
+/**
+ * As `compareTree`, with the checkpoints of these notes, all of which have to be signed by the verifier. Given witnesses, it tells up to
+ * where all of them cosigned, and decides nothing where one never did.
+ */
+export async function verifyTree(
+  leaves: AsyncIterable<TreeLeaf>,
+  notes: readonly string[],
+  { verifier, witnesses = [], pruned = NOTHING_PRUNED }: TreeJudge,
+): Promise<TreeVerdict> {
+  const heads = readHeads(notes, verifier)
+  if ('state' in heads) return heads
+  const verdict = await compareTree(leaves, heads.checkpoints, pruned)
   if (verdict.state !== 'whole' || witnesses.length === 0) return verdict
   const cosigned = cosignedSize(notes, witnesses)
   return cosigned > 0 ? { ...verdict, cosigned } : { state: 'undecided', fault: 'a witness cosigned no checkpoint' }

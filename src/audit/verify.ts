@@ -1,4 +1,6 @@
 import { EMPTY_HEAD, leafHash, parseBody, type EntryColumns, type LaneEnd, type ParsedBody } from './entry.ts'
+import type { LaneProgress } from './lane.ts'
+import { isApprovalOf, NOTHING_PRUNED, type Pruned } from './pruned.ts'
 
 /** An entry as it lies in the database: the body, its leaf hash and the columns that must be copies of the body. */
 export interface StoredEntry extends EntryColumns {
@@ -16,7 +18,13 @@ export interface StoredLane {
 }
 
 export type Verdict =
-  | { readonly state: 'whole'; readonly entries: number; readonly lanes: number }
+  | {
+      readonly state: 'whole'
+      readonly entries: number
+      readonly lanes: number
+      /** How many entries were removed after their time; left out where none was. */
+      readonly pruned?: number
+    }
   | {
       readonly state: 'tampered'
       readonly entries: number
@@ -42,12 +50,6 @@ const entryChecks: readonly (readonly [
 ]
 
 const REWRITTEN = 'the entry after it follows another one'
-
-/** Where a lane stands: the place and the leaf hash of its last entry. */
-export interface LaneProgress {
-  readonly seq: number
-  readonly head: Uint8Array
-}
 
 export interface Fault {
   readonly seq: number
@@ -76,60 +78,73 @@ const endsThere = (end: LaneEnd, { seq, head }: LaneProgress): boolean =>
 /** A lane whose own row disagrees with its entries: cut at the end, or the row itself was changed. */
 function cutLane(
   lanes: ReadonlyMap<string, StoredLane>,
-  seen: ReadonlyMap<string, LaneProgress>,
+  progressOf: (lane: string) => LaneProgress,
 ): [string, number] | null {
   for (const lane of lanes.values()) {
-    const progress = seen.get(lane.laneId) ?? NOTHING_YET
+    const progress = progressOf(lane.laneId)
     if (progress.seq !== lane.lastSeq) return [lane.laneId, Math.min(progress.seq, lane.lastSeq) + 1]
     if (!sameBytes(progress.head, lane.head)) return [lane.laneId, progress.seq]
   }
   return null
 }
 
+/** What is wrong with a lane that was closed and does not end there. */
+function faultAtClose(
+  closed: readonly LaneEnd[],
+  progressOf: (lane: string) => LaneProgress,
+): { readonly lane: string; readonly seq: number; readonly fault: string } | null {
+  const moved = closed.find((end) => !endsThere(end, progressOf(end.laneId)))
+  if (moved === undefined) return null
+  const seq = Math.min(moved.seq, progressOf(moved.laneId).seq) + 1
+  return { lane: moved.laneId, seq, fault: 'the lane does not end where it was closed' }
+}
+
+/** What is wrong with a lane that has no entry any more, or that the log says was cut without anybody's leave. */
+function faultAtEnd(
+  lanes: ReadonlyMap<string, StoredLane>,
+  progressOf: (lane: string) => LaneProgress,
+  { pruned, isApproved }: { readonly pruned: Pruned; readonly isApproved: boolean },
+): { readonly lane: string; readonly seq: number; readonly fault: string } | null {
+  const cut = cutLane(lanes, progressOf)
+  if (cut !== null) return { lane: cut[0], seq: cut[1], fault: 'the lane does not end where its row says' }
+  const [lane = ''] = pruned.lanes.keys()
+  if (pruned.minIndex === 0 && pruned.lanes.size === 0) return null
+  return isApproved ? null : { lane, seq: 1, fault: 'entries were removed and nothing in the log allows it' }
+}
+
 /**
  * Checks every entry of every lane, and that a lane that was closed ends where it was closed. Entries come ordered by lane and place. Names
- * the first bad entry as (lane, seq).
+ * the first bad entry as (lane, seq). Where old months were removed, lanes go on from the ends that were kept, and an entry of the log has
+ * to allow exactly that.
  * Without signatures a superuser who rewrites a whole lane and its row is not seen; the signed Merkle log closes that.
  */
-export async function verifyLanes(lanes: readonly StoredLane[], entries: AsyncIterable<StoredEntry>): Promise<Verdict> {
+export async function verifyLanes(
+  lanes: readonly StoredLane[],
+  entries: AsyncIterable<StoredEntry>,
+  pruned: Pruned = NOTHING_PRUNED,
+): Promise<Verdict> {
   const laneById = new Map(lanes.map((lane) => [lane.laneId, lane]))
-  const seen = new Map<string, LaneProgress>()
   const closed: LaneEnd[] = []
+  const seen = new Map(pruned.lanes)
+  const progressOf = (lane: string): LaneProgress => seen.get(lane) ?? NOTHING_YET
   let count = 0
   let newest = 1
+  let isApproved = false
   for await (const entry of entries) {
     count += 1
     const body = parseBody(entry.body)
     newest = Math.max(newest, body?.version ?? 1)
-    const progress = seen.get(entry.laneId) ?? NOTHING_YET
     const fault = laneById.has(entry.laneId)
-      ? faultOf(entry, progress, body)
+      ? faultOf(entry, progressOf(entry.laneId), body)
       : { seq: 1, fault: 'the lane of this entry is missing' }
     if (fault !== null) return { state: 'tampered', entries: count, lane: entry.laneId, ...fault }
     seen.set(entry.laneId, { seq: entry.laneSeq, head: entry.leaf })
     if (body?.closes != null) closed.push(body.closes)
+    isApproved ||= entry.type === 'pruning.approved' && isApprovalOf(entry.body, pruned)
   }
-  const moved = closed.find((end) => !endsThere(end, seen.get(end.laneId) ?? NOTHING_YET))
-  if (moved !== undefined) {
-    const seq = Math.min(moved.seq, seen.get(moved.laneId)?.seq ?? 0) + 1
-    return {
-      state: 'tampered',
-      entries: count,
-      lane: moved.laneId,
-      seq,
-      fault: 'the lane does not end where it was closed',
-    }
-  }
-  const cut = cutLane(laneById, seen)
-  if (cut !== null) {
-    return {
-      state: 'tampered',
-      entries: count,
-      lane: cut[0],
-      seq: cut[1],
-      fault: 'the lane does not end where its row says',
-    }
-  }
+  const fault = faultAtClose(closed, progressOf) ?? faultAtEnd(laneById, progressOf, { pruned, isApproved })
+  if (fault !== null) return { state: 'tampered', entries: count, ...fault }
   if (newest > 1) return { state: 'undecided', fault: `entries of version ${newest} are newer than this program` }
-  return { state: 'whole', entries: count, lanes: lanes.length }
+  const gone = pruned.minIndex === 0 ? {} : { pruned: pruned.minIndex }
+  return { state: 'whole', entries: count, lanes: lanes.length, ...gone }
 }

@@ -1,5 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from 'typebox'
+import { oversightTexts } from '../audit/oversight-texts.ts'
+import { AppError } from '../errors.ts'
+import type { Action } from '../security/permissions.ts'
 import { acknowledgeAlert, alertKinds, findAlert, listAlerts, type Alert } from '../store/alerts.ts'
 import { findFreshness } from '../store/freshness.ts'
 import { countOpenRejections } from '../store/rejections.ts'
@@ -96,6 +99,10 @@ const HealthView = Type.Object(
   { title: 'FeedHealth' },
 )
 
+/** Whether those who may be the cause can say that it was seen. */
+const acknowledging = ({ kind }: Alert): Action =>
+  kind === 'log-tampered' || kind in oversightTexts ? 'oversight.acknowledge' : 'alert.acknowledge'
+
 /** What asks for a person, and how a feed is. */
 export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (server, context) => {
   const { database } = context
@@ -119,7 +126,9 @@ export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
   server.post('/api/v1/alerts/:alertId/acknowledge', { schema: acknowledgeSchema }, async ({ headers, params }) => {
     const account = await recogniseAccount(context, headers.authorization)
     const alert = await findAlert(database.query, params.alertId, account.department)
-    await assertPermitted(context, account, 'alert.acknowledge', alert.department)
+    await assertPermitted(context, account, acknowledging(alert), alert.department)
+    if (`${alert.object}/`.startsWith(`account/${account.name}/`))
+      throw new AppError('SECOND_PERSON', 'this alert is about your own account')
     await database.transaction((transaction) => acknowledgeAlert(transaction, alert, actorOf(account)))
     return view(await findAlert(database.query, alert.alertId, account.department))
   })

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from 'typebox'
 import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
 import { listFreshness } from '../store/freshness.ts'
+import { readCheckAges, readCheckStates } from '../store/log-check.ts'
 import { countDeadLetters } from '../store/dead-letters.ts'
 import { countSubscriptions, subscriptionStates } from '../store/subscriptions.ts'
 import { countRecords } from '../store/records.ts'
@@ -80,6 +81,18 @@ const counts: readonly Count[] = [
     help: 'Active feeds that did not succeed within the update cycle that the catalogue promises',
     label: null,
     count: async (query) => (await listFreshness(query)).filter(({ isStale }) => isStale).length,
+  },
+  {
+    name: 'gridbridge_audit_check_age_seconds',
+    help: 'Seconds since the product last checked its audit log, new entries or all of it',
+    label: 'scope',
+    count: readCheckAges,
+  },
+  {
+    name: 'gridbridge_audit_check_whole',
+    help: '1 where the last check of the audit log found it whole, 0 where it did not',
+    label: 'scope',
+    count: readCheckStates,
   },
 ]
 

@@ -5,6 +5,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
@@ -23,6 +24,7 @@ import { takeJson } from './json-body.ts'
 import { resubmissionRoutes } from './resubmission-routes.ts'
 import type { ManagementContext } from './management.ts'
 import { operationsRoutes } from './operations-routes.ts'
+import { oversightRoutes } from './oversight-routes.ts'
 import { personsRoutes } from './persons-routes.ts'
 import { progressRoute } from './progress-route.ts'
 import { reconciliationRoute } from './reconciliation-route.ts'
@@ -123,6 +125,8 @@ const contextRoutes = [
   rejectionRoutes,
   resubmissionRoutes,
   alertRoutes,
+  oversightRoutes,
+  auditRoutes,
   consumerRoutes,
   consumerSwitchRoutes,
   subscriptionRoutes,

@@ -1,5 +1,6 @@
+import type { LaneProgress } from '../audit/lane.ts'
 import { growTiles, openTilesOf } from '../audit/tiles.ts'
-import { faultOf, NOTHING_YET, type LaneProgress, type StoredEntry } from '../audit/verify.ts'
+import { faultOf, NOTHING_YET, type StoredEntry } from '../audit/verify.ts'
 import { AppError } from '../errors.ts'
 import {
   closeLanes,

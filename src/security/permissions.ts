@@ -45,6 +45,8 @@ const published = {
 /** The consumer writes an application, its data owner and the security administrator answer it. */
 const byConsumer = { 'consumer-engineer': 'own' } as const
 const bySharer = { 'data-owner': 'own', 'security-administrator': 'all' } as const
+/** Who looks after those who run the city's systems. */
+const inspectors = { 'security-administrator': 'all', 'audit-administrator': 'all' } as const
 /** Who answers for the data of the department that leads a dataset. */
 const onBehalfOfData = { 'data-owner': 'own', 'department-reviewer': 'own' } as const
 
@@ -99,6 +101,15 @@ const permissions = {
     'system-administrator': 'all',
     'security-administrator': 'all',
   },
+  // What the rules of oversight found may be about the system administrator, who neither acknowledges nor sets it.
+  'oversight.read': inspectors,
+  'oversight.acknowledge': inspectors,
+  'oversight.change': { 'security-administrator': 'all' },
+  'report.read': inspectors,
+  'report.make': { 'audit-administrator': 'all' },
+  'log.read': inspectors,
+  'pruning.read': everywhere,
+  'pruning.approve': { 'audit-administrator': 'all' },
   'application.read': { ...everybody, 'consumer-engineer': 'own' },
   'application.write': byConsumer,
   'application.submit': byConsumer,

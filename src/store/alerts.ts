@@ -1,3 +1,4 @@
+import { oversightTexts } from '../audit/oversight-texts.ts'
 import { AppError } from '../errors.ts'
 import type { Query, Transaction } from './database.ts'
 import type { Feed } from './feeds.ts'
@@ -120,6 +121,13 @@ export const alertKinds = {
     adviceZh: '联系安全管理部门检查见证服务是否运行、可达',
   },
   ...incidentAlerts,
+  'log-tampered': {
+    en: 'The audit log is not as it was written',
+    zh: '审计日志与写入时不符',
+    adviceEn: 'Keep the database as it is, run audit verify against kept checkpoints, and call the security office',
+    adviceZh: '保持数据库现状，用留存的检查点运行 audit verify，并立即报告安全管理部门',
+  },
+  ...oversightTexts,
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

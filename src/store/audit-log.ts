@@ -1,16 +1,22 @@
 import pg from 'pg'
 import { leafHash } from '../audit/entry.ts'
+import type { Pruned } from '../audit/pruned.ts'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
 import type { TreeLeaf } from '../audit/verify-tree.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { Database, Query, Transaction } from './database.ts'
+import { readPruned } from './pruning.ts'
 
 /** A consistent view of the whole log: entries ordered by lane and place, streamed, and the lanes as of the same moment. */
 export interface AuditSnapshot {
   readonly lanes: readonly StoredLane[]
+  /** What is left of entries that were removed after their time. */
+  readonly pruned: Pruned
   readonly entries: AsyncIterable<StoredEntry>
   /** The places of the tree in their order; to be read after the entries. */
   readonly leaves: () => AsyncIterable<TreeLeaf>
+  /** Anything else of the same moment; not while entries or leaves are read. */
+  readonly query: Query
   /** Signed notes, by the size of the tree. */
   readonly checkpoints: readonly string[]
   readonly close: () => Promise<void>
@@ -62,7 +68,7 @@ async function readNotes(client: pg.Client): Promise<readonly string[]> {
 }
 
 /** The log as the client's transaction sees it. The entries must be read to their end before the next snapshot. */
-export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnapshot, 'lanes' | 'entries'>> {
+export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnapshot, 'lanes' | 'pruned' | 'entries'>> {
   const { rows: lanes } = await client.query<StoredLane>(
     'select lane_id as "laneId", last_seq as "lastSeq", head from audit.lane order by opened_at, lane_id',
   )
@@ -70,13 +76,15 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnap
     `declare audit_entries no scroll cursor for
        select ${STORED_ENTRY} from audit.entry order by lane_id, lane_seq`,
   )
-  return { lanes, entries: fetchEntries(client) }
+  const ask = async <Row>(text: string): Promise<readonly Row[]> => (await client.query(text)).rows as Row[]
+  return { lanes, pruned: await readPruned(ask), entries: fetchEntries(client) }
 }
 
-/** Opens the log for verification, while the product runs on. Throws DATABASE_UNAVAILABLE when it cannot be read. */
-export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
+/** Opens the log for verification, while the product runs on, as the login itself or as a role. Throws DATABASE_UNAVAILABLE when it cannot be read. */
+export async function openAuditSnapshot(url: string, role: 'gridbridge_app' | null = null): Promise<AuditSnapshot> {
   const client = new pg.Client({
     connectionString: url,
+    ...(role === null ? {} : { options: `-c role=${role}` }),
     connectionTimeoutMillis: 5000,
     application_name: 'gridbridge-audit-verify',
   })
@@ -86,7 +94,9 @@ export async function openAuditSnapshot(url: string): Promise<AuditSnapshot> {
     await client.query('begin isolation level repeatable read read only')
     const snapshot = await auditSnapshotOn(client)
     const checkpoints = await readNotes(client)
-    return { ...snapshot, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
+    const query: Query = async <Row>(text: string, values: readonly unknown[] = []) =>
+      (await client.query(text, [...values])).rows as Row[]
+    return { ...snapshot, query, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
   } catch (error) {
     await client.end().catch(() => undefined)
     throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })

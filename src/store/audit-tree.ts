@@ -1,7 +1,9 @@
+import type { LaneProgress } from '../audit/lane.ts'
 import type { Tile, TilePlace } from '../audit/tiles.ts'
-import type { LaneProgress, StoredEntry } from '../audit/verify.ts'
+import type { StoredEntry } from '../audit/verify.ts'
 import { STORED_ENTRY } from './audit-log.ts'
 import type { Query } from './database.ts'
+import { splitHashes } from './hashes.ts'
 
 /** How many leaves the tree has, locked until the transaction ends; null while another process builds it. */
 export async function lockTree(query: Query): Promise<number | null> {
@@ -33,13 +35,6 @@ export async function readLaneEnds(query: Query, lanes: readonly string[]): Prom
   )
   return new Map(rows.map(({ laneId, seq, head }) => [laneId, { seq, head }]))
 }
-
-const HASH_BYTES = 32
-
-const splitHashes = (hashes: Buffer): readonly Buffer[] =>
-  Array.from({ length: hashes.length / HASH_BYTES }, (_, place) =>
-    hashes.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES),
-  )
 
 /** The tiles at these places; those that do not exist are missing. */
 export async function readTiles(query: Query, places: readonly TilePlace[]): Promise<readonly Tile[]> {

@@ -137,7 +137,7 @@ export interface DatabaseOptions {
   readonly processName: string
   readonly connections?: number
   /** What the login becomes; the application where it is not given. */
-  readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer'
+  readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer' | 'gridbridge_pruner'
   /** How old the oldest entry without a signed checkpoint may be before nothing personal leaves; 900 where it is not given. */
   readonly mostUnsignedSeconds?: number
 }

@@ -34,6 +34,8 @@ import * as administrations from './migrations/0026-administrations.ts'
 import * as auditSigning from './migrations/0027-audit-signing.ts'
 import * as freezes from './migrations/0037-freezes.ts'
 import * as reveals from './migrations/0038-reveals.ts'
+import * as oversight from './migrations/0032-oversight.ts'
+import * as pruning from './migrations/0033-pruning.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -65,6 +67,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0027-audit-signing': auditSigning,
   '0037-freezes': freezes,
   '0038-reveals': reveals,
+  '0032-oversight': oversight,
+  '0033-pruning': pruning,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -53,7 +53,13 @@ test('eight connections that append at once, some rolling back, leave whole lane
 describe('an append', () => {
   const lane = randomUUID()
   const entryAt = (laneSeq: number, previous: Uint8Array, laneId: string = lane) =>
-    makeEntry(saved, { entryId: randomUUID(), recordedAt: '2026-11-23T01:02:03.000004Z', laneId, laneSeq, previous })
+    makeEntry(saved, {
+      entryId: randomUUID(),
+      recordedAt: new Date().toISOString().replace('Z', '004Z'),
+      laneId,
+      laneSeq,
+      previous,
+    })
   const append = (head: Uint8Array, body: Uint8Array, leaf: Uint8Array) =>
     installation.database.query('select audit.append($1, $2, $3, $4)', [lane, head, body, leaf])
 

@@ -27,7 +27,7 @@ async function* listed(places: readonly TreeLeaf[]): AsyncGenerator<TreeLeaf> {
   for (const place of places) yield await Promise.resolve(place)
 }
 const verify = (places: readonly TreeLeaf[], notes: readonly string[]): Promise<TreeVerdict> =>
-  verifyTree(listed(places), notes, verifier)
+  verifyTree(listed(places), notes, { verifier })
 
 /** Sizes of checkpoints, and a place below the last of them. */
 const signedLogs = fc

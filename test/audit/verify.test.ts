@@ -76,7 +76,7 @@ describe('gridbridge audit verify', () => {
   test('ends with 2 where an entry is newer than the program, which is never taken for whole', async () => {
     const place = {
       entryId: crypto.randomUUID(),
-      recordedAt: '2026-11-23T01:02:03.000004Z',
+      recordedAt: new Date().toISOString().replace('Z', '004Z'),
       laneId: crypto.randomUUID(),
       laneSeq: 1,
       previous: EMPTY_HEAD,

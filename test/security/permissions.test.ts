@@ -73,8 +73,13 @@ test('rejected rows are seen by their own department alone', () => {
   expect(isPermitted(reviewer, 'rejection.read', 'public-security')).toBe(false)
 })
 
-test('an auditor reads, and does nothing but to review what was revealed', () => {
+test('an auditor reads, and acts on nothing but the log and what was revealed', () => {
   const actions = Object.keys(permissionsOf('audit-administrator'))
-  expect(actions.filter((action) => !action.endsWith('.read'))).toEqual(['reveal.review'])
+  expect(actions.filter((action) => !action.endsWith('.read'))).toEqual([
+    'reveal.review',
+    'oversight.acknowledge',
+    'report.make',
+    'pruning.approve',
+  ])
   expect(actions.length).toBeGreaterThan(4)
 })

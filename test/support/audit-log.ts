@@ -5,7 +5,7 @@ import { openAuditSnapshot } from '../../src/store/audit-log.ts'
 export async function verifyLog(ownerUrl: string): Promise<Verdict> {
   const snapshot = await openAuditSnapshot(ownerUrl)
   try {
-    return await verifyLanes(snapshot.lanes, snapshot.entries)
+    return await verifyLanes(snapshot.lanes, snapshot.entries, snapshot.pruned)
   } finally {
     await snapshot.close()
   }

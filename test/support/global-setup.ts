@@ -29,7 +29,9 @@ async function createTemplate(url: string): Promise<void> {
 async function grantApplicationRole(url: string): Promise<void> {
   const client = new Client({ connectionString: url })
   await client.connect()
-  await client.query(`grant gridbridge_app, gridbridge_sequencer, gridbridge_signer to ${SERVICE_LOGIN}`)
+  await client.query(
+    `grant gridbridge_app, gridbridge_sequencer, gridbridge_signer, gridbridge_pruner, gridbridge_auditor to ${SERVICE_LOGIN}`,
+  )
   await client.end()
 }
 

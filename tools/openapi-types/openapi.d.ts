@@ -1074,6 +1074,129 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/oversight/rules": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 监督规则与阈值 / Rules of oversight and their thresholds */
+        readonly get: operations["listOversightRules"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/oversight/rules/{rule}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        /** 修改监督规则阈值 / Set thresholds of a rule, within its bounds */
+        readonly put: operations["changeOversightRule"];
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/reports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 审计报告列表 / Reports that were made and are kept */
+        readonly get: operations["listAuditReports"];
+        readonly put?: never;
+        /** 生成审计报告 / Make a report of a period and keep it */
+        readonly post: operations["makeAuditReport"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/reports/{reportId}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 查看审计报告 / One report, as JSON or, with format=csv, as a file for a spreadsheet */
+        readonly get: operations["readAuditReport"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/checks": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 日志自检结果 / How the product last found its own audit log */
+        readonly get: operations["listLogChecks"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/prunings": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 审计日志清除申请 / Requests to remove old months of the log */
+        readonly get: operations["listPrunings"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/prunings/{pruningId}/approve": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 批准清除已归档的旧月份 / Agree, as a second person, that archived months are removed
+         * @description Compare the digests with the archive that you were given first.
+         */
+        readonly post: operations["approvePruning"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/consumers": {
         readonly parameters: {
             readonly query?: never;
@@ -2078,7 +2201,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "FROZEN" | "FREEZE_UNKNOWN" | "FREEZE_STATE" | "INCIDENT_UNKNOWN" | "INCIDENT_STATE" | "INCIDENT_INCOMPLETE" | "REVEAL_UNKNOWN" | "REVEAL_STATE" | "REVEAL_EXPIRED" | "REVEALS_SPENT" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "FROZEN" | "FREEZE_UNKNOWN" | "FREEZE_STATE" | "INCIDENT_UNKNOWN" | "INCIDENT_STATE" | "INCIDENT_INCOMPLETE" | "REVEAL_UNKNOWN" | "REVEAL_STATE" | "REVEAL_EXPIRED" | "REVEALS_SPENT" | "THRESHOLD_INVALID" | "REPORT_UNKNOWN" | "PRUNING_UNKNOWN" | "PRUNING_REFUSED" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -7873,7 +7996,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -7953,7 +8076,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -8050,6 +8173,604 @@ export interface operations {
                         readonly stale: boolean;
                         /** @description Refused rows that wait for the department */
                         readonly openRejections: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listOversightRules: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 监督规则与阈值 / Rules of oversight and their thresholds */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Every rule */
+                        readonly rules: readonly {
+                            /**
+                             * @description Code of the rule, and kind of its alerts
+                             * @enum {string}
+                             */
+                            readonly rule: "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large";
+                            /** @description What it tells of */
+                            readonly en: string;
+                            /** @description 规则含义 */
+                            readonly zh: string;
+                            /** @description What to do */
+                            readonly adviceEn: string;
+                            /** @description 处理建议 */
+                            readonly adviceZh: string;
+                            /** @description It counts what was within so many minutes */
+                            readonly windowMinutes: number;
+                            /** @description It counts anew after so many minutes */
+                            readonly stepMinutes: number;
+                            /** @description Its numbers */
+                            readonly thresholds: readonly {
+                                /** @description Name of the threshold */
+                                readonly name: string;
+                                /** @description What holds now */
+                                readonly value: number;
+                                /** @description What holds where nobody set it */
+                                readonly standard: number;
+                                /** @description What may be set at least */
+                                readonly least: number;
+                                /** @description What may be set at most */
+                                readonly most: number;
+                                /** @description What it counts */
+                                readonly en: string;
+                                /** @description 阈值含义 */
+                                readonly zh: string;
+                            }[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly changeOversightRule: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Code of the rule */
+                readonly rule: "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large";
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description By name; those that are not named stay */
+                    readonly thresholds: {
+                        readonly [key: string]: number;
+                    };
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 修改监督规则阈值 / Set thresholds of a rule, within its bounds */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /**
+                         * @description Code of the rule, and kind of its alerts
+                         * @enum {string}
+                         */
+                        readonly rule: "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large";
+                        /** @description What it tells of */
+                        readonly en: string;
+                        /** @description 规则含义 */
+                        readonly zh: string;
+                        /** @description What to do */
+                        readonly adviceEn: string;
+                        /** @description 处理建议 */
+                        readonly adviceZh: string;
+                        /** @description It counts what was within so many minutes */
+                        readonly windowMinutes: number;
+                        /** @description It counts anew after so many minutes */
+                        readonly stepMinutes: number;
+                        /** @description Its numbers */
+                        readonly thresholds: readonly {
+                            /** @description Name of the threshold */
+                            readonly name: string;
+                            /** @description What holds now */
+                            readonly value: number;
+                            /** @description What holds where nobody set it */
+                            readonly standard: number;
+                            /** @description What may be set at least */
+                            readonly least: number;
+                            /** @description What may be set at most */
+                            readonly most: number;
+                            /** @description What it counts */
+                            readonly en: string;
+                            /** @description 阈值含义 */
+                            readonly zh: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listAuditReports: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿 */
+                readonly kind?: "weekly" | "provision" | "yearly";
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 审计报告列表 / Reports that were made and are kept */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first, 200 at most */
+                        readonly reports: readonly {
+                            /** @description Number of the report */
+                            readonly reportId: number;
+                            /**
+                             * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                             * @enum {string}
+                             */
+                            readonly kind: "weekly" | "provision" | "yearly";
+                            /** @description First day, China Standard Time */
+                            readonly from: string;
+                            /** @description Last day */
+                            readonly to: string;
+                            /** @description Who made it; system:scheduler where it was made by itself */
+                            readonly madeBy: string;
+                            /** @description When */
+                            readonly madeAt: string;
+                            /** @description SHA-256 of its JSON; its audit entry has the same */
+                            readonly digest: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly makeAuditReport: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                     * @enum {string}
+                     */
+                    readonly kind: "weekly" | "provision" | "yearly";
+                    /** @description First day, yyyy-MM-dd, China Standard Time */
+                    readonly from: string;
+                    /** @description Last day; 366 days at most */
+                    readonly to: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 生成审计报告 / Make a report of a period and keep it */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the report */
+                        readonly reportId: number;
+                        /**
+                         * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                         * @enum {string}
+                         */
+                        readonly kind: "weekly" | "provision" | "yearly";
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description Who made it; system:scheduler where it was made by itself */
+                        readonly madeBy: string;
+                        /** @description When */
+                        readonly madeAt: string;
+                        /** @description SHA-256 of its JSON; its audit entry has the same */
+                        readonly digest: string;
+                        /** @description 中文 */
+                        readonly zh: string;
+                        /** @description English */
+                        readonly en: string;
+                        /** @description Its tables */
+                        readonly sections: readonly {
+                            /** @description 中文 */
+                            readonly zh: string;
+                            /** @description English */
+                            readonly en: string;
+                            /** @description Columns of the table */
+                            readonly columns: readonly {
+                                /** @description Name of the column */
+                                readonly name: string;
+                                /** @description 中文 */
+                                readonly zh: string;
+                                /** @description English */
+                                readonly en: string;
+                            }[];
+                            /** @description Rows, cell by cell */
+                            readonly rows: readonly (readonly (string | number | null)[])[];
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly readAuditReport: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description json or csv */
+                readonly format?: "json" | "csv";
+            };
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the report */
+                readonly reportId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 查看审计报告 / One report, as JSON or, with format=csv, as a file for a spreadsheet */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the report */
+                        readonly reportId: number;
+                        /**
+                         * @description weekly 周报, provision 对外提供台账, yearly 年度合规审计底稿
+                         * @enum {string}
+                         */
+                        readonly kind: "weekly" | "provision" | "yearly";
+                        /** @description First day, China Standard Time */
+                        readonly from: string;
+                        /** @description Last day */
+                        readonly to: string;
+                        /** @description Who made it; system:scheduler where it was made by itself */
+                        readonly madeBy: string;
+                        /** @description When */
+                        readonly madeAt: string;
+                        /** @description SHA-256 of its JSON; its audit entry has the same */
+                        readonly digest: string;
+                        /** @description 中文 */
+                        readonly zh: string;
+                        /** @description English */
+                        readonly en: string;
+                        /** @description Its tables */
+                        readonly sections: readonly {
+                            /** @description 中文 */
+                            readonly zh: string;
+                            /** @description English */
+                            readonly en: string;
+                            /** @description Columns of the table */
+                            readonly columns: readonly {
+                                /** @description Name of the column */
+                                readonly name: string;
+                                /** @description 中文 */
+                                readonly zh: string;
+                                /** @description English */
+                                readonly en: string;
+                            }[];
+                            /** @description Rows, cell by cell */
+                            readonly rows: readonly (readonly (string | number | null)[])[];
+                        }[];
+                    };
+                    readonly "text/csv": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listLogChecks: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 日志自检结果 / How the product last found its own audit log */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The last look of each kind */
+                        readonly checks: readonly {
+                            /**
+                             * @description new: new entries and the next old ones; whole: all of it
+                             * @enum {string}
+                             */
+                            readonly scope: "new" | "whole";
+                            /**
+                             * @description What was found
+                             * @enum {string}
+                             */
+                            readonly state: "whole" | "tampered" | "undecided";
+                            /** @description When the last look began */
+                            readonly beganAt: string;
+                            /** @description When it was over */
+                            readonly endedAt: string;
+                            /** @description Entries that it looked at */
+                            readonly entries: number;
+                            /** @description Up to which place of the tree everything was looked at */
+                            readonly upto: number;
+                            /** @description What is wrong, and at which place */
+                            readonly fault: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listPrunings: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 审计日志清除申请 / Requests to remove old months of the log */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly prunings: readonly {
+                            /** @description Number of the request */
+                            readonly pruningId: number;
+                            /** @description Beginning of the oldest month */
+                            readonly from: string;
+                            /** @description Beginning of the first month that stays */
+                            readonly until: string;
+                            /** @description First place of the tree that goes */
+                            readonly firstIndex: number;
+                            /** @description First place that stays */
+                            readonly minIndex: number;
+                            /** @description SHA-256 of the archive */
+                            readonly archiveSha256: string;
+                            /** @description SM3 of the archive */
+                            readonly archiveSm3: string;
+                            /** @description Who made the archive and asked */
+                            readonly requestedBy: string;
+                            /** @description When */
+                            readonly requestedAt: string;
+                            /** @description Who agreed */
+                            readonly approvedBy: string | null;
+                            /** @description When */
+                            readonly approvedAt: string | null;
+                            /** @description Entries that were removed */
+                            readonly removed: number | null;
+                            /** @description When */
+                            readonly doneAt: string | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly approvePruning: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly pruningId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 批准清除已归档的旧月份 / Agree, as a second person, that archived months are removed */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly pruningId: number;
+                        /** @description Beginning of the oldest month */
+                        readonly from: string;
+                        /** @description Beginning of the first month that stays */
+                        readonly until: string;
+                        /** @description First place of the tree that goes */
+                        readonly firstIndex: number;
+                        /** @description First place that stays */
+                        readonly minIndex: number;
+                        /** @description SHA-256 of the archive */
+                        readonly archiveSha256: string;
+                        /** @description SM3 of the archive */
+                        readonly archiveSm3: string;
+                        /** @description Who made the archive and asked */
+                        readonly requestedBy: string;
+                        /** @description When */
+                        readonly requestedAt: string;
+                        /** @description Who agreed */
+                        readonly approvedBy: string | null;
+                        /** @description When */
+                        readonly approvedAt: string | null;
+                        /** @description Entries that were removed */
+                        readonly removed: number | null;
+                        /** @description When */
+                        readonly doneAt: string | null;
                     };
                 };
             };
