@@ -54,6 +54,6 @@ export async function up(database: Kysely<never>): Promise<void> {
 
     grant select, insert, update on gridbridge.oversight_rule, gridbridge.oversight_threshold, gridbridge.log_check to gridbridge_app;
     grant select, insert on gridbridge.oversight_finding, gridbridge.audit_report to gridbridge_app;
-    grant select on audit.tree, audit.tree_leaf, audit.tile, audit.lane_end, audit.pending to gridbridge_app;
+    grant select on audit.tree, audit.tree_leaf, audit.tile, audit.lane_end to gridbridge_app;
   `.execute(database)
 }
