@@ -59,6 +59,7 @@ function toDatabaseError(error: unknown): AppError {
       message,
     )
   if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
+  if (code === 'GB001') return new AppError('KEY_RETIRED', 'sealed with a key that is retired', { cause: error })
   if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
   return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
 }

@@ -31,6 +31,7 @@ import * as pull from './migrations/0023-pull.ts'
 import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
+import * as keyRotation from './migrations/0039-keys.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -59,6 +60,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0024-use-stripes': useStripes,
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
+  '0039-keys': keyRotation,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
@@ -104,9 +106,9 @@ async function createMissingKeys(pool: pg.Pool, keyEncryptionKey: Uint8Array, su
   )
   for (const key of keys) {
     await pool.query(
-      `insert into gridbridge.data_key (key_id, purpose, suite, wrapped) values ($1, $2, $3, $4)
+      `insert into gridbridge.data_key (key_id, purpose, suite, kek, wrapped) values ($1, $2, $3, $4, $5)
          on conflict (key_id) do nothing`,
-      [key.id, key.purpose, key.suite, key.wrapped],
+      [key.id, key.purpose, key.suite, key.kek, key.wrapped],
     )
   }
 }
