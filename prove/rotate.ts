@@ -1,12 +1,12 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { startPart } from '../demo/processes.ts'
 import { loadConfig, type Config } from '../src/config.ts'
 import { toAppError } from '../src/errors.ts'
 import { openInstallation } from '../src/installation.ts'
 import { makeHolder, startKeyRefresh } from '../src/jobs/key-refresh.ts'
+import type { RotationStep } from '../src/jobs/key-rotation.ts'
 import { listKeys, rotateKek, rotateKeys } from '../src/key-commands.ts'
 import { openKeyProvider } from '../src/security/key-encryption-key.ts'
 import { openLiveKeyRing } from '../src/security/live-key-ring.ts'
@@ -56,7 +56,7 @@ export interface RotateVerdict extends DumpVerdict {
   readonly spurious: number
   readonly untold: number
   readonly sealedValues: number
-  /** From the new key's first use until nothing named the old one. */
+  /** From the command until nothing named the old key. */
   readonly resealSeconds: number
   readonly resealedPerSecond: number
   readonly rotationSeconds: number
@@ -73,17 +73,6 @@ export interface RotateStage {
 
 const configOf = ({ installation, kekFile }: RotateStage): Config =>
   loadConfig({ DATABASE_URL: installation.databaseUrl, GRIDBRIDGE_KEK_FILE: kekFile })
-
-/** Until when values name the old key, in seconds from the first that names the new one. */
-async function watchResealing({ database }: TestInstallation, old: number): Promise<number> {
-  let began = 0
-  for (;;) {
-    const values = await countSealedBy(database.query)
-    if (began === 0 && [...values.keys()].some((id) => id > old)) began = performance.now()
-    if (began > 0 && !values.has(old)) return (performance.now() - began) / 1000
-    await wait(250)
-  }
-}
 
 async function codeOf(work: () => unknown): Promise<string> {
   try {
@@ -157,9 +146,12 @@ async function underLoad<Done>(
 async function rotateBoth(stage: RotateStage, { drainMs }: RotateOptions, nextKek: string) {
   const { installation } = stage
   const [[old = 0, sealedValues = 0] = []] = await countSealedBy(installation.database.query)
-  const resealing = watchResealing(installation, old)
-  const { seconds } = await rotateKeys(configOf(stage), drainMs === undefined ? {} : { drainMs })
-  const resealSeconds = await resealing
+  const [began, times] = [performance.now(), { resealed: 0 }]
+  const tell = ({ resealed }: RotationStep): void => {
+    if (resealed > 0) times.resealed = performance.now()
+  }
+  const { seconds } = await rotateKeys(configOf(stage), { tell, ...(drainMs === undefined ? {} : { drainMs }) })
+  const resealSeconds = (times.resealed - began) / 1000
   const kekSeconds = await changeKek(stage, nextKek)
   return { old, sealedValues, resealSeconds, rotationSeconds: seconds, kekSeconds }
 }

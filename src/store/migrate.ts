@@ -32,6 +32,7 @@ import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
 import * as keyRotation from './migrations/0039-keys.ts'
+import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -61,6 +62,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
   '0039-keys': keyRotation,
+  '0040-rejection-binding': rejectionBinding,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -21,7 +21,7 @@ export interface SealedPlace {
 
 type BytesPlace = Pick<SealedPlace, 'table' | 'bound'> & Partial<Pick<SealedPlace, 'joins' | 'column' | 'blocks'>>
 
-const SMALL_BLOCKS = 16
+const SMALL_BLOCKS = 48
 
 const bytes = ({ table, column = 'sealed', bound, joins = '', blocks = SMALL_BLOCKS }: BytesPlace): SealedPlace => ({
   table,
@@ -47,13 +47,15 @@ const OF_FEED = 'join feed using (feed_id)'
 const OF_CONSUMER = 'join consumer using (consumer_id)'
 const WHOLE_ROW = 1
 
+const REJECTION = `'rejection|' || feed.code || case when held.bound_to_record then '|' || encode(held.source_token, 'hex') else '' end`
+
 export const sealedPlaces: readonly SealedPlace[] = [
   bytes({
     table: 'record',
     joins: 'join dataset using (dataset_id) left join feed on feed.feed_id = held.feed_id',
     bound: `'record|' || dataset.name || '|' || coalesce(feed.code, '${MERGED_FEED.code}') || '|' || held.source_record_id`,
   }),
-  bytes({ table: 'rejection', joins: OF_FEED, bound: `'rejection|' || feed.code` }),
+  bytes({ table: 'rejection', joins: OF_FEED, bound: REJECTION }),
   bytes({ table: 'feed', column: 'secrets', bound: `'feed-secrets|' || held.code` }),
   cursor('cursor'),
   cursor('compare_cursor'),
