@@ -7,6 +7,7 @@ import { proveForks } from './forks.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveReplays } from './replays.ts'
+import { proveRotate } from './rotate.ts'
 import { proveSharing } from './sharing.ts'
 import { proveSnapshot } from './snapshot.ts'
 import { proveTaint } from './taint.ts'
@@ -33,6 +34,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   replays: () => proveReplays({ attacks: 10_000, seed: Date.now() % 100_000 }),
+  rotate: () => proveRotate({ records: 200_000, canaries: 2000, replicas: 2, seed: Date.now() % 100_000 }),
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
   snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),

@@ -43,8 +43,8 @@ const mutations: readonly Mutation[] = [
   {
     name: 'a rejected row is not sealed',
     file: 'src/ingest/protect.ts',
-    find: /(?<=reasons: rejection\.reasons,\s+)sealed: sealed\[index\]/g,
-    replace: 'sealed: Buffer.from(rowText(rejection.source.value))',
+    find: /(?<=row: source\.row,\s+reasons,\s+)sealed: sealed\[index\]/g,
+    replace: 'sealed: Buffer.from(rowText(source.value))',
     sink: 'product tables',
   },
   {

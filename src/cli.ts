@@ -6,6 +6,7 @@ import { addAuditCommands } from './cli-audit.ts'
 import { addAccountCommands } from './cli-accounts.ts'
 import { addProveCommand } from './cli-proofs.ts'
 import { addManifestCommands } from './cli-feeds.ts'
+import { addKeyCommands } from './cli-keys.ts'
 import { addRunCommands } from './cli-runs.ts'
 import { addSharingCommands } from './cli-sharing.ts'
 import { config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
@@ -103,6 +104,7 @@ addSharingCommands(program)
 addAccountCommands(program)
 
 addAuditCommands(program)
+addKeyCommands(program)
 
 program
   .command('migrate')

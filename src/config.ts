@@ -23,9 +23,13 @@ export interface Config {
   readonly publicUrl: string | null
   /** Files in PEM; null where something in front of the API ends TLS. */
   readonly tls: TlsFiles | null
+  /** A program that prints the key-encryption key, its arguments, and the PATH that it is given; it goes before the two below. */
+  readonly keyEncryptionCommand: KeyEncryptionCommand | null
   readonly keyEncryptionKey: string | null
   readonly keyEncryptionKeyFile: string
   readonly cryptoSuite: 'standard' | 'gm'
+  /** Days after which a sealing key should be rotated; `doctor` says so. */
+  readonly keyDays: number
   readonly egressAllow: readonly string[]
   readonly allowEmbedded: boolean
   readonly logLevel: string
@@ -70,6 +74,12 @@ export interface TlsFiles {
   readonly key: string
   /** The authority that a client's certificate has to be from; null: any certificate is asked for and none is wanted. */
   readonly clientAuthority: string | null
+}
+
+export interface KeyEncryptionCommand {
+  readonly program: string
+  readonly arguments: readonly string[]
+  readonly path: string
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -124,6 +134,16 @@ function witnesses(environment: Environment): Config['witnesses'] {
   throw new AppError('CONFIG_INVALID', 'give as many WITNESS_URLS as WITNESS_VERIFIERS, in the same order')
 }
 
+/** A program and its arguments, apart by spaces: no shell reads them. */
+function keyEncryptionCommand(environment: Environment): KeyEncryptionCommand | null {
+  const [program, ...given] = (environment['GRIDBRIDGE_KEK_COMMAND'] ?? '').split(/\s+/).filter((word) => word !== '')
+  if (program === undefined) return null
+  if (environment['GRIDBRIDGE_KEK'])
+    throw new AppError('CONFIG_INVALID', 'set one of GRIDBRIDGE_KEK_COMMAND and GRIDBRIDGE_KEK')
+  if (path.isAbsolute(program)) return { program, arguments: given, path: environment['PATH'] ?? '' }
+  throw new AppError('CONFIG_INVALID', 'GRIDBRIDGE_KEK_COMMAND begins with no absolute path of a program')
+}
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -143,9 +163,11 @@ export function loadConfig(environment: Environment): Config {
     port: wholeNumber(environment, 'PORT', 8080, 0, 65_535),
     publicUrl: url(environment, 'PUBLIC_URL', ['https:', 'http:'])?.replace(/\/+$/, '') ?? null,
     tls: tlsFiles(environment),
+    keyEncryptionCommand: keyEncryptionCommand(environment),
     keyEncryptionKey: environment['GRIDBRIDGE_KEK'] || null,
     keyEncryptionKeyFile: environment['GRIDBRIDGE_KEK_FILE'] || path.join(dataDirectory, 'keys', 'kek'),
     cryptoSuite: oneOf(environment, 'GRIDBRIDGE_SUITE', 'standard', suites),
+    keyDays: wholeNumber(environment, 'KEY_DAYS', 365, 1, 3650),
     egressAllow: wordsOf(environment['GRIDBRIDGE_EGRESS_ALLOW']),
     allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),

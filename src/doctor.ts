@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { toAppError } from './errors.ts'
 import { loadDatasets } from './feeds/datasets.ts'
 import { openInstallation } from './installation.ts'
+import { ageOfSealingKey } from './key-commands.ts'
 import { assertRedisKeepsJobs } from './jobs/queues.ts'
 import { measureSkew, MOST_SKEW_MS } from './jobs/watchdog.ts'
 
@@ -48,6 +49,17 @@ async function lookAtSigning(config: Config): Promise<string> {
   }
 }
 
+async function lookAtKeys(config: Config): Promise<string> {
+  const installation = await openInstallation(config, 'doctor', 2)
+  try {
+    const days = await ageOfSealingKey(installation)
+    const age = `the sealing key is ${days} days old`
+    return wants(days <= config.keyDays, days <= config.keyDays ? age : `${age}; run gridbridge keys rotate`)
+  } finally {
+    await installation.close()
+  }
+}
+
 async function lookAtQueue({ redisUrl }: Config): Promise<string> {
   if (redisUrl === null) return 'on PostgreSQL'
   await assertRedisKeepsJobs(redisUrl)
@@ -74,6 +86,7 @@ const checks: readonly Check[] = [
       ),
   ],
   ['database', lookAtDatabase],
+  ['keys', lookAtKeys],
   ['queue', lookAtQueue],
   ['signing', lookAtSigning],
 ]

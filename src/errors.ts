@@ -1,6 +1,7 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
 import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
+import { keyErrors } from './errors/key-errors.ts'
 import { oversightErrors } from './errors/oversight-errors.ts'
 import { platformErrors } from './errors/platform-errors.ts'
 import { sharingErrors } from './errors/sharing-errors.ts'
@@ -17,6 +18,7 @@ export const errorTable = {
   ...oversightErrors,
   ...platformErrors,
   ...signingErrors,
+  ...keyErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

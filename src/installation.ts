@@ -3,10 +3,12 @@ import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
 import { loadDatasets, type Dataset } from './feeds/datasets.ts'
 import { loadJurisdiction, type Jurisdiction } from './feeds/jurisdiction.ts'
-import { loadKeyEncryptionKey } from './security/key-encryption-key.ts'
-import { openKeyRing, type KeyRing } from './security/key-ring.ts'
+import { makeHolder, startKeyRefresh } from './jobs/key-refresh.ts'
+import { openKeyProvider, type KeyProvider } from './security/key-encryption-key.ts'
+import { openLiveKeyRing, type LiveKeyRing } from './security/live-key-ring.ts'
 import { readDataKeys } from './store/data-keys.ts'
 import { openDatabase, type Database } from './store/database.ts'
+import { forgetHolder, tellHeldKeys } from './store/key-holders.ts'
 import { openEmbeddedServer, type EmbeddedServer } from './store/embedded-server.ts'
 import { migrate } from './store/migrate.ts'
 
@@ -19,7 +21,8 @@ export interface Installation {
   readonly database: Database
   readonly datasets: ReadonlyMap<string, Dataset>
   readonly jurisdiction: Jurisdiction
-  readonly keys: KeyRing
+  readonly keys: LiveKeyRing
+  readonly keyProvider: KeyProvider
   readonly close: () => Promise<void>
 }
 
@@ -35,15 +38,21 @@ async function openServer(config: Config): Promise<EmbeddedServer | null> {
   return openEmbeddedServer(config.dataDirectory)
 }
 
-const keyEncryptionKeyOf = (config: Config): Buffer =>
-  loadKeyEncryptionKey(config.keyEncryptionKey, config.keyEncryptionKeyFile, config.databaseUrl === null)
+const keyProviderOf = (config: Config): KeyProvider =>
+  openKeyProvider({
+    command: config.keyEncryptionCommand,
+    text: config.keyEncryptionKey,
+    file: config.keyEncryptionKeyFile,
+    create: config.databaseUrl === null,
+  })
 
 /** Brings the database to this version. With the embedded server this happens at every start. Returns what was applied. */
 async function migrateInstallation(config: Config, serverUrl: string | null): Promise<readonly string[]> {
   const url = config.ownerDatabaseUrl ?? config.databaseUrl ?? serverUrl
   if (url === null) throw new AppError('CONFIG_INVALID', 'set OWNER_DATABASE_URL or DATABASE_URL')
   const datasets = [...loadDatasets().keys()]
-  return migrate({ url, keyEncryptionKey: keyEncryptionKeyOf(config), suite: config.cryptoSuite, datasets })
+  const [keyEncryptionKey = Buffer.alloc(0)] = await keyProviderOf(config).load()
+  return migrate({ url, keyEncryptionKey, suite: config.cryptoSuite, datasets })
 }
 
 /** `gridbridge migrate`: starts the embedded server where there is no other, migrates, and leaves things as they were. */
@@ -56,13 +65,32 @@ export async function migrateOnly(config: Config): Promise<readonly string[]> {
   }
 }
 
+/** The keys of the installation, and how to stop following them. It is heard of before it reads them, so that no key is used meanwhile. */
+async function openKeys(
+  { query }: Database,
+  provider: KeyProvider,
+  processName: string,
+): Promise<{ readonly keys: LiveKeyRing; readonly stop: () => Promise<void> }> {
+  const holder = makeHolder(processName)
+  await tellHeldKeys(query, holder, { newest: 0, sealing: 0 })
+  try {
+    const keys = await openLiveKeyRing(provider, await readDataKeys(query))
+    return { keys, stop: startKeyRefresh(query, keys, holder, () => undefined) }
+  } catch (error) {
+    await forgetHolder(query, holder).catch(() => undefined)
+    throw error
+  }
+}
+
 /** Opens the installation. Throws DATABASE_OUTDATED when a city's database was not migrated yet, KEY_UNAVAILABLE, CONFIG_INVALID. */
 export async function openInstallation(config: Config, processName: string, connections = 8): Promise<Installation> {
   const datasets = loadDatasets()
   const jurisdiction = loadJurisdiction(config.jurisdiction)
   const server = await openServer(config)
   let database: Database | null = null
+  let stopKeys = async (): Promise<void> => undefined
   const close = async (): Promise<void> => {
+    await stopKeys()
     await database?.close()
     await server?.stop()
   }
@@ -71,8 +99,10 @@ export async function openInstallation(config: Config, processName: string, conn
     const databaseUrl = config.databaseUrl ?? server?.url ?? ''
     const mostUnsignedSeconds = config.auditUnsignedSeconds
     database = openDatabase({ url: databaseUrl, processName, connections, mostUnsignedSeconds })
-    const keys = openKeyRing(keyEncryptionKeyOf(config), await readDataKeys(database.query))
-    return { config, databaseUrl, database, datasets, jurisdiction, keys, close }
+    const keyProvider = keyProviderOf(config)
+    const { keys, stop } = await openKeys(database, keyProvider, processName)
+    stopKeys = stop
+    return { config, databaseUrl, database, datasets, jurisdiction, keys, keyProvider, close }
   } catch (error) {
     // An idle connection that is left open keeps the process alive for ten seconds after its refusal.
     await close()

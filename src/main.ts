@@ -11,6 +11,7 @@ import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startIncidentClock } from './jobs/incident-clock.ts'
+import { startKeyRotation } from './jobs/key-rotation.ts'
 import { startLogCheck } from './jobs/log-check.ts'
 import { startOversight } from './jobs/oversight.ts'
 import { startProjector } from './jobs/projector.ts'
@@ -101,6 +102,18 @@ function startWayBack({ installation, log }: Parts, egress: EgressGuard): () => 
   }
 }
 
+/** What is done to what rests here: removing what a feed left behind, and sealing again what an old key sealed. */
+function startUpkeep({ installation: { database, keys }, log }: Parts): () => Promise<void> {
+  const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
+  const stopKeyRotation = startKeyRotation({ database, keys, actor: 'system:worker' }, (error) =>
+    log.warn({ code: toAppError(error).code }, 'key rotation'),
+  )
+  return async () => {
+    await stopDisposal()
+    await stopKeyRotation()
+  }
+}
+
 async function startWorker({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database, datasets, keys } = installation
   const skew = await measureSkew(database.query)
@@ -127,7 +140,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
   const stopProjector = startProjector({ database, datasets, keys }, (error) =>
     log.warn({ code: toAppError(error).code }, 'projector'),
   )
-  const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
+  const stopUpkeep = startUpkeep({ installation, queues, log })
   const stopWayBack = startWayBack({ installation, queues, log }, egress)
   const stopWatchdog = startWatchdog(database.query, (finding) => {
     log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
@@ -138,7 +151,7 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     stopWatchdog()
     await stopReconciler()
     await stopProjector()
-    await stopDisposal()
+    await stopUpkeep()
     await stopWayBack()
     await workers.close()
   }

@@ -50,7 +50,7 @@ describe('a setting that is wrong ends with 2 and one line', () => {
     [
       'another key',
       { GRIDBRIDGE_KEK: otherKey },
-      /^KEY_UNAVAILABLE: [^\n]*data key \d+ does not open with this key-encryption key\n$/,
+      /^KEY_UNAVAILABLE: [^\n]*data key \d+ needs key-encryption key [\da-f]{16}, which GRIDBRIDGE_KEK did not give\n$/,
     ],
   ])('%s', async (_what, change, telling) => {
     const startedAt = Date.now()
@@ -143,7 +143,7 @@ describe('doctor', () => {
       REDIS_URL: 'redis://127.0.0.1:1',
     })
     const wrong = (JSON.parse(output) as readonly Finding[]).filter(({ ok }) => !ok)
-    expect([code, wrong.map(({ check }) => check)]).toEqual([1, ['egress', 'database', 'queue']])
+    expect([code, wrong.map(({ check }) => check)]).toEqual([1, ['egress', 'database', 'keys', 'queue']])
     expect(output).not.toContain('hidden-word')
   })
 })

@@ -1,6 +1,7 @@
 import { incidentEvents } from './events/incident-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { oversightEvents } from './events/oversight-events.ts'
+import { keyEvents } from './events/key-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
 import { signingEvents } from './events/signing-events.ts'
@@ -18,6 +19,7 @@ export const auditEvents = {
   ...incidentEvents,
   ...securityEvents,
   ...oversightEvents,
+  ...keyEvents,
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

@@ -110,34 +110,40 @@ export function rowToken(recordId: string, { feed, keys }: FeedProtection): stri
   return keys.token('digest', `rejected-record|${feed}|${recordId}`)
 }
 
+/** Those from before they were sealed to their record are sealed to their feed alone. */
+const boundOfRejection = (feed: string, token: string | null): string =>
+  token === null ? `rejection|${feed}` : `rejection|${feed}|${token}`
+
 /** Rejections as they may rest: the whole source row sealed, because nobody knows which part of a broken row is personal. */
 export function protectRejections(
   rejections: readonly Rejection[],
   protection: Protection,
 ): readonly ProtectedRejection[] {
   const { feed, keys } = protection
-  const texts = rejections.map((rejection) => rowText(rejection.source.value))
-  const sealed = sealAll(
-    keys.sealing,
-    texts.map((clear) => ({ bound: `rejection|${feed}`, clear })),
-  )
+  const rows = rejections.map(({ source, recordId }) => {
+    const clear = rowText(source.value)
+    const token =
+      recordId === null ? keys.token('digest', `rejected-row|${feed}|${clear}`) : rowToken(recordId, protection)
+    return { clear, token, bound: boundOfRejection(feed, token) }
+  })
+  const sealed = sealAll(keys.sealing, rows)
   return rejections.map(
-    (rejection, index) =>
+    ({ source, reasons }, index) =>
       ({
-        row: rejection.source.row,
-        reasons: rejection.reasons,
+        row: source.row,
+        reasons,
         sealed: sealed[index],
-        token:
-          rejection.recordId === null
-            ? keys.token('digest', `rejected-row|${feed}|${texts[index] ?? ''}`)
-            : rowToken(rejection.recordId, protection),
+        token: rows[index]?.token,
       }) as unknown as ProtectedRejection,
   )
 }
 
+/** A refused row as it rests, and the token of the record that it is sealed to. */
+type SealedRejection = Pick<ProtectedRejection, 'sealed'> & { readonly boundTo: string | null }
+
 /** The source row of a rejection. Throws SEAL_BROKEN, KEY_UNAVAILABLE. */
-export function openRejection(sealed: Uint8Array, { feed, keys }: FeedProtection): unknown {
-  return JSON.parse(open(keys.sealKey, `rejection|${feed}`, sealed))
+export function openRejection({ sealed, boundTo }: SealedRejection, { feed, keys }: FeedProtection): unknown {
+  return JSON.parse(open(keys.sealKey, boundOfRejection(feed, boundTo), sealed))
 }
 
 /**

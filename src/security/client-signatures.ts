@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { KeyRing } from './key-ring.ts'
 import { verifyRequest, type SignableRequest, type SignatureHash } from './request-signature.ts'
-import { open, seal } from './seal.ts'
+import { open, seal, type SealKey } from './seal.ts'
 
 /** A secret that a client signs its requests with, as it rests. */
 interface SealedSecret {
@@ -21,14 +21,15 @@ export const sealSigningSecret = (keys: KeyRing, name: string, secret: string): 
 /** The name of no client, for a secret that signed nothing. */
 const NOBODY = '?'
 
-const decoys = new WeakMap<KeyRing, SealedSecret>()
+/** By the key that sealed it: one that is retired opens its decoy no more than anything else. */
+const decoys = new WeakMap<SealKey, SealedSecret>()
 
 function decoySecret(keys: KeyRing): SealedSecret {
-  const known = decoys.get(keys)
+  const known = decoys.get(keys.sealing)
   if (known !== undefined) return known
   const sealed = sealSigningSecret(keys, NOBODY, randomBytes(32).toString('base64url'))
   const decoy = { sealed, digest: 'sm3' } as const
-  decoys.set(keys, decoy)
+  decoys.set(keys.sealing, decoy)
   return decoy
 }
 

@@ -18,7 +18,11 @@ export interface WrappedKey {
   readonly id: number
   readonly purpose: KeyPurpose
   readonly suite: Suite['name']
+  /** The key-encryption key that wrapped it; null where it was wrapped before such keys had names. */
+  readonly kek: string | null
   readonly wrapped: Uint8Array
+  /** False for a sealing key that was announced and that nothing is sealed with yet. */
+  readonly isActive: boolean
 }
 
 export interface KeyRing {
@@ -47,55 +51,100 @@ function sealKeyFrom(id: number, suite: Suite, seed: Uint8Array): SealKey {
   }
 }
 
-/** The key-encryption key lives outside the database; its id 0 never names a data key. Wrapping always uses `standard`. */
-function wrappingKey(keyEncryptionKey: Uint8Array): SealKey {
-  return sealKeyFrom(0, suites.standard, keyEncryptionKey)
-}
+/** The key-encryption key lives outside the database; its id 0 never names a data key. */
+const wrappingKey = (keyEncryptionKey: Uint8Array, suite: Suite): SealKey => sealKeyFrom(0, suite, keyEncryptionKey)
+
+/** The name of a key-encryption key: 64 bits of a keyed digest, which tell nothing about 256 random bits. */
+export const nameOfKek = (keyEncryptionKey: Uint8Array): string =>
+  derive(suites.standard, keyEncryptionKey, 'name').subarray(0, 8).toString('hex')
 
 const boundText = (purpose: KeyPurpose, id: number, suite: string): string => `data-key|${purpose}|${id}|${suite}`
 
+type NamedKey = Pick<WrappedKey, 'id' | 'purpose' | 'suite'>
+
+function wrap(keyEncryptionKey: Uint8Array, key: NamedKey, seed: Uint8Array, suite: Suite): Buffer {
+  const text = Buffer.from(seed).toString('base64')
+  return seal(wrappingKey(keyEncryptionKey, suite), boundText(key.purpose, key.id, key.suite), text)
+}
+
+/** A new data key, wrapped by the suite that it is for. */
 export function createWrappedKey(
   keyEncryptionKey: Uint8Array,
   id: number,
   purpose: KeyPurpose,
   suite: Suite['name'],
 ): WrappedKey {
-  const seed = randomBytes(SEED_BYTES).toString('base64')
-  return { id, purpose, suite, wrapped: seal(wrappingKey(keyEncryptionKey), boundText(purpose, id, suite), seed) }
+  const key = { id, purpose, suite }
+  const wrapped = wrap(keyEncryptionKey, key, randomBytes(SEED_BYTES), suites[suite])
+  return { ...key, kek: nameOfKek(keyEncryptionKey), wrapped, isActive: true }
 }
 
-function unwrap(keyEncryptionKey: Uint8Array, key: WrappedKey): Buffer {
+/** A wrapped key tells in its second byte which suite wrapped it. */
+const suiteOfWrap = ({ wrapped }: WrappedKey): Suite => (wrapped[1] === suites.gm.id ? suites.gm : suites.standard)
+
+function unwrap(keyEncryptionKeys: readonly Uint8Array[], key: WrappedKey): Buffer {
   const bound = boundText(key.purpose, key.id, key.suite)
-  try {
-    return Buffer.from(
-      open(() => wrappingKey(keyEncryptionKey), bound, key.wrapped),
-      'base64',
-    )
-  } catch (error) {
-    throw new AppError('KEY_UNAVAILABLE', `data key ${key.id} does not open with this key-encryption key`, {
-      cause: error,
-    })
+  const fitting = keyEncryptionKeys.filter((one) => key.kek === null || nameOfKek(one) === key.kek)
+  const failures: unknown[] = []
+  for (const one of fitting) {
+    try {
+      const seed = open(() => wrappingKey(one, suiteOfWrap(key)), bound, key.wrapped)
+      return Buffer.from(seed, 'base64')
+    } catch (error) {
+      failures.push(error)
+    }
   }
+  const wanted = key.kek === null ? 'another key-encryption key' : `key-encryption key ${key.kek}`
+  throw new AppError('KEY_UNAVAILABLE', `data key ${key.id} needs ${wanted}`, { cause: failures[0] })
 }
 
-/** Opens every data key. Throws KEY_UNAVAILABLE when the key-encryption key is another one or a purpose has no key. */
-export function openKeyRing(keyEncryptionKey: Uint8Array, wrapped: readonly WrappedKey[]): KeyRing {
+/** The same data key under another key-encryption key. Throws KEY_UNAVAILABLE where none of those given opens it. */
+export function rewrapKey(
+  key: WrappedKey,
+  keyEncryptionKeys: readonly Uint8Array[],
+  next: { readonly keyEncryptionKey: Uint8Array; readonly suite: Suite['name'] },
+): WrappedKey {
+  const seed = unwrap(keyEncryptionKeys, key)
+  const wrapped = wrap(next.keyEncryptionKey, key, seed, suites[next.suite])
+  return { ...key, kek: nameOfKek(next.keyEncryptionKey), wrapped }
+}
+
+/** Whether a data key rests as it would if it were wrapped now. */
+export const isWrappedBy = (key: WrappedKey, kek: string, suite: Suite['name']): boolean =>
+  key.kek === kek && suiteOfWrap(key).name === suite
+
+/** A data key that was opened: it seals, or it makes tokens. */
+export type OpenedKey = NamedKey & ({ readonly sealKey: SealKey } | { readonly tokenKey: HmacKey })
+
+/** Throws KEY_UNAVAILABLE when none of the key-encryption keys is the one that wrapped it. */
+export function openDataKey(keyEncryptionKeys: readonly Uint8Array[], key: WrappedKey): OpenedKey {
+  const seed = unwrap(keyEncryptionKeys, key)
+  const suite = suites[key.suite]
+  const named = { id: key.id, purpose: key.purpose, suite: key.suite }
+  if (key.purpose === 'seal') return { ...named, sealKey: sealKeyFrom(key.id, suite, seed) }
+  return { ...named, tokenKey: prepareHmacKey(suite.hash, derive(suite, seed, key.purpose)) }
+}
+
+const missing = (what: string): AppError => new AppError('KEY_UNAVAILABLE', `${what}; run gridbridge migrate`)
+
+/**
+ * The ring of keys that were opened, oldest first; the newest sealing key of `activeIds` is sealed with. Throws KEY_UNAVAILABLE where
+ * there is none.
+ */
+export function makeKeyRing(keys: readonly OpenedKey[], activeIds: ReadonlySet<number>): KeyRing {
   const sealKeys = new Map<number, SealKey>()
   const tokenKeys = new Map<KeyPurpose, HmacKey>()
-  for (const key of wrapped.toSorted((one, other) => one.id - other.id)) {
-    const seed = unwrap(keyEncryptionKey, key)
-    const suite = suites[key.suite]
-    if (key.purpose === 'seal') sealKeys.set(key.id, sealKeyFrom(key.id, suite, seed))
-    else tokenKeys.set(key.purpose, prepareHmacKey(suite.hash, derive(suite, seed, key.purpose)))
+  for (const key of keys) {
+    if ('sealKey' in key) sealKeys.set(key.id, key.sealKey)
+    else tokenKeys.set(key.purpose, key.tokenKey)
   }
-  const missing = (what: string): AppError => new AppError('KEY_UNAVAILABLE', `${what}; run gridbridge migrate`)
-  const sealing = [...sealKeys.values()].at(-1)
+  const sealing = [...sealKeys.values()].findLast(({ id }) => activeIds.has(id))
   if (sealing === undefined) throw missing('there is no sealing key')
   return {
     sealing,
     sealKey: (id) => {
       const key = sealKeys.get(id)
-      if (key === undefined) throw missing(`there is no sealing key ${id}`)
+      if (key === undefined) throw new AppError('KEY_UNAVAILABLE', `there is no sealing key ${id}`)
       return key
     },
     token: (purpose, value) => {
@@ -104,4 +153,12 @@ export function openKeyRing(keyEncryptionKey: Uint8Array, wrapped: readonly Wrap
       return hmacText(key, 'hex', value).slice(0, 2 * TOKEN_BYTES)
     },
   }
+}
+
+/** Opens every data key. Throws KEY_UNAVAILABLE when the key-encryption key is another one or a purpose has no key. */
+export function openKeyRing(keyEncryptionKey: Uint8Array, wrapped: readonly WrappedKey[]): KeyRing {
+  const inOrder = wrapped.toSorted((one, other) => one.id - other.id)
+  const active = new Set(inOrder.filter(({ isActive }) => isActive).map(({ id }) => id))
+  const opened = inOrder.map((key) => openDataKey([keyEncryptionKey], key))
+  return makeKeyRing(opened, active)
 }

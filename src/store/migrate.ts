@@ -36,6 +36,8 @@ import * as freezes from './migrations/0037-freezes.ts'
 import * as reveals from './migrations/0038-reveals.ts'
 import * as oversight from './migrations/0032-oversight.ts'
 import * as pruning from './migrations/0033-pruning.ts'
+import * as keyRotation from './migrations/0039-keys.ts'
+import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -69,6 +71,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0038-reveals': reveals,
   '0032-oversight': oversight,
   '0033-pruning': pruning,
+  '0039-keys': keyRotation,
+  '0040-rejection-binding': rejectionBinding,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
@@ -114,9 +118,9 @@ async function createMissingKeys(pool: pg.Pool, keyEncryptionKey: Uint8Array, su
   )
   for (const key of keys) {
     await pool.query(
-      `insert into gridbridge.data_key (key_id, purpose, suite, wrapped) values ($1, $2, $3, $4)
+      `insert into gridbridge.data_key (key_id, purpose, suite, kek, wrapped) values ($1, $2, $3, $4, $5)
          on conflict (key_id) do nothing`,
-      [key.id, key.purpose, key.suite, key.wrapped],
+      [key.id, key.purpose, key.suite, key.kek, key.wrapped],
     )
   }
 }

@@ -27,6 +27,9 @@ const FROZEN = 'GB503'
 /** A freeze holds for hours or days; who asks again every half minute sees it lifted soon enough. */
 const FROZEN_RETRY_MS = 30_000
 
+/** What the triggers on sealed values raise. */
+const RETIRED = 'GB004'
+
 /** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
 export function toDatabaseError(error: unknown): AppError {
   if (error instanceof AppError) return error
@@ -41,6 +44,7 @@ export function toDatabaseError(error: unknown): AppError {
       message,
     )
   if (lost) return new AppError('DATABASE_UNAVAILABLE', code, { cause: error })
+  if (code === RETIRED) return new AppError('KEY_RETIRED', 'sealed with a key that is retired', { cause: error })
   if (code === '42P01' || code === '3F000') return new AppError('DATABASE_OUTDATED', code, { cause: error })
   return new AppError('INTERNAL', `SQLSTATE ${code || 'none'}`, { cause: error })
 }

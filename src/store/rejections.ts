@@ -97,6 +97,8 @@ export interface StoredRejection {
   readonly attempts: number
   readonly rejectedAt: Date
   readonly sealed: Uint8Array
+  /** Token of its record, which it is sealed to; null for one from before rows were. */
+  readonly boundTo: string | null
 }
 
 export interface RejectionFilter {
@@ -110,7 +112,7 @@ export interface RejectionFilter {
 }
 
 const REJECTION_COLUMNS = `rejection_id as "rejectionId", run_id as "runId", page, row_in_page as row, reasons, attempts,
-  rejected_at as "rejectedAt", sealed`
+  rejected_at as "rejectedAt", sealed, case when bound_to_record then encode(source_token, 'hex') end as "boundTo"`
 
 /** Refused rows that wait, the oldest first. */
 export async function listOpenRejections(query: Query, filter: RejectionFilter): Promise<readonly StoredRejection[]> {
@@ -164,7 +166,7 @@ export async function keepRefused(query: Query, feedId: number, refused: readonl
   const rejections = refused.map(({ rejection }) => rejection)
   const rows = await query(
     `update rejection set reasons = given.reasons::jsonb, rules = string_to_array(given.rules, ','), sealed = given.sealed,
-            source_token = decode(given.token, 'hex'), attempts = attempts + 1
+            source_token = decode(given.token, 'hex'), bound_to_record = true, attempts = attempts + 1
        from unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[]) as given (id, reasons, rules, sealed, token)
       where feed_id = $1 and state = 'open' and rejection_id = given.id returning 1`,
     [

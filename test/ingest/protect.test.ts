@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { loadDatasets } from '../../src/feeds/datasets.ts'
 import { compileMapping } from '../../src/ingest/map.ts'
-import { digestRecord, protect, protectRejections, type Protection } from '../../src/ingest/protect.ts'
+import { digestRecord, openRejection, protect, protectRejections, type Protection } from '../../src/ingest/protect.ts'
 import { validate } from '../../src/ingest/validate.ts'
 import type { ProtectedRecord, ValidRecord } from '../../src/record.ts'
 import { createWrappedKey, keyPurposes, openKeyRing } from '../../src/security/key-ring.ts'
@@ -192,7 +192,7 @@ test('a rejected row is sealed whole, whatever it is, beside reasons without val
   )
   const kept = protectRejections(rejected, residents)
   expect(kept.map(({ row }) => row)).toEqual(values.map((_, row) => row))
-  const opened = kept.map(({ sealed }) => JSON.parse(open(keys.sealKey, 'rejection|LZ-GA-RK-001', sealed)) as unknown)
+  const opened = kept.map(({ sealed, token }) => openRejection({ sealed, boundTo: token }, residents))
   expect(opened).toEqual(values.map((value) => value ?? null))
   expect(JSON.stringify(kept.map(({ reasons }) => reasons))).not.toMatch(/\d{6}/)
 })

@@ -23,6 +23,12 @@ const published = {
 } as const
 const signature = Buffer.concat([published.r, published.s])
 const ORDER = 0xfffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123n
+/** p of the curve, GB/T 32918.5-2017 §2. */
+const PRIME = 0xfffffffeffffffffffffffffffffffffffffffff00000000ffffffffffffffffn
+/** G of P-256 (SP 800-186), which is of another curve than that of SM2. */
+const P256_POINT = bytes(
+  '04 6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296 4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
+)
 const numberBytes = (value: bigint): Buffer => bytes(value.toString(16).padStart(64, '0'))
 
 describe('the published example', () => {
@@ -72,6 +78,12 @@ test.each([
     'r and s that add up to the order',
     Buffer.concat([published.r, numberBytes(ORDER - BigInt(`0x${published.r.toString('hex')}`))]),
   ],
+  ['s of the order', Buffer.concat([published.r, numberBytes(ORDER)])],
+  [
+    's that is its opposite',
+    Buffer.concat([published.r, numberBytes(ORDER - BigInt(`0x${published.s.toString('hex')}`))]),
+  ],
+  ["r and s in each other's place", Buffer.concat([published.s, published.r])],
   ['all ones', Buffer.alloc(64, 0xff)],
 ])('a signature with %s is wrong, and nothing is thrown', (_what, wrong) => {
   expect(verifySm2(published.publicKey, published.message, wrong)).toBe(false)
@@ -81,6 +93,16 @@ test.each([
   ['of a point beside the curve', Buffer.concat([published.publicKey.subarray(0, 64), Buffer.from([0x14])])],
   ['that is compressed', Buffer.concat([Buffer.from([0x03]), published.publicKey.subarray(1, 33)])],
   ['without its first byte', published.publicKey.subarray(1)],
+  ['of another curve', P256_POINT],
+  ['at infinity', Buffer.from([0x00])],
+  ['at infinity, written long', Buffer.concat([Buffer.from([0x04]), Buffer.alloc(64)])],
+  [
+    'whose x is the prime or more',
+    Buffer.concat([Buffer.from([0x04]), numberBytes(PRIME), published.publicKey.subarray(33)]),
+  ],
+  ['whose y is the prime or more', Buffer.concat([published.publicKey.subarray(0, 33), numberBytes(PRIME)])],
+  ['in hybrid form', Buffer.concat([Buffer.from([0x06]), published.publicKey.subarray(1)])],
+  ['with a byte behind it', Buffer.concat([published.publicKey, Buffer.from([0])])],
   ['of zeros', Buffer.alloc(65)],
   ['of nothing', Buffer.alloc(0)],
 ])('a public key %s verifies nothing, and nothing is thrown', (_what, key) => {

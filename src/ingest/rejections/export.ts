@@ -65,7 +65,7 @@ export async function exportRejections(
     if (stored.length === 0) return { head, rows, next: null }
     for (const one of stored) {
       if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, next: last }
-      const clear = openRejection(one.sealed, { feed: feed.code, keys })
+      const clear = openRejection(one, { feed: feed.code, keys })
       const cells = [...explain(one), ...toCells(clear, columns)]
       rows.push(cells)
       characters += cells.reduce((sum, cell) => sum + cell.length, 0)

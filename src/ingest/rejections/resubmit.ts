@@ -118,7 +118,7 @@ export async function resubmitCells(context: ResubmitContext, cells: CorrectedCe
   )
   const resubmitted = cells.map(({ rejectionId, byColumn }) => {
     const stored = waiting.get(rejectionId)
-    const before = stored === undefined ? null : openRejection(stored.sealed, { feed: feed.code, keys })
+    const before = stored === undefined ? null : openRejection(stored, { feed: feed.code, keys })
     return {
       rejectionId,
       row: withCells(

@@ -72,7 +72,7 @@ export function createRejectionView(
   const mapRow = compileMapping(feed.manifest, dataset)
   const token = (value: string): string => keys.token('display', value)
   return (stored) => {
-    const { fields } = mapRow({ row: stored.row, value: openRejection(stored.sealed, { feed: feed.code, keys }) })
+    const { fields } = mapRow({ row: stored.row, value: openRejection(stored, { feed: feed.code, keys }) })
     const faulty = new Set(stored.reasons.map(({ field }) => field))
     const shown = dataset.properties.flatMap((property) => {
       const value = fields[property.name]
