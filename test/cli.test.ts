@@ -143,7 +143,7 @@ describe('doctor', () => {
       REDIS_URL: 'redis://127.0.0.1:1',
     })
     const wrong = (JSON.parse(output) as readonly Finding[]).filter(({ ok }) => !ok)
-    expect([code, wrong.map(({ check }) => check)]).toEqual([1, ['egress', 'database', 'keys', 'queue']])
+    expect([code, wrong.map(({ check }) => check)]).toEqual([1, ['egress', 'database', 'keys', 'queue', 'signing']])
     expect(output).not.toContain('hidden-word')
   })
 })

@@ -25,6 +25,7 @@ const otherBytes: Readonly<Record<string, string>> = {
   'link_decision.subject': 'token',
   'export_draft.classes': 'keyed digests',
   'export_class.class': 'keyed digest',
+  'audit_report.digest': 'digest of a report',
 }
 
 /** Places whose values are bound to their owner alone and may change places among themselves: secrets of one client, cursors of one feed. */
