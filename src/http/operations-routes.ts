@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from 'typebox'
+import { countScrubbed } from '../log.ts'
 import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
 import { listFreshness } from '../store/freshness.ts'
 import { countDeadLetters } from '../store/dead-letters.ts'
@@ -69,6 +70,12 @@ const counts: readonly Count[] = [
     help: 'Active feeds that did not succeed within the update cycle that the catalogue promises',
     label: null,
     count: async (query) => (await listFreshness(query)).filter(({ isStale }) => isStale).length,
+  },
+  {
+    name: 'gridbridge_log_scrubbed_lines',
+    help: 'Log lines of this process that looked personal and were blotted out; any is a fault of the program',
+    label: null,
+    count: () => Promise.resolve(countScrubbed()),
   },
 ]
 

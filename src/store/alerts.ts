@@ -113,6 +113,12 @@ export const alertKinds = {
     adviceEn: 'See which consumers have not acknowledged and have them remove the records',
     adviceZh: '查看未确认的使用方并督促其清除数据',
   },
+  'log-scrubbed': {
+    en: 'A process wanted to log what looked like the number of a person; it was blotted out',
+    zh: '日志中出现疑似个人号码，已遮盖',
+    adviceEn: 'Find the call by the code of the line that says scrubbed; it is a fault of the program',
+    adviceZh: '按标有 scrubbed 的日志行代码定位写入点，属程序缺陷，须修复',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds
