@@ -1,4 +1,5 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
+import { hostileErrors } from './errors/hostile-errors.ts'
 import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
 import { keyErrors } from './errors/key-errors.ts'
@@ -19,6 +20,7 @@ export const errorTable = {
   ...platformErrors,
   ...signingErrors,
   ...keyErrors,
+  ...hostileErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

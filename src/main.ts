@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Logger } from 'pino'
 import { readWitnesses } from './audit-commands.ts'
 import type { Config, TlsFiles } from './config.ts'
-import { AppError, toAppError } from './errors.ts'
+import { AppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
@@ -12,6 +11,7 @@ import { startExportRemoval } from './jobs/export-removal.ts'
 import { startHousekeeping } from './jobs/housekeeping.ts'
 import { startIncidentClock } from './jobs/incident-clock.ts'
 import { startKeyRotation } from './jobs/key-rotation.ts'
+import { startLogAlarm } from './jobs/log-alarm.ts'
 import { startLogCheck } from './jobs/log-check.ts'
 import { startOversight } from './jobs/oversight.ts'
 import { startProjector } from './jobs/projector.ts'
@@ -26,7 +26,8 @@ import { startTimetable } from './jobs/timetable.ts'
 import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
-import { openLog } from './log.ts'
+import { causeOf, type LogFields } from './log-events.ts'
+import { openLog, type Log } from './log.ts'
 import { createEgressGuard, type EgressGuard } from './security/egress.ts'
 import { openDatabase } from './store/database.ts'
 
@@ -43,7 +44,7 @@ type Stop = () => Promise<void> | void
 interface Parts {
   readonly installation: Installation
   readonly queues: JobQueues
-  readonly log: Logger
+  readonly log: Log
 }
 
 /** A supervisor starts the process again; 70 is EX_SOFTWARE of sysexits. */
@@ -63,6 +64,13 @@ const readTls = ({ certificate, key, clientAuthority }: TlsFiles): ServerTls => 
   clientAuthority: clientAuthority === null ? null : readSetting('TLS_CLIENT_CA_FILE', clientAuthority),
 })
 
+type Pass = LogFields<'PASS_FAILED'>['pass']
+
+const failed =
+  (log: Log, pass: Pass) =>
+  (error: unknown): void =>
+    log.tell('PASS_FAILED', { pass, cause: causeOf(error) })
+
 async function startApi({ installation, log }: Parts): Promise<Stop> {
   const { config, database, keys, datasets, jurisdiction } = installation
   const server = await buildServer({
@@ -81,7 +89,7 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     tls: config.tls === null ? null : readTls(config.tls),
   })
   const address = await server.listen({ host: config.host, port: config.port })
-  log.info({ code: 'API_LISTENING', address }, 'listening')
+  log.tell('API_LISTENING', { port: Number(new URL(address).port) })
   process.stdout.write(`${JSON.stringify({ listening: address })}\n`)
   return () => server.close()
 }
@@ -91,11 +99,9 @@ function startWayBack({ installation, log }: Parts, egress: EgressGuard): () => 
   const { config, database, datasets, keys, jurisdiction } = installation
   const stopDelivery = startVerificationDelivery(
     { database, keys, egress, auditDeadlineMs: config.auditDeadlineMs },
-    (error) => log.warn({ code: toAppError(error).code }, 'verification delivery'),
+    failed(log, 'verification-delivery'),
   )
-  const stopRecalls = startRecalls({ database, datasets, keys, clocks: jurisdiction.clocks }, (error) =>
-    log.warn({ code: toAppError(error).code }, 'recalls'),
-  )
+  const stopRecalls = startRecalls({ database, datasets, keys, clocks: jurisdiction.clocks }, failed(log, 'recalls'))
   return async () => {
     await stopDelivery()
     await stopRecalls()
@@ -104,10 +110,9 @@ function startWayBack({ installation, log }: Parts, egress: EgressGuard): () => 
 
 /** What is done to what rests here: removing what a feed left behind, and sealing again what an old key sealed. */
 function startUpkeep({ installation: { database, keys }, log }: Parts): () => Promise<void> {
-  const stopDisposal = startDisposal(database, (error) => log.warn({ code: toAppError(error).code }, 'disposal'))
-  const stopKeyRotation = startKeyRotation({ database, keys, actor: 'system:worker' }, (error) =>
-    log.warn({ code: toAppError(error).code }, 'key rotation'),
-  )
+  const stopDisposal = startDisposal(database, failed(log, 'disposal'))
+  const rotation = { database, keys, actor: 'system:worker' }
+  const stopKeyRotation = startKeyRotation(rotation, failed(log, 'key-rotation'))
   return async () => {
     await stopDisposal()
     await stopKeyRotation()
@@ -131,22 +136,18 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
     queues,
     auditDeadlineMs: config.auditDeadlineMs,
     exportRules: config.exportRules,
-    report: (event) => log.info(event, event.event),
+    report: (event) => log.tell('SLICE_ENDED', event),
   })
   const workers = queues.openWorkers(handlers)
-  const stopReconciler = startReconciler(database, queues, (error) =>
-    log.warn({ code: toAppError(error).code }, 'reconciler'),
-  )
-  const stopProjector = startProjector({ database, datasets, keys }, (error) =>
-    log.warn({ code: toAppError(error).code }, 'projector'),
-  )
+  const stopReconciler = startReconciler(database, queues, failed(log, 'reconciler'))
+  const stopProjector = startProjector({ database, datasets, keys }, failed(log, 'projector'))
   const stopUpkeep = startUpkeep({ installation, queues, log })
   const stopWayBack = startWayBack({ installation, queues, log }, egress)
   const stopWatchdog = startWatchdog(database.query, (finding) => {
-    log.fatal({ code: 'WATCHDOG', finding }, 'exiting')
+    log.tell('WATCHDOG', { finding })
     process.exit(WATCHDOG_EXIT)
   })
-  log.info({ code: 'WORKER_READY', queue: queues.backend }, 'ready')
+  log.tell('WORKER_READY', { queue: queues.backend })
   return async () => {
     stopWatchdog()
     await stopReconciler()
@@ -159,30 +160,20 @@ async function startWorker({ installation, queues, log }: Parts): Promise<Stop> 
 
 function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
   const { config, database, datasets, jurisdiction } = installation
-  const timetable = startTimetable(database, queues, (error) => log.warn({ code: toAppError(error).code }, 'timetable'))
+  const timetable = startTimetable(database, queues, failed(log, 'timetable'))
   const rules = { ...config, datasets, clocks: jurisdiction.clocks }
-  const stopHousekeeping = startHousekeeping(database, rules, (error) =>
-    log.warn({ code: toAppError(error).code }, 'housekeeping'),
-  )
-  const stopIncidentClock = startIncidentClock(database, jurisdiction.incidentDuties, (error) =>
-    log.warn({ code: toAppError(error).code }, 'incidents'),
-  )
-  const stopAgreementWatch = startAgreementWatch(database, (error) =>
-    log.warn({ code: toAppError(error).code }, 'agreements'),
-  )
-  const stopExportRemoval = startExportRemoval(database, (error) =>
-    log.warn({ code: toAppError(error).code }, 'exports'),
-  )
+  const stopHousekeeping = startHousekeeping(database, rules, failed(log, 'housekeeping'))
+  const stopIncidentClock = startIncidentClock(database, jurisdiction.incidentDuties, failed(log, 'incidents'))
+  const stopAgreementWatch = startAgreementWatch(database, failed(log, 'agreements'))
+  const stopExportRemoval = startExportRemoval(database, failed(log, 'exports'))
   const stopSigningWatch = startSigningWatch(
     database,
     { witnesses: readWitnesses(config).map(({ verifier }) => verifier.name), witnessSeconds: config.witnessSeconds },
-    (error) => log.warn({ code: toAppError(error).code }, 'signing watch'),
+    failed(log, 'signing-watch'),
   )
-  const stopWeekly = startWeekly(database, (error) => log.warn({ code: toAppError(error).code }, 'reports'))
-  const stopLogCheck = startLogCheck({ database, databaseUrl: installation.databaseUrl }, (error) =>
-    log.warn({ code: toAppError(error).code }, 'log check'),
-  )
-  const stopOversight = startOversight(database, (error) => log.warn({ code: toAppError(error).code }, 'oversight'))
+  const stopWeekly = startWeekly(database, failed(log, 'reports'))
+  const stopLogCheck = startLogCheck({ database, databaseUrl: installation.databaseUrl }, failed(log, 'log-check'))
+  const stopOversight = startOversight(database, failed(log, 'oversight'))
   return Promise.resolve(async () => {
     await stopSigningWatch()
     await stopWeekly()
@@ -200,10 +191,7 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
 function startTreeBuilder({ installation, log }: Parts): Promise<Stop> {
   const url = installation.config.sequencerDatabaseUrl ?? installation.databaseUrl
   const database = openDatabase({ url, processName: 'sequencer', connections: 1, role: 'gridbridge_sequencer' })
-  const stop = startSequencer(database, (error) => {
-    const { code, detail } = toAppError(error)
-    log.error({ code, detail }, 'sequencer')
-  })
+  const stop = startSequencer(database, (error) => log.tell('SEQUENCER_FAILED', { cause: causeOf(error) }))
   return Promise.resolve(async () => {
     await stop()
     await database.close()
@@ -216,10 +204,9 @@ function startTrialSigner({ installation, log }: Parts): Promise<Stop> {
   if (config.databaseUrl !== null)
     throw new AppError('CONFIG_INVALID', 'the role signer is for trying out; sign by `gridbridge audit sign`')
   const database = openDatabase({ url, processName: 'signer', connections: 1, role: 'gridbridge_signer' })
-  const stop = startSigner(database, { ...openTrialSigner(config.dataDirectory), isNewLog: true }, (error) => {
-    const { code, detail } = toAppError(error)
-    log.error({ code, detail }, 'signer')
-  })
+  const stop = startSigner(database, { ...openTrialSigner(config.dataDirectory), isNewLog: true }, (error) =>
+    log.tell('SIGNER_FAILED', { cause: causeOf(error) }),
+  )
   return Promise.resolve(async () => {
     await stop()
     await database.close()
@@ -243,10 +230,12 @@ export async function start(config: Config, wanted: readonly Role[]): Promise<St
   const log = openLog(config.logLevel, processName)
   if (config.redisUrl !== null) await assertRedisKeepsJobs(config.redisUrl)
   const installation = await openInstallation(config, processName, 12)
-  const queues = openQueues(installation.databaseUrl, config.redisUrl, (error) =>
-    log.warn({ code: (error as { code?: string }).code ?? 'QUEUE' }, 'queue connection'),
-  )
-  const stops: Stop[] = [() => installation.close(), () => queues.close()]
+  const queues = openQueues(installation.databaseUrl, config.redisUrl, failed(log, 'queue'))
+  const stops: Stop[] = [
+    () => installation.close(),
+    () => queues.close(),
+    startLogAlarm(installation.database, log, processName, failed(log, 'log-alarm')),
+  ]
   const stopAll = async (): Promise<void> => {
     for (const stop of stops.toReversed()) await stop()
   }
@@ -259,6 +248,6 @@ export async function start(config: Config, wanted: readonly Role[]): Promise<St
   }
   return async () => {
     await stopAll()
-    log.info({ code: 'STOPPED' }, 'stopped')
+    log.tell('STOPPED', {})
   }
 }

@@ -14,7 +14,7 @@ const parts = {
   security: '^src/security/',
   record: '^src/record\\.ts$',
   config: '^src/config\\.ts$',
-  log: '^src/log\\.ts$',
+  log: '^src/log(-events)?\\.ts$',
   errors: '^src/errors[./]',
 } as const
 
@@ -59,7 +59,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'close-with-grace': ['^src/cli\\.ts$', '^src/cli-audit\\.ts$'],
   jose: ['^src/security/'],
   'sm-crypto-v2': ['^src/security/sm2\\.ts$'],
-  pino: ['^src/log\\.ts$', '^src/main\\.ts$'],
+  pino: ['^src/log\\.ts$'],
 }
 
 const nodeModules = '(^|/)node_modules/'

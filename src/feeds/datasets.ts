@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AppError } from '../errors.ts'
 import type { Fields, Reason } from '../record.ts'
-import { isObject, loadCodeTables, readJsonObject, type CodeTable } from './code-tables.ts'
+import { loadCodeTables, readJsonObject, type CodeTable } from './code-tables.ts'
 import {
   findDatasetFaults,
   type Classification,
@@ -12,8 +12,17 @@ import {
   type PropertySchema,
 } from './dataset-rules.ts'
 import type { MaskId } from './mask-rules.ts'
-import { findMergeFaults, readMergeGroups, readMergeParts, type MergeGroup, type MergePart } from './merge-schema.ts'
+import {
+  findMergeFaults,
+  readMergeGroups,
+  readMergeParts,
+  type MergeFault,
+  type MergeGroup,
+  type MergePart,
+} from './merge-schema.ts'
 import { createCheck, createSchemaCompiler } from './schema-check.ts'
+import { findUnsafeParts } from './schema-limits.ts'
+import { trySchema } from './schema-trial.ts'
 
 /** One property of a dataset with everything that its annotations say. */
 export interface Property {
@@ -100,7 +109,9 @@ function assertDatasetSchema(
   schema: Readonly<Record<string, unknown>>,
   tables: CodeTables,
 ): asserts schema is DatasetSchema {
-  const faults = findDatasetFaults(file.slice(0, -SUFFIX.length), schema, new Set(tables.keys()))
+  const unsafe = findUnsafeParts(schema)
+  const faults =
+    unsafe.length > 0 ? unsafe : findDatasetFaults(file.slice(0, -SUFFIX.length), schema, new Set(tables.keys()))
   if (faults.length === 0) return
   const lines = faults.map(({ pointer, wanted }) => `${file}#${pointer}: wanted ${wanted}`)
   throw new AppError('SCHEMA_INVALID', `${lines.join('\n')}\nCorrect the schema file`)
@@ -127,11 +138,12 @@ function divisionsOf(tables: CodeTables): CodeTable {
   throw new AppError('SCHEMA_INVALID', `codes/${DIVISIONS}.json: given none, wanted the table of divisions; add it`)
 }
 
-/**
- * One dataset from the value of its schema file. `file` is `<dataset>.schema.json`, also named in errors.
- * Throws AppError SCHEMA_INVALID that names file and JSON pointer of every fault.
- */
-export function createDataset(file: string, schema: Readonly<Record<string, unknown>>, tables: CodeTables): Dataset {
+/** A dataset as its schema says, without what judges records. */
+function describeDataset(
+  file: string,
+  schema: Readonly<Record<string, unknown>>,
+  tables: CodeTables,
+): Omit<Dataset, 'check' | 'schema'> & { readonly schema: DatasetSchema } {
   assertDatasetSchema(file, schema, tables)
   const required = new Set(schema.required)
   const properties = Object.entries(schema.properties).map(([name, value]) =>
@@ -151,8 +163,16 @@ export function createDataset(file: string, schema: Readonly<Record<string, unkn
     parts: readMergeParts(schema),
     divisions: divisionsOf(tables),
     schema,
-    check: compileCheck(file, schema, tables),
   }
+}
+
+/**
+ * One dataset from the value of its schema file. `file` is `<dataset>.schema.json`, also named in errors.
+ * Throws AppError SCHEMA_INVALID that names file and JSON pointer of every fault.
+ */
+export function createDataset(file: string, schema: Readonly<Record<string, unknown>>, tables: CodeTables): Dataset {
+  const described = describeDataset(file, schema, tables)
+  return { ...described, check: compileCheck(file, described.schema, tables) }
 }
 
 /**
@@ -168,29 +188,39 @@ export function loadDatasets(directory: string = DEFAULT_DIRECTORY): ReadonlyMap
   return new Map(datasets.map((dataset) => [dataset.name, dataset]))
 }
 
-/** The largest dataset has 40; a thousand take half a second to compile, in which nobody else is answered. */
-const MOST_PROPOSED = 300
-
 /**
  * A dataset out of a schema that is proposed as its next version, with the code tables of this repository and beside the `others`.
- * Throws AppError SCHEMA_INVALID as loadDatasets does.
+ * It comes from outside, so it is compiled and tried in a thread with bounds and never in this one. Throws AppError SCHEMA_INVALID
+ * as loadDatasets does, SCHEMA_TOO_COSTLY and BUSY as trySchema does.
  */
-export function createProposedDataset(
+export async function createProposedDataset(
   name: string,
   schema: Readonly<Record<string, unknown>>,
   others: readonly Dataset[],
-): Dataset {
-  const { properties } = schema
-  if (isObject(properties) && Object.keys(properties).length > MOST_PROPOSED)
-    throw new AppError('SCHEMA_INVALID', `${name}${SUFFIX}#/properties: wanted at most ${MOST_PROPOSED} properties`)
-  const proposed = createDataset(`${name}${SUFFIX}`, schema, loadCodeTables(DEFAULT_DIRECTORY))
+): Promise<Dataset> {
+  const file = `${name}${SUFFIX}`
+  const tables = loadCodeTables(DEFAULT_DIRECTORY)
+  const described = describeDataset(file, schema, tables)
+  let check: Dataset['check'] | undefined
+  const proposed: Dataset = {
+    ...described,
+    check: (fields) => {
+      check ??= compileCheck(file, described.schema, tables)
+      return check(fields)
+    },
+  }
   assertMerge([...others.filter((dataset) => dataset.name !== name), proposed])
+  const faults = await trySchema({ schema, tables })
+  if (faults.length > 0) throw refuse(faults.map((fault) => ({ dataset: name, ...fault })))
   return proposed
+}
+
+function refuse(faults: readonly MergeFault[]): AppError {
+  const lines = faults.map(({ dataset, pointer, wanted }) => `${dataset}${SUFFIX}#${pointer}: wanted ${wanted}`)
+  return new AppError('SCHEMA_INVALID', `${lines.join('\n')}\nCorrect the schema file`)
 }
 
 function assertMerge(datasets: readonly Dataset[]): void {
   const faults = findMergeFaults(datasets)
-  if (faults.length === 0) return
-  const lines = faults.map(({ dataset, pointer, wanted }) => `${dataset}${SUFFIX}#${pointer}: wanted ${wanted}`)
-  throw new AppError('SCHEMA_INVALID', `${lines.join('\n')}\nCorrect the schema file`)
+  if (faults.length > 0) throw refuse(faults)
 }

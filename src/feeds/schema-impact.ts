@@ -84,11 +84,11 @@ export function judgeManifest(
   }
 }
 
-/** The datasets as they would be with a proposed schema in the place of one of them. Throws SCHEMA_INVALID. */
-export function withProposedSchema(
+/** The datasets as they would be with a proposed schema in the place of one of them. Throws what createProposedDataset does. */
+export async function withProposedSchema(
   name: string,
   schema: Readonly<Record<string, unknown>>,
   datasets: ReadonlyMap<string, Dataset>,
-): ReadonlyMap<string, Dataset> {
-  return new Map(datasets).set(name, createProposedDataset(name, schema, [...datasets.values()]))
+): Promise<ReadonlyMap<string, Dataset>> {
+  return new Map(datasets).set(name, await createProposedDataset(name, schema, [...datasets.values()]))
 }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from 'typebox'
+import { countScrubbed } from '../log.ts'
 import { alertKinds, countOpenAlerts } from '../store/alerts.ts'
 import { listFreshness } from '../store/freshness.ts'
 import { readCheckAges, readCheckStates } from '../store/log-check.ts'
@@ -93,6 +94,12 @@ const counts: readonly Count[] = [
     help: '1 where the last check of the audit log found it whole, 0 where it did not',
     label: 'scope',
     count: readCheckStates,
+  },
+  {
+    name: 'gridbridge_log_scrubbed_lines',
+    help: 'Log lines of this process that looked personal and were blotted out; any is a fault of the program',
+    label: null,
+    count: () => Promise.resolve(countScrubbed()),
   },
 ]
 

@@ -77,7 +77,7 @@ export async function answerProblem(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const coded = error instanceof AppError ? error : codedError(error)
-  if (coded.status >= 500) request.log.error({ code: coded.code }, 'request failed')
+  if (coded.status >= 500) request.log.error({ code: coded.code })
   const challenge = challenges[coded.code]
   if (challenge !== undefined) void reply.header('www-authenticate', challenge)
   const waitMs = retryAfterOf(coded)

@@ -80,7 +80,7 @@ async function viewConsumers({ database }: ManagementContext, name: string, chan
 
 async function viewSchemaImpact(context: ManagementContext, name: string, schema: Readonly<Record<string, unknown>>) {
   const before = currentDataset(name, context.datasets)
-  const proposed = withProposedSchema(name, schema, context.datasets)
+  const proposed = await withProposedSchema(name, schema, context.datasets)
   const after = currentDataset(name, proposed)
   const changes = compareSchemas(before, after)
   const known = new Set(before.names)

@@ -1,8 +1,9 @@
 import compress, { type FastifyCompressOptions } from '@fastify/compress'
 import helmet from '@fastify/helmet'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
-import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { fastify, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
@@ -51,7 +52,7 @@ export interface ServerTls {
 
 export interface ServerContext extends ManagementContext {
   readonly version: string
-  readonly logger: FastifyBaseLogger
+  readonly logger: Log
   /** Null where something in front ends TLS; then no token is bound to a certificate. */
   readonly tls: ServerTls | null
 }
@@ -145,13 +146,27 @@ const compression = {
   globalDecompression: false,
 } satisfies FastifyCompressOptions
 
+/**
+ * How long and how much the door listens before it knows who speaks. Node refuses headers beyond 16 KB by itself. The longest name in
+ * an address is an export's, 64 characters; a certificate's serial number is shorter. A connection on which nobody says anything, as of
+ * one who does not read, is closed after eleven minutes: a preview of a slow source may take ten.
+ */
+const patience = {
+  requestTimeout: 30_000,
+  connectionTimeout: 660_000,
+  routerOptions: { maxParamLength: 200 },
+} as const
+
+/** Node looks once in 30 seconds whether somebody is slow; a flood of half requests would live that long. */
+const headPatience = { headersTimeout: 10_000, connectionsCheckingInterval: 1000, maxHeaderSize: 16_384 } as const
+
 /** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
 const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
   fastify({
-    ...(tls === null ? {} : { https: tlsOptions(tls) }),
-    loggerInstance: logger,
+    ...(tls === null ? { http: headPatience } : { https: { ...tlsOptions(tls), ...headPatience } }),
+    loggerInstance: logger.forLibrary,
     bodyLimit: 1_048_576,
-    requestTimeout: 30_000,
+    ...patience,
     // Fastify's own answer to an address that it cannot read repeats the address.
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,

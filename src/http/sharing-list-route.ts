@@ -4,7 +4,7 @@ import { registeredDepartments } from '../feeds/departments.ts'
 import { fieldForms, type FieldForm } from '../feeds/forms.ts'
 import { isPersonal } from '../feeds/legal-basis.ts'
 import { cellText } from '../ingest/rejections/cell-text.ts'
-import { fileForms } from '../ingest/rejections/export.ts'
+import { fileForms } from '../ingest/table-files.ts'
 import { readSharingList, sharingStates, type SharedFeed, type SharingEntry } from '../store/sharing-list.ts'
 import { consumerSecurity } from './clients.ts'
 import { asPlugin, describeRoute, type Route } from './management.ts'
@@ -153,7 +153,6 @@ const writeCsv = (entries: readonly ViewedEntry[]): Promise<Buffer> =>
   fileForms.csv.write({
     head: columns.map(([head]) => head),
     rows: entries.map((entry) => columns.map(([, cell]) => cellText(cell(entry)))),
-    next: null,
   })
 
 const summary = '共享清单 / What is shared with whom: basis, purpose, fields and forms, area, term'

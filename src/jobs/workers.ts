@@ -7,6 +7,7 @@ import { datasetOf } from '../ingest/preview.ts'
 import { readingEverything } from '../ingest/read-window.ts'
 import { runFeed } from '../ingest/run-feed.ts'
 import { limitCalls } from '../ingest/sources/limit-calls.ts'
+import { codeOf, type LogFields } from '../log-events.ts'
 import type { EgressGuard } from '../security/egress.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { workOnExport, type ExportRules } from '../sharing/export.ts'
@@ -37,11 +38,7 @@ interface HandlerContext extends WorkerContext {
 }
 
 /** What a worker tells the log: a code and ids, never a value. */
-export interface WorkerEvent {
-  readonly event: 'run.slice' | 'run.failed' | 'delivery.slice' | 'export.slice'
-  readonly object: string
-  readonly outcome: string
-}
+export type WorkerEvent = LogFields<'SLICE_ENDED'>
 
 /** Short enough that a restart loses little and others get their turn, long enough to be worth opening the source. */
 const SLICE_MS = 20_000
@@ -75,14 +72,14 @@ async function readFeed(context: HandlerContext, feed: Feed, lease: RunLease): P
 
 /** Works on a slice of the run. Returns after how many milliseconds it is due again; null: not by itself. */
 async function workOn(context: HandlerContext, feed: Feed, lease: RunLease): Promise<number | null> {
-  const object = `run/${lease.runId}`
+  const object = `run/${lease.runId}` as const
   try {
     const outcome = await readFeed(context, feed, lease)
-    context.report({ event: 'run.slice', object, outcome })
+    context.report({ event: 'run.slice', object, outcome: codeOf(outcome) })
     return outcome === 'more' ? 0 : null
   } catch (error) {
     const coded = toAppError(error)
-    context.report({ event: 'run.failed', object, outcome: coded.code })
+    context.report({ event: 'run.failed', object, outcome: codeOf(coded.code) })
     return settleFailure(context.database, feed, lease, coded)
   }
 }
@@ -104,7 +101,7 @@ async function deliver(context: HandlerContext, { subscriptionId }: DeliverJob):
     const epoch = await findLeaseEpoch(context.database.query, subscriptionId)
     await context.queues.enqueueDelivery({ subscriptionId, epoch })
   }
-  context.report({ event: 'delivery.slice', object: `subscription/${subscriptionId}`, outcome })
+  context.report({ event: 'delivery.slice', object: `subscription/${subscriptionId}`, outcome: codeOf(outcome) })
 }
 
 async function makeExport(context: WorkerContext, { exportId }: ExportJob): Promise<void> {
@@ -112,7 +109,7 @@ async function makeExport(context: WorkerContext, { exportId }: ExportJob): Prom
     { ...context, partRecords: PART_RECORDS, sliceEndsAt: Date.now() + SLICE_MS },
     exportId,
   )
-  context.report({ event: 'export.slice', object: `export/${exportId}`, outcome: slice.outcome })
+  context.report({ event: 'export.slice', object: `export/${exportId}`, outcome: codeOf(slice.outcome) })
   if (slice.dueInMs !== null) await context.queues.enqueueExport({ exportId, epoch: slice.epoch }, slice.dueInMs)
 }
 

@@ -128,6 +128,12 @@ export const alertKinds = {
     adviceZh: '保持数据库现状，用留存的检查点运行 audit verify，并立即报告安全管理部门',
   },
   ...oversightTexts,
+  'log-scrubbed': {
+    en: 'A process wanted to log what looked like the number of a person; it was blotted out',
+    zh: '日志中出现疑似个人号码，已遮盖',
+    adviceEn: 'Find the call by the code of the line that says scrubbed; it is a fault of the program',
+    adviceZh: '按标有 scrubbed 的日志行代码定位写入点，属程序缺陷，须修复',
+  },
 } as const satisfies Record<string, AlertEntry>
 
 export type AlertKind = keyof typeof alertKinds

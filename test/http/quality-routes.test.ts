@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fileForms } from '../../src/ingest/rejections/export.ts'
+import { fileForms } from '../../src/ingest/table-files.ts'
 import { boundTo, roles, type Role } from '../../src/security/permissions.ts'
 import { clearAlert, raiseAlert } from '../../src/store/alerts.ts'
 import type { Feed } from '../../src/store/feeds.ts'
@@ -140,7 +140,7 @@ test('a workbook comes back as a workbook', async () => {
   const exported = await ask(editor, 'GET', `/api/v1/feeds/${CODE}/rejections/export?format=xlsx`)
   const workbook = new Workbook()
   await workbook.xlsx.load(exported.rawPayload)
-  const sheet = workbook.getWorksheet('rejections')
+  const sheet = workbook.getWorksheet('data')
   sheet?.eachRow((row) => row.eachCell((cell) => (cell.value === WRONG ? (cell.value = RIGHT) : undefined)))
   const bytes = Buffer.from(await workbook.xlsx.writeBuffer())
   const { mediaType } = fileForms.xlsx

@@ -2,7 +2,7 @@
 export type FileKind = 'csv' | 'xlsx'
 
 /** A spreadsheet takes what begins so for a formula; full-width forms are folded to the same by some of them. */
-const FORMULA = '=+\\-@\\t\\r\\n＝＋－＠'
+const FORMULA = '=+\\-@\\t\\r\\n\\0＝＋－＠'
 
 /**
  * What is written with an apostrophe before it. In a CSV file also whatever begins like a number or a date, which a spreadsheet

@@ -1,11 +1,9 @@
-import { PassThrough } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import type { Dataset } from '../../feeds/datasets.ts'
 import type { KeyRing } from '../../security/key-ring.ts'
 import type { Feed } from '../../store/feeds.ts'
 import type { StoredRejection } from '../../store/rejections.ts'
 import { openRejection } from '../protect.ts'
-import { guardText, type FileKind } from './cell-text.ts'
+import type { TextTable } from '../table-files.ts'
 import { columnsOf, toCells } from './row-columns.ts'
 import { explainReasons } from './show.ts'
 
@@ -18,10 +16,8 @@ export const MOST_EXPORTED = 5000
 /** Characters of one file: many long fields must not fill memory. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
 
-/** A table of texts and where the next file begins. */
-export interface ExportedTable {
-  readonly head: readonly string[]
-  readonly rows: readonly (readonly string[])[]
+/** A table and where the next file begins. */
+export interface ExportedTable extends TextTable {
   /** Id of the last rejection in the table; null: there are no more. */
   readonly next: number | null
 }
@@ -72,39 +68,4 @@ export async function exportRejections(
       last = one.rejectionId
     }
   }
-}
-
-const quote = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
-
-function writeCsv({ head, rows }: ExportedTable): Promise<Buffer> {
-  const lines = [head, ...rows].map((cells) => cells.map((cell) => quote(guardText('csv', cell))).join(','))
-  return Promise.resolve(Buffer.from(`\ufeff${lines.join('\r\n')}\r\n`))
-}
-
-async function writeXlsx({ head, rows }: ExportedTable): Promise<Buffer> {
-  // Loaded only where a workbook is written: it takes 20 MB of memory.
-  const { WorkbookWriter } = await import('@cj-tech-master/excelts')
-  const stream = new PassThrough()
-  const bytes = buffer(stream)
-  const workbook = new WorkbookWriter({ stream, useStyles: true, useSharedStrings: false })
-  const sheet = workbook.addWorksheet('rejections')
-  for (const cells of [head, ...rows]) {
-    const row = sheet.addRow(cells.map((cell) => guardText('xlsx', cell)))
-    row.numFmt = '@'
-    row.commit()
-  }
-  sheet.commit()
-  await workbook.commit()
-  return bytes
-}
-
-interface FileForm {
-  readonly mediaType: string
-  readonly write: (table: ExportedTable) => Promise<Buffer>
-}
-
-/** How a table becomes a file, by kind. Every cell is a text, and none can be taken for a formula. */
-export const fileForms: Readonly<Record<FileKind, FileForm>> = {
-  csv: { mediaType: 'text/csv; charset=utf-8', write: writeCsv },
-  xlsx: { mediaType: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', write: writeXlsx },
 }

@@ -2,7 +2,8 @@ import iconv from 'iconv-lite'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../../src/feeds/datasets.ts'
 import { readCorrectedCells } from '../../../src/ingest/rejections/corrected-files.ts'
-import { exportRejections, fileForms, type ExportedTable } from '../../../src/ingest/rejections/export.ts'
+import { exportRejections, type ExportedTable } from '../../../src/ingest/rejections/export.ts'
+import { fileForms } from '../../../src/ingest/table-files.ts'
 import {
   resubmit,
   resubmitCells,
@@ -252,7 +253,7 @@ describe('an exported file', () => {
     const { Workbook } = await import('@cj-tech-master/excelts')
     const workbook = new Workbook()
     await workbook.xlsx.load(bytes)
-    const sheet = workbook.getWorksheet('rejections')
+    const sheet = workbook.getWorksheet('data')
     const values = (sheet?.getRow(2).values ?? []) as readonly unknown[]
     expect(values.filter((value) => value !== undefined && typeof value !== 'string')).toEqual([])
     expect(values).toContain(WRONG.zjhm)
