@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { makeAuditKey, signAudit, verifyAudit, type SigningOptions } from './audit-commands.ts'
+import { addExport } from './cli-evidence.ts'
 import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
@@ -83,4 +84,5 @@ export function addAuditCommands(program: Command): void {
   addVerify(audit)
   addKey(audit)
   addSign(audit)
+  addExport(audit)
 }

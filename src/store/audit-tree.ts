@@ -32,7 +32,8 @@ export async function readLaneEnds(query: Query, lanes: readonly string[]): Prom
 
 const HASH_BYTES = 32
 
-const splitHashes = (hashes: Buffer): readonly Buffer[] =>
+/** The hashes of a tile, which lie one behind the other. */
+export const splitHashes = (hashes: Buffer): readonly Buffer[] =>
   Array.from({ length: hashes.length / HASH_BYTES }, (_, place) =>
     hashes.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES),
   )
