@@ -49,7 +49,7 @@ export function addExport(audit: Command): void {
   audit
     .command('export')
     .description('导出审计证据包 / Write an evidence package that proves entries without this system')
-    .requiredOption('--out <folder>', 'a new or an empty folder')
+    .requiredOption('--out <folder>', 'a new folder')
     .option('--verifier <key>', 'key of the log or of a witness, or a file of them; may be given again', collect, [])
     .option('--all', 'the whole log, up to its newest checkpoint')
     .option('--from <time>', 'entries recorded at this time or after it', moment)

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { readVerifier } from './audit/note.ts'
 import { operator, within } from './commands.ts'
 import type { Config } from './config.ts'
@@ -12,6 +12,8 @@ export interface ExportedEvidence {
   readonly entries: number
   /** Leaves of the tree that the newest checkpoint signed. */
   readonly signed: number
+  /** SHA-256 of the manifest in hex, which the entry of the export holds too. */
+  readonly manifest: string
 }
 
 /** Keys as they were printed, or files of them. Throws USAGE_INVALID for what is neither. */
@@ -36,7 +38,7 @@ function readLines(file: string): readonly string[] {
 }
 
 /**
- * `audit export`: writes an evidence package and, before it, the entry that tells of it. Throws USAGE_INVALID, EVIDENCE_UNSIGNED,
+ * `audit export`: writes an evidence package, and before it is at its place the entry that tells of it. Throws USAGE_INVALID, EVIDENCE_UNSIGNED,
  * EVIDENCE_EMPTY, DATABASE_UNAVAILABLE.
  */
 export async function exportEvidence(
@@ -46,16 +48,33 @@ export async function exportEvidence(
   verifiers: readonly string[],
 ): Promise<ExportedEvidence> {
   const keys = readVerifiers(verifiers)
+  const draft = `${out}.partial`
   return within(config, ({ database, databaseUrl }) =>
     withEvidence(config.ownerDatabaseUrl ?? databaseUrl, async (evidence) => {
       const plan = await planPackage(evidence, extent)
-      const entries = countEntries(plan)
+      assertNew(out)
+      const written = { folder: draft, verifiers: keys, madeAt: new Date().toISOString() }
+      const manifest = await writePackage(evidence, plan, written).catch(cleanUp(draft))
+      const made = { out, kind: plan.kind, entries: countEntries(plan), signed: plan.head.size, manifest }
       const details = { kind: plan.kind, from: plan.from, to: plan.to, signed: plan.head.size }
-      await database.transaction(({ audit }) =>
-        audit({ type: 'evidence.exported', actor: operator(), outcome: 'ok', count: entries, details }),
-      )
-      await writePackage(evidence, plan, { folder: out, verifiers: keys, madeAt: new Date().toISOString() })
-      return { out, kind: plan.kind, entries, signed: plan.head.size }
+      const event = { type: 'evidence.exported', actor: operator(), outcome: 'ok' } as const
+      // It is a draft until the log tells of it, by the digest of exactly this package.
+      await database
+        .transaction(({ audit }) => audit({ ...event, count: made.entries, outputDigest: manifest, details }))
+        .catch(cleanUp(draft))
+      renameSync(draft, out)
+      return made
     }),
   )
+}
+
+const cleanUp =
+  (draft: string) =>
+  (error: unknown): never => {
+    rmSync(draft, { recursive: true, force: true })
+    throw error
+  }
+
+function assertNew(out: string): void {
+  if (existsSync(out)) throw new AppError('USAGE_INVALID', '--out: there is something already; name a new folder')
 }

@@ -401,8 +401,10 @@ interface Checkpoint {
   readonly cosigned: number
 }
 
+type JudgedNote = Checkpoint | 'forged' | 'foreign'
+
 /** A checkpoint that is signed by the key of its log; `forged`: not what a known key signed; `foreign`: no known key signed it at all. */
-function judgeNote(note: string, keys: readonly Key[]): Checkpoint | 'forged' | 'foreign' {
+function judgeNote(note: string, keys: readonly Key[]): JudgedNote {
   const read = readNote(note)
   const [, origin, size, encoded] =
     /^([^\s+]+)\n(0|[1-9][0-9]{0,14})\n([A-Za-z0-9+/]{43}=)\n$/.exec(read?.text ?? '') ?? []
@@ -549,7 +551,10 @@ function createEntryCheck(isDense: boolean, begun: ReadonlyMap<string, Lane>, be
   let first: Tampered | null = null
   let isNewer = false
   const note = (fault: FaultCode, index: number): void => {
-    if (first === null || index < first.index) first = tampered(fault, index, index + 1, ENTRIES)
+    // What the entry after it tells is told only where nothing else is known of the place.
+    const isBetter =
+      first === null || index < first.index || (index === first.index && first.fault === 'lane-rewritten')
+    if (isBetter) first = tampered(fault, index, index + 1, ENTRIES)
   }
   return {
     first: () => first,
@@ -911,9 +916,16 @@ async function verifyPart(
 }
 
 function checkProofs(folder: string, indexes: readonly number[], keys: readonly Key[]): Tampered | null {
+  // They all have one checkpoint.
+  const heads = new Map<string, JudgedNote>()
+  const judgeOnce = (note: string): JudgedNote => {
+    const judged = heads.get(note) ?? judgeNote(note, keys)
+    heads.set(note, judged)
+    return judged
+  }
   for (const index of indexes) {
     const name = `proofs/${index}.tlog-proof`
-    const verdict = judgeProof(readText(path.join(folder, name)), name, keys)
+    const verdict = judgeProof(readText(path.join(folder, name)), name, judgeOnce)
     if (verdict.state === 'undecided') throw new CannotDecide(verdict.fault, name)
     if (verdict.state === 'tampered') return verdict
     if (verdict['index'] !== index) return tampered('proof-fails', index, index + 1, name)
@@ -924,7 +936,7 @@ function checkProofs(folder: string, indexes: readonly number[], keys: readonly 
 // ------------------------------------------------------------------------------------------------------------------------------- commands
 
 /** One entry by its C2SP tlog-proof, whose `extra` line is the body. */
-function judgeProof(text: string, name: string, keys: readonly Key[]): Verdict {
+function judgeProof(text: string, name: string, judgeHead: (note: string) => JudgedNote): Verdict {
   const [, extra, place, hashes = '', note = ''] =
     /^c2sp\.org\/tlog-proof@v1\nextra (\S+)\nindex (0|[1-9][0-9]{0,14})\n((?:[A-Za-z0-9+/=]+\n)*)\n([\s\S]*)$/.exec(
       text,
@@ -934,7 +946,7 @@ function judgeProof(text: string, name: string, keys: readonly Key[]): Verdict {
   const isRead = proof.every((hash) => hash !== null && hash.length === HASH_BYTES)
   if (body === null || !isRead) return { state: 'undecided', fault: 'file-unreadable', file: name }
   const index = Number(place)
-  const head = judgeNote(note, keys)
+  const head = judgeHead(note)
   if (head === 'foreign') return { state: 'undecided', fault: 'key-missing', file: name }
   if (head === 'forged') return tampered('checkpoint-forged', index, index + 1, name)
   const leaf = { index, hash: leafHash(head.tree, body) }
@@ -958,7 +970,8 @@ function judgeProof(text: string, name: string, keys: readonly Key[]): Verdict {
 function verifyEntry(file: string, given: readonly string[]): Verdict {
   const folder = path.dirname(file)
   const beside = existsSync(path.join(folder, 'verifiers.txt')) ? folder : path.dirname(folder)
-  return judgeProof(readText(file), path.basename(file), readKeys(given, beside))
+  const keys = readKeys(given, beside)
+  return judgeProof(readText(file), path.basename(file), (note) => judgeNote(note, keys))
 }
 
 function verifyConsistent(files: readonly string[], given: readonly string[]): Verdict {

@@ -72,7 +72,7 @@ export function openPackage(folder: string): PackageFolder {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     if (readdirSync(folder).length > 0) throw new Error('it is not empty')
   } catch (error) {
-    throw new AppError('USAGE_INVALID', '--out needs a new or an empty folder that can be written', { cause: error })
+    throw new AppError('USAGE_INVALID', '--out: the folder cannot be made there', { cause: error })
   }
   const placeOf = (name: string): string => {
     const file = path.join(folder, name)

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readCheckpoint } from '../audit/checkpoint.ts'
 import { inclusionRanges, nodesOf, type ReadNode } from '../audit/merkle.ts'
 import { readNote } from '../audit/note.ts'
@@ -132,13 +133,14 @@ const originOf = (note: string): string | null => readCheckpoint(readNote(note)?
 
 /**
  * Writes a package that a court can judge alone: entries, tiles, proofs, checkpoints and keys, both verifiers, and a manifest with the
- * hashes of all. It writes what lies there and judges nothing. Throws USAGE_INVALID where the folder is not empty, AUDIT_BROKEN.
+ * hashes of all, whose own SHA-256 it returns in hex. It writes what lies there and judges nothing. Throws USAGE_INVALID where the folder is
+ * not empty, AUDIT_BROKEN.
  */
 export async function writePackage(
   evidence: Evidence,
   plan: PackagePlan,
   options: { readonly folder: string; readonly verifiers: readonly string[]; readonly madeAt: string },
-): Promise<void> {
+): Promise<string> {
   const folder = openPackage(options.folder)
   folder.write('verifiers.txt', options.verifiers.map((verifier) => `${verifier}\n`).join(''))
   folder.write('checkpoints.ndjson', checkpointsOf(evidence, plan))
@@ -163,5 +165,7 @@ export async function writePackage(
     trees: [{ path: '', hash: 'sha256' }],
     files: await folder.list(),
   }
-  folder.write('manifest.json', `${JSON.stringify(manifest, null, 2)}\n`)
+  const text = `${JSON.stringify(manifest, null, 2)}\n`
+  folder.write('manifest.json', text)
+  return hash('sha256', text)
 }

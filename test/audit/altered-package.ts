@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { canonicalJson, leafHash } from '../../src/audit/entry.ts'
@@ -72,7 +72,10 @@ export function alterPackage(folder: string): AlteredPackage {
     rebuild: () => {
       const leaves = readLines().map(({ body }) => leafHash(Buffer.from(body, 'base64')))
       const tiles = growTiles(0, [], leaves)
-      for (const tile of tiles) writeFileSync(file(tilePath(tile)), Buffer.concat([...tile.hashes]))
+      for (const tile of tiles) {
+        mkdirSync(path.dirname(file(tilePath(tile))), { recursive: true })
+        writeFileSync(file(tilePath(tile)), Buffer.concat([...tile.hashes]))
+      }
       return hashOf({ start: 0, end: leaves.length }, nodeReader(tiles))
     },
   }
