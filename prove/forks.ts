@@ -12,7 +12,8 @@ import { signTree, type Signer } from '../src/jobs/signer.ts'
 import { saveTiles } from '../src/store/audit-tree.ts'
 import { openDatabase, type Query } from '../src/store/database.ts'
 import { createRandom, type Random } from './random.ts'
-import { asSuperuser, queryOf, writeLog } from './tamper.ts'
+import { writeLog } from './signed-log.ts'
+import { asSuperuser, queryOf } from './superuser.ts'
 
 export interface ForksVerdict {
   readonly ok: boolean

@@ -51,7 +51,7 @@ export function addExport(audit: Command): void {
     .description('导出审计证据包 / Write an evidence package that proves entries without this system')
     .requiredOption('--out <folder>', 'a new folder')
     .option('--verifier <key>', 'key of the log or of a witness, or a file of them; may be given again', collect, [])
-    .option('--all', 'the whole log, up to its newest checkpoint')
+    .option('--all', 'the whole tree, with what is not signed yet')
     .option('--from <time>', 'entries recorded at this time or after it', moment)
     .option('--to <time>', 'entries recorded before this time', moment)
     .option('--from-index <index>', 'entries from this place of the tree on', leafIndex)

@@ -548,16 +548,27 @@ const ENTRIES = 'entries.ndjson.gz'
 /** Checks entries against their own body and against the one before in their lane. `isDense`: no entry between them may be missing. */
 function createEntryCheck(isDense: boolean, begun: ReadonlyMap<string, Lane>, beginsAtFirst: boolean): EntryCheck {
   const lanes = new Map(begun)
+  /** Places whose tile has another hash, and pairs of which the later one does not follow the earlier. */
+  const different = new Set<number>()
+  const partings: { readonly before: number; readonly after: number }[] = []
   let first: Tampered | null = null
   let isNewer = false
   const note = (fault: FaultCode, index: number): void => {
-    // What the entry after it tells is told only where nothing else is known of the place.
-    const isBetter =
-      first === null || index < first.index || (index === first.index && first.fault === 'lane-rewritten')
+    if (fault === 'leaf-differs') different.add(index)
+    // That a tile still has another hash than the body of its place says most.
+    const isBetter = first === null || index < first.index || (index === first.index && fault === 'leaf-differs')
     if (isBetter) first = tampered(fault, index, index + 1, ENTRIES)
   }
+  /** Where two part, the earlier was rewritten, unless the later one is known to be. To be asked once every tile was seen. */
+  const earliest = (): Tampered | null => {
+    for (const { before, after } of partings) {
+      if (different.has(after) || (first !== null && before >= first.index)) continue
+      first = tampered('lane-rewritten', before, before + 1, ENTRIES)
+    }
+    return first
+  }
   return {
-    first: () => first,
+    first: earliest,
     note,
     lanes: () => lanes.size,
     isNewer: () => isNewer,
@@ -579,7 +590,7 @@ function createEntryCheck(isDense: boolean, begun: ReadonlyMap<string, Lane>, be
       } else if (laneSeq <= before.seq || (isDense && laneSeq !== before.seq + 1)) note('lane-broken', index)
       // What a checkpoint has confirmed is not what was rewritten: then it is the one that names another before it.
       else if (laneSeq === before.seq + 1 && previous !== before.head)
-        note('lane-rewritten', before.index < good ? index : before.index)
+        partings.push({ before: before.index < good ? index : before.index, after: index })
     },
   }
 }
@@ -632,10 +643,10 @@ function createTreeCheck(
     const written = readFileSync(file)
     const built = Buffer.concat(hashes)
     if (written.equals(built)) return
-    const at = hashes.findIndex((hash, place) => !written.subarray(place * 32, place * 32 + 32).equals(hash))
+    const places = [...hashes.keys()].filter((at) => !hashes[at]?.equals(written.subarray(at * 32, at * 32 + 32)))
     const span = TILE_HASHES ** level
-    const index = (first + Math.max(at, 0)) * span
-    if (level === 0 && at >= 0) noteLeaf(index)
+    const index = (first + (places[0] ?? 0)) * span
+    if (level === 0 && places.length > 0) for (const at of places) noteLeaf(first + at)
     else if (tile === null || index < tile.index) tile = tampered('tile-differs', index, index + span, name)
   }
   const onTile = (level: number, hash: Buffer): void => {
@@ -689,6 +700,7 @@ function readHeads(
   folder: string,
   where: { readonly path: string; readonly hash: HashName },
   keys: readonly Key[],
+  anchors: readonly Checkpoint[],
 ): Heads {
   const name = `${where.path}checkpoints.ndjson`
   const lines = readFile(path.join(folder, name)).toString('latin1').split('\n')
@@ -705,16 +717,25 @@ function readHeads(
     if (judged === 'forged') isForged = true
   }
   // Nothing is known of a log of which no checkpoint is signed by what was given: it may be the key that is the wrong one.
-  if (good.length === 0 && !isForged) throw new CannotDecide('key-missing', name)
+  const isKnown = isForged || anchors.some(({ tree }) => tree === where.hash)
+  if (good.length === 0 && !isKnown) throw new CannotDecide('key-missing', name)
   return { good, bad }
 }
 
-/** The pinned place where it comes before the end of what the first contradiction leaves open; else the contradiction. */
+/** Faults that name the first bad entry itself. The others show that it is there or before it, once the tree was made to fit. */
+const exact: readonly FaultCode[] = ['leaf-differs', 'entry-missing', 'line-unreadable']
+
+/**
+ * The first place that is bad, as narrowly as it is known: the entry itself where its tile has what was signed, else from the last checkpoint
+ * that fits up to where something shows.
+ */
 function firstOf(pinned: Tampered | null, contradictions: readonly (Tampered | null)[]): Tampered | null {
   const found = contradictions.filter((one) => one !== null)
   const [open] = found.toSorted((one, other) => one.upTo - other.upTo || one.index - other.index)
-  if (open === undefined) return pinned
-  return pinned !== null && pinned.index < open.upTo ? pinned : open
+  if (pinned === null || open === undefined) return pinned ?? open ?? null
+  if (pinned.index >= open.upTo) return open
+  const isNamed = exact.includes(pinned.fault) || pinned.index <= open.index
+  return isNamed ? pinned : { ...pinned, index: open.index }
 }
 
 async function verifyWhole(
@@ -725,7 +746,7 @@ async function verifyWhole(
   state: TreeState,
 ): Promise<Verdict> {
   if (manifest.from !== state.minIndex) throw new CannotDecide('file-missing', 'state')
-  const heads = manifest.trees.map((tree) => readHeads(folder, tree, keys))
+  const heads = manifest.trees.map((tree) => readHeads(folder, tree, keys, anchors))
   const entries = createEntryCheck(true, state.lanes ?? new Map(), state.lanes !== null)
   const trees = manifest.trees.map((tree, place) => {
     const kept = anchors.filter((anchor) => anchor.tree === tree.hash)
@@ -861,7 +882,7 @@ async function verifyPart(
   anchors: readonly Checkpoint[],
 ): Promise<Verdict> {
   const trees = manifest.trees.map((tree) => {
-    const heads = readHeads(folder, tree, keys)
+    const heads = readHeads(folder, tree, keys, anchors)
     const kept = anchors.filter((anchor) => anchor.tree === tree.hash)
     const head = [...heads.good, ...kept].find(({ size }) => size === manifest.size)
     if (head === undefined && heads.bad === null)

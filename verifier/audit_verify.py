@@ -550,12 +550,23 @@ class EntryCheck:
     def __init__(self, dense, lanes, begins_at_first):
         self.dense, self.lanes, self.begins_at_first = dense, dict(lanes), begins_at_first
         self.first, self.newer = None, False
+        # Places whose tile has another hash, and pairs of which the later one does not follow the earlier.
+        self.different, self.partings = set(), []
 
     def note(self, fault, index):
         first = self.first
-        # What the entry after it tells is told only where nothing else is known of the place.
-        if first is None or index < first["index"] or (index == first["index"] and first["fault"] == "lane-rewritten"):
+        if fault == "leaf-differs":
+            self.different.add(index)
+        # That a tile still has another hash than the body of its place says most.
+        if first is None or index < first["index"] or (index == first["index"] and fault == "leaf-differs"):
             self.first = tampered(fault, index, index + 1, ENTRIES)
+
+    def earliest(self):
+        """Where two part, the earlier was rewritten, unless the later is known to be. To be asked once every tile was seen."""
+        for before, after in self.partings:
+            if after not in self.different and (self.first is None or before < self.first["index"]):
+                self.first = tampered("lane-rewritten", before, before + 1, ENTRIES)
+        return self.first
 
     def add(self, index, body, columns, leaf, good):
         parsed = read_json(body)
@@ -581,7 +592,7 @@ class EntryCheck:
             self.note("lane-broken", index)
         elif seq == before[0] + 1 and previous != before[2]:
             # What a checkpoint has confirmed is not what was rewritten: then it is the one that names another before it.
-            self.note("lane-rewritten", index if before[1] < good else before[1])
+            self.partings.append((index if before[1] < good else before[1], index))
         return None
 
 
@@ -611,11 +622,12 @@ class TreeCheck:
         written = read_file(file)
         if written == b"".join(hashes):
             return
-        at = next((place for place, one in enumerate(hashes) if written[32 * place : 32 * place + 32] != one), -1)
+        places = [at for at, one in enumerate(hashes) if written[32 * at : 32 * at + 32] != one]
         span = 256**level
-        index = (first + max(at, 0)) * span
-        if level == 0 and at >= 0:
-            self.note_leaf("leaf-differs", index)
+        index = (first + (places[0] if places else 0)) * span
+        if level == 0 and places:
+            for at in places:
+                self.note_leaf("leaf-differs", first + at)
         elif self.tile is None or index < self.tile["index"]:
             self.tile = tampered("tile-differs", index, index + span, name)
 
@@ -658,7 +670,7 @@ class TreeCheck:
             self.contradiction = tampered("log-shorter", size, size + 1, self.path + "checkpoints.ndjson")
 
 
-def read_heads(folder, where, keys):
+def read_heads(folder, where, keys, anchors):
     """The checkpoints of a package, and the first that is not signed rightly."""
     name = where["path"] + "checkpoints.ndjson"
     good, bad, forged = [], None, False
@@ -672,23 +684,31 @@ def read_heads(folder, where, keys):
         elif bad is None or size < bad["index"]:
             bad = tampered("checkpoint-forged", size, size, name)
         forged = forged or judged == "forged"
-    if not good and not forged:
+    known = forged or any(anchor["tree"] == where["hash"] for anchor in anchors)
+    if not good and not known:
         raise CannotDecide("key-missing", name)
     return good, bad
 
 
+# Faults that name the first bad entry itself. The others show that it is there or before it, once the tree was made to fit.
+EXACT = ("leaf-differs", "entry-missing", "line-unreadable")
+
+
 def first_of(pinned, contradictions):
-    """The pinned place where it comes before the end of what the first contradiction leaves open; else the contradiction."""
+    """The first place that is bad: the entry where its tile has what was signed, else from the last checkpoint that fits on."""
     found = sorted((one for one in contradictions if one), key=lambda one: (one["upTo"], one["index"]))
-    if not found:
-        return pinned
-    return pinned if pinned and pinned["index"] < found[0]["upTo"] else found[0]
+    if pinned is None or not found:
+        return pinned or (found[0] if found else None)
+    if pinned["index"] >= found[0]["upTo"]:
+        return found[0]
+    named = pinned["fault"] in EXACT or pinned["index"] <= found[0]["index"]
+    return pinned if named else {**pinned, "index": found[0]["index"]}
 
 
 def verify_whole(folder, manifest, keys, anchors, state):
     if manifest["from"] != state["minIndex"]:
         raise CannotDecide("file-missing", "state")
-    heads = [read_heads(folder, tree, keys) for tree in manifest["trees"]]
+    heads = [read_heads(folder, tree, keys, anchors) for tree in manifest["trees"]]
     lanes = state["lanes"]
     entries = EntryCheck(True, lanes or {}, lanes is not None)
     trees = []
@@ -696,7 +716,7 @@ def verify_whole(folder, manifest, keys, anchors, state):
         kept = [anchor for anchor in anchors if anchor["tree"] == tree["hash"]]
         trees.append(TreeCheck(folder, tree, state, good + kept, entries.note))
     size = build_trees(folder, manifest, entries, trees)
-    wrong = [first_of(entries.first, [tree.contradiction for tree in trees])]
+    wrong = [first_of(entries.earliest(), [tree.contradiction for tree in trees])]
     wrong += [tree.tile for tree in trees] + [bad for _, bad in heads]
     for one in wrong:
         if one is not None:
@@ -808,7 +828,7 @@ def verify_part(folder, manifest, keys, anchors):
     size = manifest["size"]
     trees, heads, bad = [], [], None
     for tree in manifest["trees"]:
-        good, wrong = read_heads(folder, tree, keys)
+        good, wrong = read_heads(folder, tree, keys, anchors)
         bad = bad or wrong
         kept = [anchor for anchor in anchors if anchor["tree"] == tree["hash"]]
         head = next((head for head in good + kept if head["size"] == size), None)
@@ -840,7 +860,7 @@ def verify_part(folder, manifest, keys, anchors):
         count += 1
     if not broken and count < len(wanted):
         entries.note("entry-missing", wanted[count])
-    wrong = entries.first or bad or tile or (check_proofs(folder, wanted, keys) if manifest["proofs"] else None)
+    wrong = entries.earliest() or bad or tile or (check_proofs(folder, wanted, keys) if manifest["proofs"] else None)
     if wrong is not None:
         return wrong
     if entries.newer:

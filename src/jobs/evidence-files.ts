@@ -102,7 +102,12 @@ function stripQuietly(source: string): string {
 
 /** What lies in every package beside the evidence: both verifiers, the first as JavaScript that an older Node runs too, and how to use them. */
 export function writeVerifiers(folder: PackageFolder): void {
-  folder.write('audit-verify.mjs', stripQuietly(readOwn('audit-verify.ts')))
-  folder.write('audit_verify.py', readOwn('audit_verify.py'))
-  folder.write('README.md', readOwn('package-readme.md'))
+  verifierFiles ??= {
+    'audit-verify.mjs': stripQuietly(readOwn('audit-verify.ts')),
+    'audit_verify.py': readOwn('audit_verify.py'),
+    'README.md': readOwn('package-readme.md'),
+  }
+  for (const [name, text] of Object.entries(verifierFiles)) folder.write(name, text)
 }
+
+let verifierFiles: Readonly<Record<string, string>> | null = null

@@ -40,13 +40,12 @@ async function placesOf(evidence: Evidence, extent: Exclude<Extent, { kind: 'who
 }
 
 /**
- * Decides what a package holds: nothing beyond the newest checkpoint, because nothing proves that yet. Throws EVIDENCE_UNSIGNED where
+ * Decides what a package holds: the whole tree, or a part of it that the newest checkpoint proves. Throws EVIDENCE_UNSIGNED where
  * something that was asked for lies behind it or nothing was signed, EVIDENCE_EMPTY where no entry is meant.
  */
 export async function planPackage(evidence: Evidence, extent: Extent): Promise<PackagePlan> {
   const head = newestHead(evidence)
-  if (extent.kind === 'whole')
-    return { kind: 'whole', from: 0, to: Math.min(head.size, evidence.size), indexes: [], head }
+  if (extent.kind === 'whole') return { kind: 'whole', from: 0, to: evidence.size, indexes: [], head }
   if (extent.kind === 'entries') {
     const indexes = await evidence.placesOf(extent.entryIds)
     if (indexes.length < new Set(extent.entryIds).size)
