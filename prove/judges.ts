@@ -22,15 +22,7 @@ const folder = new URL('../verifier/', import.meta.url)
 
 /** A line of words in, a line with the verdict out: starting a process for each of ten thousand questions would take most of the time. */
 const drivers = {
-  node: [
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    `const { judge } = await import(${JSON.stringify(new URL('audit-verify.ts', folder).href)})
-     const { createInterface } = await import('node:readline')
-     for await (const line of createInterface({ input: process.stdin }))
-       process.stdout.write(JSON.stringify((await judge(JSON.parse(line))).verdict) + '\\n')`,
-  ],
+  node: [process.execPath, fileURLToPath(new URL('judge-process.ts', import.meta.url))],
   python: [
     'python3',
     '-c',

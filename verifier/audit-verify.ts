@@ -1068,7 +1068,7 @@ function readState(file: string): TreeState {
   }
 }
 
-export interface BundleOptions {
+interface BundleOptions {
   /** Keys in the words of C2SP, or files of them; none: those of the package. */
   readonly verifiers?: readonly string[]
   /** A folder of kept checkpoints. */
@@ -1078,7 +1078,7 @@ export interface BundleOptions {
 }
 
 /** Judges a package: every entry, tile, checkpoint and signature in it, and kept checkpoints against it. */
-export async function verifyBundle(folder: string, options: BundleOptions = {}): Promise<Verdict> {
+async function verifyBundle(folder: string, options: BundleOptions = {}): Promise<Verdict> {
   try {
     const manifest = readManifest(folder)
     const keys = readKeys(options.verifiers ?? [], folder)
