@@ -5,6 +5,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
+import { auditProofRoute } from './audit-proof-route.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
@@ -129,6 +130,7 @@ const contextRoutes = [
   usageRoutes,
   sharingListRoute,
   wayBackRoutes,
+  auditProofRoute,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

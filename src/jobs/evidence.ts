@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto'
 import { readCheckpoint } from '../audit/checkpoint.ts'
-import { inclusionRanges, nodesOf, type ReadNode } from '../audit/merkle.ts'
+import { inclusionRanges, nodesOf } from '../audit/merkle.ts'
 import { readNote } from '../audit/note.ts'
-import { nodeReader, tileAt, tileOf, tilePath, type Tile, type TilePlace } from '../audit/tiles.ts'
+import { tileAt, tileOf, tilePath, type Tile, type TilePlace } from '../audit/tiles.ts'
 import { writeProof } from '../audit/tlog-proof.ts'
 import { AppError } from '../errors.ts'
 import type { Evidence, PlacedEntry, Places, PublishedCheckpoint } from '../store/audit-evidence.ts'
+import { provingReader } from './entry-proof.ts'
 import { openPackage, writeVerifiers, type PackageFolder } from './evidence-files.ts'
 
 /** What of the log is handed out. Times are RFC 3339, the end is not with it. */
@@ -108,18 +109,6 @@ async function writeTiles(evidence: Evidence, plan: PackagePlan, folder: Package
   return kept
 }
 
-/** A node for a proof. Throws AUDIT_BROKEN where its tile is gone, for then nothing can be proven. */
-function readerOf(tiles: readonly Tile[]): ReadNode {
-  const read = nodeReader(tiles)
-  return (node) => {
-    try {
-      return read(node)
-    } catch (error) {
-      throw new AppError('AUDIT_BROKEN', 'a tile of the tree is missing', { cause: error })
-    }
-  }
-}
-
 const entriesOf = (evidence: Evidence, plan: PackagePlan): AsyncIterable<PlacedEntry> =>
   plan.kind === 'entries' ? evidence.entriesAt(plan.indexes) : evidence.entries(plan)
 
@@ -146,7 +135,7 @@ export async function writePackage(
   await folder.writeLines('entries.ndjson.gz', linesOf(entriesOf(evidence, plan)))
   const tiles = await writeTiles(evidence, plan, folder)
   if (hasProofs(plan)) {
-    const read = readerOf(tiles)
+    const read = provingReader(tiles)
     for await (const entry of entriesOf(evidence, plan))
       folder.write(`proofs/${entry.index}.tlog-proof`, writeProof(entry, plan.head, read))
   }

@@ -4,6 +4,7 @@ import type { StoredEntry } from '../audit/verify.ts'
 import { AppError } from '../errors.ts'
 import { STORED_ENTRY } from './audit-log.ts'
 import { splitHashes } from './audit-tree.ts'
+import type { Query } from './database.ts'
 
 /** An entry and its place in the tree. */
 export interface PlacedEntry extends StoredEntry {
@@ -123,3 +124,24 @@ export async function withEvidence<Result>(
 const isConnectionError = (error: unknown): boolean =>
   /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EPIPE)$/.test((error as NodeJS.ErrnoException).code ?? '') ||
   /^(Connection terminated|timeout)/.test(error instanceof Error ? error.message : '')
+
+/** An entry by its id, as it lies in the tree; null: there is none, or it has no place yet. */
+export async function findPlacedEntry(
+  query: Query,
+  entryId: string,
+): Promise<{ readonly index: number; readonly body: Buffer } | null> {
+  const [row] = await query<{ index: number; body: Buffer }>(
+    'select leaf_index as index, body from audit.entry join audit.tree_leaf using (lane_id, lane_seq) where entry_id = $1',
+    [entryId],
+  )
+  return row ?? null
+}
+
+/** The newest checkpoint over a tree of more than `size` leaves; null where none was signed. */
+export async function findCheckpointBeyond(query: Query, size: number): Promise<PublishedCheckpoint | null> {
+  const [row] = await query<PublishedCheckpoint>(
+    'select size, note from audit.checkpoint where size > $1 order by size desc limit 1',
+    [size],
+  )
+  return row ?? null
+}

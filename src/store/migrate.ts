@@ -31,6 +31,7 @@ import * as pull from './migrations/0023-pull.ts'
 import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
+import * as entryProof from './migrations/0029-entry-proof.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -59,6 +60,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0024-use-stripes': useStripes,
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
+  '0029-entry-proof': entryProof,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
