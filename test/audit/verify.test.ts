@@ -45,10 +45,14 @@ test('a log that nobody touched is whole, with every entry of every lane', async
   expect(await verifyLog(installation.ownerUrl)).toEqual({ state: 'whole', ...row })
 })
 
-test(`what a superuser changes is found, and the first bad entry is named (seed ${SEED})`, async () => {
-  const verdict = await proveTamper({ tamperings: 75, cleanLogs: 2, seed: SEED, secondEach: 1 })
-  expect(verdict).toMatchObject({ ok: true, found: 75, named: 75, falseAlarms: 0, missed: {} })
-})
+test(
+  `what a superuser changes is found, and the first bad entry is named (seed ${SEED})`,
+  { timeout: 90_000 },
+  async () => {
+    const verdict = await proveTamper({ tamperings: 50, cleanLogs: 2, seed: SEED, secondEach: 1 })
+    expect(verdict).toMatchObject({ ok: true, found: 50, named: 50, falseAlarms: 0, missed: {} })
+  },
+)
 
 describe('gridbridge audit verify', () => {
   const verify = () => runCommand(['audit', 'verify', '--json'], environmentOf(installation))
