@@ -16,6 +16,7 @@ COPY package.json LICENSE ./
 COPY src src
 COPY schemas schemas
 COPY connectors connectors
+COPY verifier verifier
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -19,7 +19,8 @@ import { openWitness, type Witness } from '../src/jobs/witness-state.ts'
 import { saveTiles } from '../src/store/audit-tree.ts'
 import { openDatabase, type Query } from '../src/store/database.ts'
 import { createRandom, type Random } from './random.ts'
-import { asSuperuser, queryOf, writeLog } from './tamper.ts'
+import { writeLog } from './signed-log.ts'
+import { asSuperuser, queryOf } from './superuser.ts'
 
 export interface ForksVerdict {
   readonly ok: boolean

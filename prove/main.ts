@@ -38,7 +38,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
   snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),
-  tamper: () => proveTamper({ tamperings: 1000, seed: Date.now() % 100_000 }),
+  tamper: () => proveTamper({ tamperings: 5000, cleanLogs: 100, seed: Date.now() % 100_000, secondEach: 10 }),
 }
 
 const names = process.argv.slice(2)

@@ -8,6 +8,7 @@ import {
   type SigningOptions,
   type WitnessingOptions,
 } from './audit-commands.ts'
+import { addExport } from './cli-evidence.ts'
 import { addOversightCommands } from './cli-oversight.ts'
 import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
 import type { AppError } from './errors.ts'
@@ -125,4 +126,5 @@ export function addAuditCommands(program: Command): void {
   addSign(audit)
   addWitness(audit)
   addOversightCommands(audit)
+  addExport(audit)
 }

@@ -1,4 +1,5 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
+import { evidenceErrors } from './errors/evidence-errors.ts'
 import { hostileErrors } from './errors/hostile-errors.ts'
 import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
@@ -21,6 +22,7 @@ export const errorTable = {
   ...signingErrors,
   ...keyErrors,
   ...hostileErrors,
+  ...evidenceErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import { boundaryRules } from './boundary-rules.ts'
 
-const FOLDERS = ['src', 'demo', 'test', 'bench', 'prove', 'tools', 'examples'] as const
+const FOLDERS = ['src', 'demo', 'test', 'bench', 'prove', 'tools', 'examples', 'verifier'] as const
 
 const root = path.resolve(process.argv[2] ?? '.')
 

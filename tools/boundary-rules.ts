@@ -119,7 +119,7 @@ export const boundaryRules: readonly IForbiddenRuleType[] = [
       'The product imports nothing that is not shipped; only the cli opens the demo, and only when it is asked for.',
     severity: 'error',
     from: { path: '^src/' },
-    to: { path: '^(demo|test|bench|prove|tools|examples|connectors)/', pathNot: ['^demo/main\\.ts$'] },
+    to: { path: '^(demo|test|bench|prove|tools|examples|connectors|verifier)/', pathNot: ['^demo/main\\.ts$'] },
   },
   {
     name: 'only-cli-opens-demo',
@@ -142,6 +142,13 @@ export const boundaryRules: readonly IForbiddenRuleType[] = [
     severity: 'error',
     from: { path: '^src/' },
     to: { circular: true },
+  },
+  {
+    name: 'verifier-stands-alone',
+    comment: 'It is handed out as one file, and a second look shares no code with the first.',
+    severity: 'error',
+    from: { path: '^verifier/' },
+    to: { pathNot: '^(node:)?(crypto|fs|path|url|util|zlib)$' },
   },
   { name: 'resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
 ]

@@ -1,4 +1,5 @@
 import { incidentEvents } from './events/incident-events.ts'
+import { evidenceEvents } from './events/evidence-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { oversightEvents } from './events/oversight-events.ts'
 import { keyEvents } from './events/key-events.ts'
@@ -20,6 +21,7 @@ export const auditEvents = {
   ...securityEvents,
   ...oversightEvents,
   ...keyEvents,
+  ...evidenceEvents,
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

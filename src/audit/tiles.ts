@@ -49,6 +49,22 @@ export function tileOf({ level, index }: TreeNode): TilePlace {
   return { level: tileLevel, index: Math.floor((index * 2 ** (level % TILE_LEVELS)) / TILE_HASHES) }
 }
 
+const threeDigits = (value: number): string => String(value % 1000).padStart(3, '0')
+
+/** Where C2SP tlog-tiles puts a tile: its index in threes of digits, and its width where it is not full. */
+export function tilePath({ level, index, hashes: { length: width } }: Tile): string {
+  let name = threeDigits(index)
+  for (let rest = Math.floor(index / 1000); rest > 0; rest = Math.floor(rest / 1000))
+    name = `x${threeDigits(rest)}/${name}`
+  return `tile/${level}/${name}${width < TILE_HASHES ? `.p/${width}` : ''}`
+}
+
+/** A tile as it was when the tree had `size` leaves; null: it was not there yet. */
+export function tileAt(size: number, tile: Tile): Tile | null {
+  const width = Math.floor(size / TILE_HASHES ** tile.level) - tile.index * TILE_HASHES
+  return width <= 0 ? null : { ...tile, hashes: tile.hashes.slice(0, width) }
+}
+
 const nameOf = ({ level, index }: TilePlace): string => `${level}/${index}`
 
 /** Reads nodes from tiles. Throws RangeError for a node whose tile is not among them or is too short. */

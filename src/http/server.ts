@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
+import { auditProofRoute } from './audit-proof-route.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
@@ -136,6 +137,7 @@ const contextRoutes = [
   sharingListRoute,
   wayBackRoutes,
   emergencyRoutes,
+  auditProofRoute,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

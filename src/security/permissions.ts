@@ -155,6 +155,7 @@ const permissions = {
   'recall.approve': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.refuse': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.lift': { 'department-reviewer': 'own' },
+  'audit-proof.read': { 'audit-administrator': 'all' },
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions

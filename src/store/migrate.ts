@@ -38,6 +38,7 @@ import * as oversight from './migrations/0032-oversight.ts'
 import * as pruning from './migrations/0033-pruning.ts'
 import * as keyRotation from './migrations/0039-keys.ts'
 import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
+import * as entryProof from './migrations/0029-entry-proof.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -73,6 +74,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0033-pruning': pruning,
   '0039-keys': keyRotation,
   '0040-rejection-binding': rejectionBinding,
+  '0029-entry-proof': entryProof,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
