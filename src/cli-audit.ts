@@ -10,7 +10,7 @@ import {
 } from './audit-commands.ts'
 import { addExport } from './cli-evidence.ts'
 import { addOversightCommands } from './cli-oversight.ts'
-import { collect, config, guarded, NO, tell, WRONG, type JsonOption } from './cli-output.ts'
+import { collect, config, guarded, NO, remark, tell, WRONG, type JsonOption } from './cli-output.ts'
 import type { AppError } from './errors.ts'
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
@@ -86,7 +86,7 @@ function addSign(audit: Command): void {
     .action(
       guarded(async (options: JsonOption & Omit<SigningOptions, 'every'> & { readonly every?: number }) => {
         const told = (size: number): void => tell({ size }, options, () => plainly({ size }))
-        const late = ({ code, detail }: AppError): void => void process.stderr.write(`${code}: ${detail}\n`)
+        const late = ({ code, detail }: AppError): void => remark(`${code}: ${detail}`)
         await signAudit(config(), { ...options, every: options.every ?? null }, { signed: told, late })
       }),
     )
@@ -112,7 +112,7 @@ function addWitness(audit: Command): void {
     .action(
       guarded(async ({ log, ...options }: Omit<WitnessingOptions, 'logs'> & { readonly log: readonly string[] }) => {
         const { address, stop } = await startWitness({ ...options, logs: log })
-        process.stdout.write(`${JSON.stringify({ listening: address })}\n`)
+        tell({ listening: address }, { json: true }, () => address)
         closeWithGrace({ delay: 5000 }, async () => stop())
       }),
     )

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { config, guarded, table, tell, type JsonOption } from './cli-output.ts'
+import { config, guarded, remark, table, tell, type JsonOption } from './cli-output.ts'
 import type { RotationStep } from './jobs/key-rotation.ts'
 import { listKeys, rotateKek, rotateKeys } from './key-commands.ts'
 
@@ -10,7 +10,7 @@ function showSteps(): (step: RotationStep) => void {
   let last = ''
   return ({ state, resealed, waitsFor }) => {
     const line = waitsFor === '' ? `${state}: ${resealed} values sealed again` : `${state}: waits for ${waitsFor}`
-    if (line !== last) process.stderr.write(`${line}\n`)
+    if (line !== last) remark(line)
     last = line
   }
 }

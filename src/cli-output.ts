@@ -11,6 +11,8 @@ export interface JsonOption {
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
+/** A line on standard error, beside the result. */
+export const remark = (text: string): void => void process.stderr.write(`${text}\n`)
 export const config = (): Config => loadConfig(process.env)
 export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
@@ -34,7 +36,7 @@ export function guarded<Arguments extends readonly unknown[]>(work: (...given: A
     } catch (error) {
       const coded = toAppError(error)
       const cause = coded.code === 'INTERNAL' && coded.cause instanceof Error ? ` (${coded.cause.name})` : ''
-      process.stderr.write(`${coded.code}: ${coded.message}${cause}\n`)
+      remark(`${coded.code}: ${coded.message}${cause}`)
       process.exitCode = WRONG
     }
   }
