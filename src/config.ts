@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { isIP } from 'node:net'
 import { AppError } from './errors.ts'
 
 /** Everything the environment decides, read once and frozen. Times are milliseconds. */
@@ -37,6 +38,20 @@ export interface Config {
   readonly previewsPerHour: number
   /** Name of a file in schemas/jurisdictions/: the working days that each duty may take. */
   readonly jurisdiction: string
+  /** Addresses and CIDR ranges of what stands in front of the API; whom it names as the caller is believed. */
+  readonly trustedProxies: readonly string[]
+  /** How people come in. */
+  readonly signIn: {
+    /** Memory of one argon2id, in KiB. */
+    readonly memoryKib: number
+    readonly length: number
+    /** Kinds of characters, of four. */
+    readonly kinds: number
+    /** Days after which a password has to be changed; 0: never. */
+    readonly days: number
+    readonly idleSeconds: number
+    readonly sessionSeconds: number
+  }
   readonly exportRules: {
     /** Exports with more persons wait for two people to agree. */
     readonly persons: number
@@ -95,6 +110,32 @@ function tlsFiles(environment: Environment): TlsFiles | null {
   throw new AppError('CONFIG_INVALID', 'give TLS_CERT_FILE and TLS_KEY_FILE together; TLS_CLIENT_CA_FILE needs both')
 }
 
+function addressRanges(environment: Environment, name: string): readonly string[] {
+  const given = (environment[name] ?? '').split(/[\s,;]+/).filter((entry) => entry !== '')
+  const wrong = given.find((entry) => isIP(entry.split('/', 1)[0] ?? '') === 0)
+  if (wrong === undefined) return given
+  throw new AppError('CONFIG_INVALID', `${name} holds "${wrong}"; give addresses or CIDR ranges`)
+}
+
+/** OWASP's least memory for argon2id with one pass, in KiB; only tests go below. */
+const LEAST_PASSWORD_KIB = 47_104
+
+const signInRules = (environment: Environment, production: boolean): Config['signIn'] =>
+  Object.freeze({
+    memoryKib: wholeNumber(
+      environment,
+      'PASSWORD_MEMORY_KIB',
+      65_536,
+      production ? LEAST_PASSWORD_KIB : 1024,
+      1_048_576,
+    ),
+    length: wholeNumber(environment, 'PASSWORD_LENGTH', 12, 8, 64),
+    kinds: wholeNumber(environment, 'PASSWORD_KINDS', 3, 1, 4),
+    days: wholeNumber(environment, 'PASSWORD_DAYS', 90, 0, 366),
+    idleSeconds: wholeNumber(environment, 'SESSION_IDLE_SECONDS', 900, 60, 1800),
+    sessionSeconds: 3600 * wholeNumber(environment, 'SESSION_HOURS', 12, 1, 12),
+  })
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -125,6 +166,8 @@ export function loadConfig(environment: Environment): Config {
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
+    trustedProxies: addressRanges(environment, 'TRUSTED_PROXIES'),
+    signIn: signInRules(environment, production),
     exportRules: Object.freeze({
       persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
       hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),

@@ -1,4 +1,5 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
+import { identityErrors } from './errors/identity-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
 import { platformErrors } from './errors/platform-errors.ts'
 import { sharingErrors } from './errors/sharing-errors.ts'
@@ -7,10 +8,12 @@ import { sharingErrors } from './errors/sharing-errors.ts'
  * The one error table. A broken system, a refused request or a wrong setting is an AppError with a code from here; a
  * bad row is never an error, it is a Rejection. Messages never hold personal values.
  */
-export const errorTable = { ...ingestErrors, ...sharingErrors, ...platformErrors } as const satisfies Record<
-  string,
-  ErrorEntry
->
+export const errorTable = {
+  ...ingestErrors,
+  ...sharingErrors,
+  ...platformErrors,
+  ...identityErrors,
+} as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable
 

@@ -63,6 +63,8 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
     previewsPerHour: config.previewsPerHour,
+    signIn: config.signIn,
+    trustedProxies: config.trustedProxies,
     publicUrl: config.publicUrl,
     tls: config.tls === null ? null : readTls(config.tls),
   })

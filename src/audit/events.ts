@@ -1,3 +1,4 @@
+import { identityEvents } from './events/identity-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
@@ -7,10 +8,12 @@ import type { EventEntry } from './events/event-entry.ts'
  * The closed list of what is audited: an event that is not here cannot be written. docs/events.md lists them all and a test compares
  * the two.
  */
-export const auditEvents = { ...ingestEvents, ...sharingEvents, ...securityEvents } as const satisfies Record<
-  string,
-  EventEntry
->
+export const auditEvents = {
+  ...ingestEvents,
+  ...sharingEvents,
+  ...securityEvents,
+  ...identityEvents,
+} as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents
 

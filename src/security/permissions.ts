@@ -48,6 +48,9 @@ const bySharer = { 'data-owner': 'own', 'security-administrator': 'all' } as con
 /** Who answers for the data of the department that leads a dataset. */
 const onBehalfOfData = { 'data-owner': 'own', 'department-reviewer': 'own' } as const
 
+/** Two of the three administrations, of which one asks and the other agrees (`store/account-grants.ts`); the third changes nothing. */
+const byAdministrators = { 'security-administrator': 'all', 'system-administrator': 'all' } as const
+
 const permissions = {
   'feed.read': everybody,
   'feed.edit': { 'department-editor': 'own' },
@@ -127,6 +130,10 @@ const permissions = {
   'recall.approve': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.refuse': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.lift': { 'department-reviewer': 'own' },
+  'account.read': everywhere,
+  'account.request': byAdministrators,
+  'account.decide': byAdministrators,
+  'account.end': byAdministrators,
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions

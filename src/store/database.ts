@@ -3,6 +3,7 @@ import pg from 'pg'
 import { EMPTY_HEAD, makeEntry } from '../audit/entry.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import { AppError } from '../errors.ts'
+import { noteEntries } from './audit-trail.ts'
 
 /** Runs one statement and returns its rows. `$1` … in order of `values`. */
 export type Query = <Row = Record<string, unknown>>(
@@ -150,6 +151,7 @@ async function runTransaction<Result>(
   const query = queryOn(client)
   const known = laneByClient.get(client)
   let lane = known === undefined ? null : { ...known }
+  const before = lane?.seq ?? 0
   const clock = await begin(client)
   const audit: Transaction['audit'] = async (...events) => {
     lane ??= await openLane(query, processName)
@@ -158,7 +160,10 @@ async function runTransaction<Result>(
   try {
     const result = await work({ query, audit })
     await query('commit')
-    if (lane !== null) laneByClient.set(client, lane)
+    if (lane !== null) {
+      laneByClient.set(client, lane)
+      noteEntries(lane.seq - before)
+    }
     return result
   } catch (error) {
     // A connection that cannot even roll back is given up, whatever the fault before was.

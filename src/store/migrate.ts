@@ -31,6 +31,7 @@ import * as pull from './migrations/0023-pull.ts'
 import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
+import * as identity from './migrations/0034-identity.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -59,6 +60,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0024-use-stripes': useStripes,
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
+  '0034-identity': identity,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

@@ -40,8 +40,8 @@ export type Dataset = paths['/api/v1/datasets/{dataset}/changes']['get']['parame
 type AnyCall = (path: string, init?: object) => Promise<{ readonly data?: unknown }>
 
 /**
- * A client for a consumer or an account. It gets its token with the first request, renews it before it runs out, and once more
- * when it is refused: tokens may be withdrawn.
+ * A client for a consumer, or for an account that has a session. That of a consumer gets its token with the first request, renews it
+ * before it runs out, and once more when it is refused: tokens may be withdrawn.
  */
 export function createApiClient(credentials: Credentials): ApiClient {
   const tokens = createTokenSource(credentials)
