@@ -180,10 +180,10 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   server.addHook('onRequest', async ({ url }) => {
     if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')
   })
-  takeSessionCookie(server, context.publicUrl)
-  guardRoutes(server, context)
   await server.register(helmet)
   await server.register(compress, compression)
+  takeSessionCookie(server, context.publicUrl)
+  guardRoutes(server, context)
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },

@@ -138,6 +138,8 @@ const permissions = {
 
 export type Action = keyof typeof permissions
 
+export const actions = Object.keys(permissions) as readonly Action[]
+
 /** Who has to agree before many persons leave in one export: two accounts, one for each duty. */
 export const exportDuties = {
   data: 'export.approve-data',

@@ -32,6 +32,7 @@ import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
 import * as identity from './migrations/0034-identity.ts'
+import * as rowScope from './migrations/0035-row-scope.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -61,6 +62,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
   '0034-identity': identity,
+  '0035-row-scope': rowScope,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
