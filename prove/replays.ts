@@ -61,6 +61,7 @@ async function openReplica({ databaseUrl, keys, datasets, jurisdiction }: Instal
     tls: null,
     trustedProxies: [],
     signIn: loadConfig({}).signIn,
+    cityIdentity: null,
   })
   const url = '/api/v1/prove/:what'
   server.route({

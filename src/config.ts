@@ -52,6 +52,15 @@ export interface Config {
     readonly idleSeconds: number
     readonly sessionSeconds: number
   }
+  /** The city's identity service; null where people have local accounts only. */
+  readonly oidc: {
+    readonly issuer: string
+    readonly clientId: string
+    readonly clientSecret: string
+    readonly claim: string
+    readonly acr: readonly string[]
+    readonly amr: readonly string[]
+  } | null
   readonly exportRules: {
     /** Exports with more persons wait for two people to agree. */
     readonly persons: number
@@ -136,6 +145,20 @@ const signInRules = (environment: Environment, production: boolean): Config['sig
     sessionSeconds: 3600 * wholeNumber(environment, 'SESSION_HOURS', 12, 1, 12),
   })
 
+const words = (environment: Environment, name: string, fallback: string): readonly string[] =>
+  (environment[name] ?? fallback).split(/\s+/).filter((word) => word !== '')
+
+function cityIdentity(environment: Environment, production: boolean): Config['oidc'] {
+  const issuer = url(environment, 'OIDC_ISSUER', production ? ['https:'] : ['https:', 'http:'])
+  const [clientId, clientSecret] = [environment['OIDC_CLIENT_ID'] || null, environment['OIDC_CLIENT_SECRET'] || null]
+  const claim = environment['OIDC_CLAIM'] || 'sub'
+  const [acr, amr] = [words(environment, 'OIDC_ACR', ''), words(environment, 'OIDC_AMR', 'mfa otp hwk')]
+  if (issuer === null && clientId === null && clientSecret === null) return null
+  if (issuer === null || clientId === null || clientSecret === null || !environment['PUBLIC_URL'])
+    throw new AppError('CONFIG_INVALID', 'give OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and PUBLIC_URL together')
+  return Object.freeze({ issuer, clientId, clientSecret, claim, acr, amr })
+}
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -168,6 +191,7 @@ export function loadConfig(environment: Environment): Config {
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
     trustedProxies: addressRanges(environment, 'TRUSTED_PROXIES'),
     signIn: signInRules(environment, production),
+    oidc: cityIdentity(environment, production),
     exportRules: Object.freeze({
       persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
       hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),

@@ -18,6 +18,7 @@ import { startVerificationDelivery } from './jobs/verification-delivery.ts'
 import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
 import { openLog } from './log.ts'
+import { openCityIdentity, type CityIdentity } from './security/city-identity.ts'
 import { createEgressGuard, type EgressGuard } from './security/egress.ts'
 import { openDatabase } from './store/database.ts'
 
@@ -50,8 +51,14 @@ const readTls = ({ certificate, key, clientAuthority }: TlsFiles): ServerTls => 
   clientAuthority: clientAuthority === null ? null : readSetting('TLS_CLIENT_CA_FILE', clientAuthority),
 })
 
+function openIdentity({ oidc, publicUrl }: Config, egress: EgressGuard): CityIdentity | null {
+  if (oidc === null) return null
+  return openCityIdentity({ ...oidc, redirectUri: `${publicUrl}/api/v1/session/oidc/callback` }, egress)
+}
+
 async function startApi({ installation, log }: Parts): Promise<Stop> {
   const { config, database, keys, datasets, jurisdiction } = installation
+  const egress = createEgressGuard(config.egressAllow)
   const server = await buildServer({
     version,
     database,
@@ -59,11 +66,12 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     logger: log,
     datasets,
     jurisdiction,
-    egress: createEgressGuard(config.egressAllow),
+    egress,
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
     previewsPerHour: config.previewsPerHour,
     signIn: config.signIn,
+    cityIdentity: openIdentity(config, egress),
     trustedProxies: config.trustedProxies,
     publicUrl: config.publicUrl,
     tls: config.tls === null ? null : readTls(config.tls),

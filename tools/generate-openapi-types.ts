@@ -47,6 +47,7 @@ async function renderDescription(): Promise<string> {
     tls: null,
     trustedProxies: [],
     signIn: loadConfig({}).signIn,
+    cityIdentity: null,
     logger: openLog('silent', 'openapi'),
   })
   try {

@@ -28,6 +28,24 @@ export const identityErrors = {
     en: 'A request with the session cookie came from another site',
     zh: '携带会话的请求来自其他站点',
   },
+  IDENTITY_UNSET: {
+    status: 404,
+    retry: false,
+    en: 'This installation has no identity service of the city',
+    zh: '本系统未接入统一身份认证',
+  },
+  IDENTITY_REFUSED: {
+    status: 401,
+    retry: false,
+    en: 'The identity service of the city let nobody in who has an account here',
+    zh: '统一身份认证未通过，或该人员在本系统没有账号',
+  },
+  IDENTITY_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    en: 'The identity service of the city did not answer',
+    zh: '统一身份认证服务无响应',
+  },
   PERSON_HAS_ACCOUNT: {
     status: 409,
     retry: false,

@@ -21,6 +21,8 @@ const everyAccount: RouteAccess = { actions: 'any', both: false }
 export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   'POST /oauth/token': 'open',
   'POST /api/v1/session': 'open',
+  'GET /api/v1/session/oidc': 'open',
+  'GET /api/v1/session/oidc/callback': 'open',
   'POST /api/v1/enrolment': 'open',
   'POST /api/v1/password': 'open',
   'GET /healthz': 'open',

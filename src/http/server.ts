@@ -7,6 +7,7 @@ import { accountRoute } from './account-route.ts'
 import { accountsRoutes } from './accounts-routes.ts'
 import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
+import { cityIdentityRoutes } from './city-identity-routes.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
@@ -120,6 +121,7 @@ const contextRoutes = [
   reconciliationRoute,
   exportsRoutes,
   sessionRoutes,
+  cityIdentityRoutes,
   accountRoute,
   accountsRoutes,
   feedsRoutes,

@@ -17,12 +17,13 @@ export function clearSessionCookie(reply: FastifyReply): void {
   void reply.header('set-cookie', `${COOKIE}=; Max-Age=0; ${ATTRIBUTES}`)
 }
 
-const tokenIn = ({ headers }: FastifyRequest): string | undefined =>
+/** The value of a cookie; undefined where there is none of this name. */
+export const cookieIn = ({ headers }: FastifyRequest, name: string): string | undefined =>
   (headers.cookie ?? '')
     .split(';')
     .map((pair) => pair.trim())
-    .find((pair) => pair.startsWith(`${COOKIE}=`))
-    ?.slice(COOKIE.length + 1)
+    .find((pair) => pair.startsWith(`${name}=`))
+    ?.slice(name.length + 1)
 
 /** Whether a page of this installation sent the request. One without an origin was sent by no page that scripts or forms run on. */
 function isFromHere({ headers, host, protocol }: FastifyRequest, publicUrl: string | null): boolean {
@@ -37,7 +38,7 @@ function isFromHere({ headers, host, protocol }: FastifyRequest, publicUrl: stri
 export function takeSessionCookie(server: FastifyInstance, publicUrl: string | null): void {
   server.addHook('onRequest', async (request) => {
     if (request.headers.authorization !== undefined) return
-    const token = tokenIn(request)
+    const token = cookieIn(request, COOKIE)
     if (token === undefined) return
     if (!SAFE.has(request.method) && !isFromHere(request, publicUrl)) throw new AppError('ORIGIN_FOREIGN')
     request.headers.authorization = `Bearer ${token}`

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { AppError, toAppError } from '../errors.ts'
+import type { CityIdentity } from '../security/city-identity.ts'
 import { faultOfPassword, type PasswordRules } from '../security/password-rules.ts'
 import { hashPassword, isOutdated, isPassword } from '../security/passwords.ts'
 import { open } from '../security/seal.ts'
@@ -37,6 +38,8 @@ export interface SignInRules extends PasswordRules {
 
 export interface SignInContext extends ClientContext {
   readonly signIn: SignInRules
+  /** The city's identity service; null where people have local accounts only. */
+  readonly cityIdentity: CityIdentity | null
 }
 
 /** What somebody gives to come in. */
@@ -161,7 +164,8 @@ async function takeCode({ query }: Transaction, { held, step }: Proven): Promise
   if (!(await takeStep(query, held.accountId, step))) throw refusal('used')
 }
 
-async function openSession(
+/** Opens the session of an account in place of the one that it had. */
+export async function openSession(
   { keys, signIn: { idleSeconds, sessionSeconds: seconds } }: SignInContext,
   { query }: Transaction,
   accountId: number,

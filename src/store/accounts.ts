@@ -100,6 +100,18 @@ export async function findAccountByName(
   return account
 }
 
+/** The active account of a person; null where there is none. */
+export async function findAccountOfPerson(
+  query: Query,
+  person: string,
+): Promise<Pick<Account, 'accountId' | 'name'> | null> {
+  const [account] = await query<Pick<Account, 'accountId' | 'name'>>(
+    'select account_id as "accountId", name from account where person = $1 and active',
+    [person],
+  )
+  return account ?? null
+}
+
 /** Every account that there is or was, by name. */
 export async function listAccounts(query: Query): Promise<readonly ListedAccount[]> {
   return query<ListedAccount>(

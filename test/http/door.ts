@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { buildServer, type ServerTls } from '../../src/http/server.ts'
 import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
+import type { CityIdentity } from '../../src/security/city-identity.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
 import type { TestInstallation } from '../support/installation.ts'
@@ -15,6 +16,7 @@ export interface DoorOptions {
   readonly publicUrl?: string
   readonly tls?: ServerTls
   readonly signIn?: Partial<SignInRules>
+  readonly cityIdentity?: CityIdentity
 }
 
 /** The product's server on an installation, without a socket of its own until it listens. */
@@ -34,6 +36,7 @@ export function openDoor(
     tls: options.tls ?? null,
     signIn: { ...testSignIn, ...options.signIn },
     trustedProxies: [],
+    cityIdentity: options.cityIdentity ?? null,
     datasets,
     jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard(egressAllow),
