@@ -59,6 +59,9 @@ async function openFor(context: ManagementContext, staffNumber: string): Promise
   })
 }
 
+/** A browser that is redirected from another site leaves a strict cookie at home; one that goes on from a page of ours does not. */
+const ONWARD = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>GridBridge</title>'
+
 /** For browsers alone: they answer with the next address, which no description of an API has a word for. */
 const hidden = { hide: true } as const
 
@@ -87,7 +90,7 @@ const finishRoute: Route = (server, context) => {
     })
     setSecrets(reply, '', 0)
     setSessionCookie(reply, token, context.signIn.sessionSeconds)
-    return reply.header('cache-control', 'no-store').redirect('/', 302)
+    return reply.header('cache-control', 'no-store').type('text/html; charset=utf-8').send(ONWARD)
   })
 }
 

@@ -35,6 +35,17 @@ export async function endSessions(query: Query, accountId: number): Promise<void
   await query('delete from access_token where account_id = $1', [accountId])
 }
 
+/** Whether a session is still good, which asking does not prolong. */
+export async function isSessionAlive(query: Query, tokenHash: string): Promise<boolean> {
+  const rows = await query(
+    `select from access_token join account using (account_id)
+      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and active
+        and seen_at > clock_timestamp() - make_interval(secs => idle_seconds)`,
+    [tokenHash],
+  )
+  return rows.length > 0
+}
+
 interface SessionRow extends Account {
   readonly expiresAt: Date
   readonly idleSeconds: number

@@ -159,8 +159,9 @@ interface OpenApi {
   >
 }
 
-/** What is no part of the API: the page that shows its description, with its files, and the probe of this test. */
-const isUndescribed = (route: string): boolean => /^get \/docs(\/|$)|^post \/probe$/.test(route)
+/** What is no part of the API: the page that shows its description, with its files, what browsers sign in by, and the probe of this test. */
+const isUndescribed = (route: string): boolean =>
+  /^get \/docs(\/|$)|^get \/api\/v1\/session\/oidc(\/|$)|^post \/probe$/.test(route)
 
 /** Every route as the server itself lists it, but for the HEAD that comes with each GET. */
 function listRoutes(listed: FastifyInstance): readonly string[] {
