@@ -60,9 +60,17 @@ async function openReplica({ databaseUrl, keys, datasets, jurisdiction }: Instal
     egress: createEgressGuard([]),
     logger: openLog('silent', 'replica'),
     tls: null,
+    trustedProxies: [],
+    signIn: loadConfig({}).signIn,
+    cityIdentity: null,
   })
   const url = '/api/v1/prove/:what'
-  server.route({ method: ['GET', 'POST', 'PUT'], url, handler: (asked) => recogniseClient(context, asked) })
+  server.route({
+    method: ['GET', 'POST', 'PUT'],
+    url,
+    config: { access: 'consumers' },
+    handler: (asked) => recogniseClient(context, asked),
+  })
   const address = await server.listen({ host: '127.0.0.1', port: 0 })
   const agent = new Agent({ keepAlive: true, maxSockets: 12 })
   const close = async (): Promise<void> => {

@@ -1,18 +1,23 @@
-import { randomBytes } from 'node:crypto'
 import { checkClientName, operator, within } from './commands.ts'
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
 import { registeredDepartments } from './feeds/departments.ts'
 import { boundTo, roles, type Role } from './security/permissions.ts'
-import { disableAccount, insertAccount } from './store/accounts.ts'
+import { personOf } from './security/staff-number.ts'
+import { addFirstHolder, endAccount, requestAccount } from './store/account-grants.ts'
 
+/** An account that was made, with its enrolment code, or one that waits for an administrator, with half of the code. */
 export interface AddedAccount {
   readonly account: string
   readonly role: Role
   readonly department: string | null
   readonly consumer: string | null
-  /** Shown once; only a keyed hash is kept. */
-  readonly secret: string
+  /** What the person enrols with, shown once; null while an administrator has to agree. */
+  readonly enrolmentCode: string | null
+  /** The request that waits; null where nobody has to agree. */
+  readonly requestId: number | null
+  /** The operator's half of the enrolment code, shown once; the administrator who agrees gets the other. */
+  readonly firstHalf: string | null
 }
 
 function parseRole(given: string): Role {
@@ -41,35 +46,36 @@ function checkBond(role: Role, { department, consumer }: Bond): void {
     throw new AppError('USAGE_INVALID', `${role} is not a role of a consumer; leave --consumer out`)
 }
 
-/** `account add`: makes an account for a person who uses the management API. */
+/**
+ * `account add`: makes the first holder of each of the three administrations; every other account waits until an administrator agrees
+ * over the API.
+ */
 export async function addAccount(
   config: Config,
   name: string,
-  given: Bond & { readonly role: string },
+  given: Bond & { readonly role: string; readonly staffNumber: string },
 ): Promise<AddedAccount> {
   checkClientName(name)
   const role = parseRole(given.role)
   const { department, consumer } = given
   checkBond(role, given)
-  return within(config, async ({ database, keys }) => {
-    const secret = randomBytes(32).toString('base64url')
-    await database.transaction(async ({ query, audit }) => {
-      await insertAccount(query, { name, role, department, consumer, secretHash: keys.token('credential', secret) })
-      const object = `account/${name}`
-      const details = { role, department, consumer }
-      await audit({ type: 'account.added', actor: operator(), outcome: 'ok', object, details })
-    })
-    return { account: name, role, department, consumer, secret }
-  })
+  return within(config, ({ database, keys }) =>
+    database.transaction(async (transaction) => {
+      const person = personOf(keys, given.staffNumber)
+      const added = { account: name, role, department, consumer }
+      const enrolmentCode = await addFirstHolder(transaction, keys, operator(), { name, person, role })
+      if (enrolmentCode !== null) return { ...added, enrolmentCode, requestId: null, firstHalf: null }
+      const hand = { requester: { operator: operator() }, actor: operator() }
+      const asked = await requestAccount(transaction, keys, hand, { name, person, role, department, consumer })
+      return { ...added, enrolmentCode: null, ...asked }
+    }),
+  )
 }
 
-/** `account disable`: ends an account and the tokens it holds. What it did stays under its name. */
-export async function endAccount(config: Config, name: string): Promise<{ readonly account: string }> {
+/** `account disable`: ends an account and its session. What it did stays under its name. */
+export async function disableAccount(config: Config, name: string): Promise<{ readonly account: string }> {
   return within(config, async ({ database }) => {
-    await database.transaction(async ({ query, audit }) => {
-      await disableAccount(query, name)
-      await audit({ type: 'account.disabled', actor: operator(), outcome: 'ok', object: `account/${name}` })
-    })
+    await database.transaction((transaction) => endAccount(transaction, operator(), name))
     return { account: name }
   })
 }

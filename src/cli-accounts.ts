@@ -1,12 +1,23 @@
 import type { Command } from 'commander'
-import { addAccount, endAccount } from './account-commands.ts'
+import { addAccount, disableAccount, type AddedAccount } from './account-commands.ts'
 import { config, guarded, table, tell, type JsonOption } from './cli-output.ts'
 import { roles } from './security/permissions.ts'
 
 interface AddOptions extends JsonOption {
   readonly role: string
+  readonly person: string
   readonly department?: string
   readonly consumer?: string
+}
+
+/** What the operator does with what was shown. */
+function tellAdded({ account, role, enrolmentCode, requestId, firstHalf }: AddedAccount): string {
+  if (enrolmentCode !== null) return table(['account', 'role', 'enrolment code'], [[account, role, enrolmentCode]])
+  const waiting = table(
+    ['account', 'role', 'request', 'first half of the code'],
+    [[account, role, requestId, firstHalf]],
+  )
+  return `${waiting}\nAn administrator has to agree: POST /api/v1/account-requests/${requestId}/decision`
 }
 
 /** `gridbridge account …` */
@@ -14,22 +25,18 @@ export function addAccountCommands(program: Command): void {
   const account = program.command('account').description('管理账号 / Accounts of the management API')
   account
     .command('add')
-    .description('建立账号 / Make an account; its secret is shown once')
+    .description('建立首任管理员，或申请账号 / Make the first holder of an administration, or ask for an account')
     .argument('<name>')
     .requiredOption('--role <role>', roles.join(' | '))
+    .requiredOption('--person <staff number>', 'whose account it is; only a keyed token is kept')
     .option('--department <folder>', 'for the roles of a department')
     .option('--consumer <name>', 'for the engineers of a consumer')
     .option('--json')
     .action(
       guarded(async (name: string, options: AddOptions) => {
-        const { role, department = null, consumer = null } = options
-        const added = await addAccount(config(), name, { role, department, consumer })
-        tell(added, options, () =>
-          table(
-            ['account', 'role', 'department', 'consumer', 'secret'],
-            [[added.account, added.role, added.department ?? '', added.consumer ?? '', added.secret]],
-          ),
-        )
+        const { role, person: staffNumber, department = null, consumer = null } = options
+        const added = await addAccount(config(), name, { role, staffNumber, department, consumer })
+        tell(added, options, () => tellAdded(added))
       }),
     )
   account
@@ -39,7 +46,7 @@ export function addAccountCommands(program: Command): void {
     .option('--json')
     .action(
       guarded(async (name: string, options: JsonOption) => {
-        const ended = await endAccount(config(), name)
+        const ended = await disableAccount(config(), name)
         tell(ended, options, () => `${ended.account} is disabled`)
       }),
     )

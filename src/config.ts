@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { isIP } from 'node:net'
 import { AppError } from './errors.ts'
 
 /** Everything the environment decides, read once and frozen. Times are milliseconds. */
@@ -59,6 +60,29 @@ export interface Config {
     /** Hours until a request that was not used expires, approved or not. */
     readonly hours: number
   }
+  /** Addresses and CIDR ranges of what stands in front of the API; whom it names as the caller is believed. */
+  readonly trustedProxies: readonly string[]
+  /** How people come in. */
+  readonly signIn: {
+    /** Memory of one argon2id, in KiB. */
+    readonly memoryKib: number
+    readonly length: number
+    /** Kinds of characters, of four. */
+    readonly kinds: number
+    /** Days after which a password has to be changed; 0: never. */
+    readonly days: number
+    readonly idleSeconds: number
+    readonly sessionSeconds: number
+  }
+  /** The city's identity service; null where people have local accounts only. */
+  readonly oidc: {
+    readonly issuer: string
+    readonly clientId: string
+    readonly clientSecret: string
+    readonly claim: string
+    readonly acr: readonly string[]
+    readonly amr: readonly string[]
+  } | null
   readonly exportRules: {
     /** Exports with more persons wait for two people to agree. */
     readonly persons: number
@@ -144,6 +168,46 @@ function keyEncryptionCommand(environment: Environment): KeyEncryptionCommand | 
   throw new AppError('CONFIG_INVALID', 'GRIDBRIDGE_KEK_COMMAND begins with no absolute path of a program')
 }
 
+function addressRanges(environment: Environment, name: string): readonly string[] {
+  const given = (environment[name] ?? '').split(/[\s,;]+/).filter((entry) => entry !== '')
+  const wrong = given.find((entry) => isIP(entry.split('/', 1)[0] ?? '') === 0)
+  if (wrong === undefined) return given
+  throw new AppError('CONFIG_INVALID', `${name} holds "${wrong}"; give addresses or CIDR ranges`)
+}
+
+/** OWASP's least memory for argon2id with one pass, in KiB; only tests go below. */
+const LEAST_PASSWORD_KIB = 47_104
+
+const signInRules = (environment: Environment, production: boolean): Config['signIn'] =>
+  Object.freeze({
+    memoryKib: wholeNumber(
+      environment,
+      'PASSWORD_MEMORY_KIB',
+      65_536,
+      production ? LEAST_PASSWORD_KIB : 1024,
+      1_048_576,
+    ),
+    length: wholeNumber(environment, 'PASSWORD_LENGTH', 12, 8, 64),
+    kinds: wholeNumber(environment, 'PASSWORD_KINDS', 3, 1, 4),
+    days: wholeNumber(environment, 'PASSWORD_DAYS', 90, 0, 366),
+    idleSeconds: wholeNumber(environment, 'SESSION_IDLE_SECONDS', 900, 60, 1800),
+    sessionSeconds: 3600 * wholeNumber(environment, 'SESSION_HOURS', 12, 1, 12),
+  })
+
+const words = (environment: Environment, name: string, fallback: string): readonly string[] =>
+  (environment[name] ?? fallback).split(/\s+/).filter((word) => word !== '')
+
+function cityIdentity(environment: Environment, production: boolean): Config['oidc'] {
+  const issuer = url(environment, 'OIDC_ISSUER', production ? ['https:'] : ['https:', 'http:'])
+  const [clientId, clientSecret] = [environment['OIDC_CLIENT_ID'] || null, environment['OIDC_CLIENT_SECRET'] || null]
+  const claim = environment['OIDC_CLAIM'] || 'sub'
+  const [acr, amr] = [words(environment, 'OIDC_ACR', ''), words(environment, 'OIDC_AMR', 'mfa otp hwk')]
+  if (issuer === null && clientId === null && clientSecret === null) return null
+  if (issuer === null || clientId === null || clientSecret === null || !environment['PUBLIC_URL'])
+    throw new AppError('CONFIG_INVALID', 'give OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and PUBLIC_URL together')
+  return Object.freeze({ issuer, clientId, clientSecret, claim, acr, amr })
+}
+
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
@@ -187,6 +251,9 @@ export function loadConfig(environment: Environment): Config {
       urgentMinutes: wholeNumber(environment, 'REVEAL_URGENT_MINUTES', 10, 1, 10),
       hours: wholeNumber(environment, 'REVEAL_HOURS', 24, 1, 168),
     }),
+    trustedProxies: addressRanges(environment, 'TRUSTED_PROXIES'),
+    signIn: signInRules(environment, production),
+    oidc: cityIdentity(environment, production),
     exportRules: Object.freeze({
       persons: wholeNumber(environment, 'EXPORT_PERSONS', 10_000, 0, 1_000_000_000),
       hours: wholeNumber(environment, 'EXPORT_HOURS', 24, 1, 168),

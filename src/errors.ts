@@ -1,6 +1,7 @@
 import type { ErrorEntry } from './errors/error-entry.ts'
 import { evidenceErrors } from './errors/evidence-errors.ts'
 import { hostileErrors } from './errors/hostile-errors.ts'
+import { identityErrors } from './errors/identity-errors.ts'
 import { incidentErrors } from './errors/incident-errors.ts'
 import { ingestErrors } from './errors/ingest-errors.ts'
 import { keyErrors } from './errors/key-errors.ts'
@@ -23,6 +24,7 @@ export const errorTable = {
   ...keyErrors,
   ...hostileErrors,
   ...evidenceErrors,
+  ...identityErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

@@ -28,6 +28,7 @@ import { measureSkew, MOST_SKEW_MS, startWatchdog } from './jobs/watchdog.ts'
 import { makeHandlers } from './jobs/workers.ts'
 import { causeOf, type LogFields } from './log-events.ts'
 import { openLog, type Log } from './log.ts'
+import { openCityIdentity, type CityIdentity } from './security/city-identity.ts'
 import { createEgressGuard, type EgressGuard } from './security/egress.ts'
 import { openDatabase } from './store/database.ts'
 
@@ -71,8 +72,14 @@ const failed =
   (error: unknown): void =>
     log.tell('PASS_FAILED', { pass, cause: causeOf(error) })
 
+function openIdentity({ oidc, publicUrl }: Config, egress: EgressGuard): CityIdentity | null {
+  if (oidc === null) return null
+  return openCityIdentity({ ...oidc, redirectUri: `${publicUrl}/api/v1/session/oidc/callback` }, egress)
+}
+
 async function startApi({ installation, log }: Parts): Promise<Stop> {
   const { config, database, keys, datasets, jurisdiction } = installation
+  const egress = createEgressGuard(config.egressAllow)
   const server = await buildServer({
     version,
     database,
@@ -80,11 +87,14 @@ async function startApi({ installation, log }: Parts): Promise<Stop> {
     logger: log,
     datasets,
     jurisdiction,
-    egress: createEgressGuard(config.egressAllow),
+    egress,
     tokenSeconds: config.tokenSeconds,
     auditDeadlineMs: config.auditDeadlineMs,
     previewsPerHour: config.previewsPerHour,
     revealRules: config.revealRules,
+    signIn: config.signIn,
+    cityIdentity: openIdentity(config, egress),
+    trustedProxies: config.trustedProxies,
     publicUrl: config.publicUrl,
     tls: config.tls === null ? null : readTls(config.tls),
   })

@@ -9,6 +9,7 @@ import { auditEvents } from '../src/audit/events.ts'
 import { loadConfig } from '../src/config.ts'
 import { errorTable } from '../src/errors.ts'
 import { webhookHeaders } from '../src/security/webhook-signature.ts'
+import { readTables } from './support/markdown.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
@@ -28,22 +29,6 @@ function readCompose(): Compose {
     readonly parse: (text: string, options: { readonly merge: boolean }) => Compose
   }
   return parse(read('compose.yaml'), { merge: true })
-}
-
-/** The tables of a Markdown text, each as its rows without the head, each row as its cells without back-quotes. */
-function readTables(text: string): readonly (readonly (readonly string[])[])[] {
-  return [...text.matchAll(/(?:^\|.*\|\n)+/gm)].map(([table]) =>
-    table
-      .trim()
-      .split('\n')
-      .slice(2)
-      .map((row) =>
-        row
-          .slice(1, -1)
-          .split('|')
-          .map((cell) => cell.trim().replace(/^`(.*)`$/, '$1')),
-      ),
-  )
 }
 
 const yes = (is: boolean): string => (is ? 'yes' : 'no')

@@ -58,6 +58,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'cli-table3': ['^src/cli-output\\.ts$'],
   'close-with-grace': ['^src/cli\\.ts$', '^src/cli-audit\\.ts$'],
   jose: ['^src/security/'],
+  'openid-client': ['^src/security/city-identity\\.ts$'],
   'sm-crypto-v2': ['^src/security/sm2\\.ts$'],
   pino: ['^src/log\\.ts$'],
 }

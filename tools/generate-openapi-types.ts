@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { loadConfig } from '../src/config.ts'
 import { AppError } from '../src/errors.ts'
 import { loadDatasets } from '../src/feeds/datasets.ts'
 import { loadJurisdiction } from '../src/feeds/jurisdiction.ts'
@@ -45,6 +46,9 @@ async function renderDescription(): Promise<string> {
     revealRules: { perDay: 1, minutes: 1, urgentMinutes: 1, hours: 1 },
     publicUrl: null,
     tls: null,
+    trustedProxies: [],
+    signIn: loadConfig({}).signIn,
+    cityIdentity: null,
     logger: openLog('silent', 'openapi'),
   })
   try {

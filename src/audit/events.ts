@@ -1,5 +1,6 @@
 import { incidentEvents } from './events/incident-events.ts'
 import { evidenceEvents } from './events/evidence-events.ts'
+import { identityEvents } from './events/identity-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { oversightEvents } from './events/oversight-events.ts'
 import { keyEvents } from './events/key-events.ts'
@@ -22,6 +23,7 @@ export const auditEvents = {
   ...oversightEvents,
   ...keyEvents,
   ...evidenceEvents,
+  ...identityEvents,
 } as const satisfies Record<string, EventEntry>
 
 export type AuditEventType = keyof typeof auditEvents

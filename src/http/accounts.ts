@@ -1,18 +1,21 @@
 import { AppError } from '../errors.ts'
 import { isPermitted, type Action, type Owner } from '../security/permissions.ts'
-import { findAccountOfToken } from '../store/access-tokens.ts'
 import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
+import { noteActor } from '../store/audit-trail.ts'
+import { findSession } from '../store/sessions.ts'
 import { readTokenHash, type ClientContext } from './clients.ts'
 
 export { actorOf }
 
-/** The account behind a bearer token. Throws TOKEN_INVALID, also for the token of a consumer. */
+/** The account behind a session's token. Throws TOKEN_INVALID, also for the token of a consumer. */
 export async function recogniseAccount(
   { database, keys }: ClientContext,
   authorization: string | undefined,
 ): Promise<Account> {
-  return findAccountOfToken(database.query, readTokenHash(keys, authorization))
+  const { account } = await findSession(database.query, readTokenHash(keys, authorization))
+  noteActor(actorOf(account))
+  return account
 }
 
 /**

@@ -7,6 +7,7 @@ import { acknowledgeAlert, alertKinds, findAlert, listAlerts, type Alert } from 
 import { findFreshness } from '../store/freshness.ts'
 import { countOpenRejections } from '../store/rejections.ts'
 import { readSourceHealth } from '../store/source-health.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { FeedCode } from './feed-schemas.ts'
@@ -115,7 +116,7 @@ export const alertRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (
     await assertPermitted(context, account, 'quality.read', account.department)
     const { open: isOpen = true, cursor, limit = DEFAULT_LIMIT } = query
     const filter = { department: account.department, isOpen, before: cursor ?? null, limit }
-    const alerts = await listAlerts(database.query, filter)
+    const alerts = await readScoped(database, account.department, (read) => listAlerts(read, filter))
     return { alerts: alerts.map(view), cursor: alerts.length < limit ? null : (alerts.at(-1)?.alertId ?? null) }
   })
 

@@ -4,6 +4,7 @@ import { findSigner } from '../security/client-signatures.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { findConsumerOfToken } from '../store/access-tokens.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
+import { noteActor } from '../store/audit-trail.ts'
 import { findSigningSecrets, noteUse, type LiveCredential } from '../store/credentials.ts'
 import type { Database } from '../store/database.ts'
 import { takeNonce } from '../store/nonces.ts'
@@ -81,14 +82,20 @@ async function recogniseSigner(context: ClientContext, request: FastifyRequest):
   }
 }
 
+async function proveClient(context: ClientContext, request: FastifyRequest): Promise<Client> {
+  const { authorization, 'x-signature': signature } = request.headers
+  if (authorization === undefined && signature !== undefined) return recogniseSigner(context, request)
+  const { database, keys } = context
+  return findConsumerOfToken(database.query, readTokenHash(keys, authorization), thumbprintOf(request))
+}
+
 /**
  * The consumer that makes a request: by a bearer token from /oauth/token or, where there is none, by a signature over the request
  * (X-App-Key is its name; `signRequest`). Either is good only over a connection with a certificate of the consumer, once it has
  * registered one (RFC 8705). Throws TOKEN_INVALID; SIGNATURE_INVALID, CLOCK_SKEWED, REQUEST_REPLAYED, which are audited.
  */
 export async function recogniseClient(context: ClientContext, request: FastifyRequest): Promise<Client> {
-  const { authorization, 'x-signature': signature } = request.headers
-  if (authorization === undefined && signature !== undefined) return recogniseSigner(context, request)
-  const { database, keys } = context
-  return findConsumerOfToken(database.query, readTokenHash(keys, authorization), thumbprintOf(request))
+  const client = await proveClient(context, request)
+  noteActor(`consumer:${client.name}`)
+  return client
 }

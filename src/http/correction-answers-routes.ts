@@ -5,6 +5,7 @@ import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { listCorrections, type Correction } from '../store/corrections.ts'
 import type { Feed } from '../store/feeds.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { AnswerBody, DepartmentCorrectionView, viewForDepartment } from './correction-schemas.ts'
 import { FeedCode } from './feed-schemas.ts'
 import {
@@ -88,7 +89,9 @@ const listCorrectionsRoute: Route = (server, context) => {
       const { code } = request.params
       const { account, feed } = await admitToFeed(context, request.headers.authorization, 'correction.read', code)
       const filter = { feedId: feed.feedId, state, after: cursor, limit }
-      const corrections = await listCorrections(context.database.query, filter)
+      const corrections = await readScoped(context.database, account.department, (read) =>
+        listCorrections(read, filter),
+      )
       void reply.header('cache-control', 'no-store')
       const last = corrections.length < limit ? null : (corrections.at(-1)?.correctionId ?? null)
       return { corrections: await show(context, account, feed, corrections), cursor: last }

@@ -10,11 +10,11 @@ import type { RevealRules } from '../sharing/reveals.ts'
 import type { Account } from '../store/accounts.ts'
 import { findFeed, type Feed } from '../store/feeds.ts'
 import { assertPermitted, recogniseAccount } from './accounts.ts'
-import type { ClientContext } from './clients.ts'
 import { problemAnswers } from './problem-schema.ts'
+import type { SignInContext } from './sign-in.ts'
 
 /** What the routes of the management API work with. */
-export interface ManagementContext extends ClientContext {
+export interface ManagementContext extends SignInContext {
   readonly datasets: ReadonlyMap<string, Dataset>
   /** How many working days each duty may take. */
   readonly jurisdiction: Jurisdiction

@@ -8,6 +8,7 @@ import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { MERGED_FEED } from '../store/changes.ts'
 import { findFeed } from '../store/feeds.ts'
 import { insertLinkDecision, linkReasons, type LinkReason, type LinkVerdict } from '../store/person-links.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import type { ClientContext } from './clients.ts'
 import { DEPARTMENT, FEED_CODE } from './feed-schemas.ts'
@@ -153,7 +154,7 @@ export const personsRoutes: FastifyPluginAsyncTypebox<PersonsContext> = async (s
     const limit = request.query.limit ?? DEFAULT_LIMIT
     const after = decodeCursor(request.query.cursor)
     const viewed = { viewer: account.department, department, after, limit }
-    const conflicts = await viewConflicts(database.query, datasets, viewed)
+    const conflicts = await readScoped(database, account.department, (read) => viewConflicts(read, datasets, viewed))
     await auditBeforeAnswer(database, 'conflicts.read', auditDeadlineMs, ({ audit }) =>
       audit({
         type: 'conflicts.read',

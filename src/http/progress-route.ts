@@ -4,6 +4,8 @@ import { Type } from 'typebox'
 import { AppError, toAppError } from '../errors.ts'
 import type { Query } from '../store/database.ts'
 import { followRun, isOver } from '../store/run-progress.ts'
+import { isSessionAlive } from '../store/sessions.ts'
+import { readTokenHash } from './clients.ts'
 import type { ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
 import { admitToRun } from './run-routes.ts'
@@ -17,13 +19,19 @@ const MOST_STREAMS = 100
 
 const message = (event: string, data: object): string => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
-/** Tells of the run each second until it is over, its time is up, or nobody listens. */
-async function* tell(query: Query, runId: number, signal: AbortSignal): AsyncGenerator<string, void> {
+interface Listener {
+  /** Keyed hash of the token of the session. */
+  readonly session: string
+  readonly signal: AbortSignal
+}
+
+/** Tells of the run each second until it is over, its time is up, the session has ended, or nobody listens. */
+async function* tell(query: Query, runId: number, { session, signal }: Listener): AsyncGenerator<string, void> {
   const endsAt = Date.now() + LONGEST_MS
   try {
     for await (const progress of followRun(query, runId, EVERY_MS, signal)) {
       yield message(isOver(progress) ? 'end' : 'progress', progress)
-      if (Date.now() >= endsAt) return
+      if (Date.now() >= endsAt || !(await isSessionAlive(query, session))) return
     }
   } catch (error) {
     // The answer has begun, so its status cannot say it.
@@ -58,8 +66,9 @@ export const progressRoute: FastifyPluginAsyncTypebox<ManagementContext> = async
     if (open >= MOST_STREAMS) throw new AppError('BUSY', `${MOST_STREAMS} streams are open; ask again later`)
     open += 1
     const listener = new AbortController()
+    const session = readTokenHash(context.keys, request.headers.authorization)
     const events = Readable.from(
-      tell(context.database.query, run.runId, AbortSignal.any([listener.signal, closing.signal])),
+      tell(context.database.query, run.runId, { session, signal: AbortSignal.any([listener.signal, closing.signal]) }),
     )
     events.once('close', () => {
       open -= 1

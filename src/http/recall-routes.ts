@@ -4,6 +4,7 @@ import { askRecall, moveRecall } from '../sharing/recalls.ts'
 import type { Query } from '../store/database.ts'
 import { listRecallNotices } from '../store/recall-notices.ts'
 import { findRecall, listRecalls, type Recall, type RecallScope } from '../store/recalls.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { FeedCode } from './feed-schemas.ts'
 import { admitToFeed, asPlugin, assertImpersonal, describeRoute, type Route } from './management.ts'
 import { RecallBody, RecallMoveBody, RecallView, viewRecall } from './recall-schemas.ts'
@@ -114,8 +115,10 @@ const showRecallRoute: Route = (server, context) => {
       },
     },
     async ({ headers, params }) => {
-      const { feed } = await admitToFeed(context, headers.authorization, 'recall.read', params.code)
-      return show(database.query, await findRecall(database.query, params.recallId, feed.feedId))
+      const { account, feed } = await admitToFeed(context, headers.authorization, 'recall.read', params.code)
+      return readScoped(database, account.department, async (read) =>
+        show(read, await findRecall(read, params.recallId, feed.feedId)),
+      )
     },
   )
 }
@@ -133,10 +136,14 @@ const listRecallsRoute: Route = (server, context) => {
     },
     async ({ headers, params, query }) => {
       const { cursor = 0, limit = DEFAULT_LIMIT } = query
-      const { feed } = await admitToFeed(context, headers.authorization, 'recall.read', params.code)
-      const recalls = await listRecalls(database.query, feed.feedId, cursor, limit)
-      const last = recalls.length < limit ? null : (recalls.at(-1)?.recallId ?? null)
-      return { recalls: await Promise.all(recalls.map((recall) => show(database.query, recall))), cursor: last }
+      const { account, feed } = await admitToFeed(context, headers.authorization, 'recall.read', params.code)
+      return readScoped(database, account.department, async (read) => {
+        const recalls = await listRecalls(read, feed.feedId, cursor, limit)
+        const last = recalls.length < limit ? null : (recalls.at(-1)?.recallId ?? null)
+        const shown = []
+        for (const recall of recalls) shown.push(await show(read, recall))
+        return { recalls: shown, cursor: last }
+      })
     },
   )
 }

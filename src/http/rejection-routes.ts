@@ -5,6 +5,7 @@ import { datasetOf } from '../ingest/preview.ts'
 import { createRejectionView, type ShownReason, type ShownRejection } from '../ingest/rejections/show.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { countOpenRejections, listOpenRejections } from '../store/rejections.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { actorOf } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { FeedCode } from './feed-schemas.ts'
@@ -106,8 +107,9 @@ export const rejectionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = asy
     params: FeedCode,
   }
   server.get('/api/v1/feeds/:code/rejections', { schema: groupsSchema }, async ({ headers, params }) => {
-    const { feed } = await admitToFeed(context, headers.authorization, 'quality.read', params.code)
-    const { rows, byRule } = await countOpenRejections(database.query, feed.feedId)
+    const { account, feed } = await admitToFeed(context, headers.authorization, 'quality.read', params.code)
+    const counted = await readScoped(database, account.department, (read) => countOpenRejections(read, feed.feedId))
+    const { rows, byRule } = counted
     return { rows, rules: byRule.map((group) => ({ ...group, ...adviceOf(group.rule) })) }
   })
 
@@ -138,7 +140,8 @@ const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (s
       after: cursor ?? 0,
       limit,
     }
-    const rejections = (await listOpenRejections(database.query, filter)).map(show)
+    const stored = await readScoped(database, account.department, (read) => listOpenRejections(read, filter))
+    const rejections = stored.map(show)
     await auditBeforeAnswer(database, 'rejections', auditDeadlineMs, ({ audit }) =>
       audit({
         type: 'rejections.viewed',

@@ -11,6 +11,7 @@ import type { Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import type { Feed } from '../store/feeds.ts'
 import { listOpenRejections } from '../store/rejections.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { actorOf } from './accounts.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
 import { problemAnswers } from './problem-schema.ts'
@@ -144,7 +145,8 @@ export const resubmissionRoutes: FastifyPluginAsyncTypebox<ManagementContext> = 
     const { code } = request.params
     const { account, feed } = await admitToFeed(context, request.headers.authorization, 'rejection.fix', code)
     const filter = { feedId: feed.feedId, department: account.department ?? '', rule, limit: READ_AT_ONCE }
-    const read = (after: number) => listOpenRejections(database.query, { ...filter, after })
+    const read = (after: number) =>
+      readScoped(database, account.department, (query) => listOpenRejections(query, { ...filter, after }))
     const table = await exportRejections(feed, datasetOf(feed.manifest, context.datasets), keys, read, cursor)
     const file = await fileForms[kind].write(table)
     await auditExport(context, account, feed, table, file)

@@ -6,6 +6,7 @@ import type { Account } from '../store/accounts.ts'
 import { readReconciliation } from '../store/reconciliation.ts'
 import { findRun, listRuns, readDrift, type Run } from '../store/runs.ts'
 import { requestRunBy, steerRun } from '../store/steer-run.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { FEED_CODE, FeedCode } from './feed-schemas.ts'
 import { admitToFeed, describeRoute, type ManagementContext } from './management.ts'
@@ -69,7 +70,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<ManagementContext> = async (se
     await assertPermitted(context, account, 'run.read', account.department)
     const limit = query.limit ?? DEFAULT_LIMIT
     const filter = { feed: query.feed ?? null, department: account.department, before: query.cursor ?? null, limit }
-    const runs = await listRuns(database.query, filter)
+    const runs = await readScoped(database, account.department, (read) => listRuns(read, filter))
     return { runs: runs.map(viewRun), cursor: runs.length < limit ? null : (runs.at(-1)?.runId ?? null) }
   })
 

@@ -5,10 +5,12 @@ import { fastify, type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { accountRoute } from './account-route.ts'
+import { accountsRoutes } from './accounts-routes.ts'
 import { applicationsRoutes } from './applications-routes.ts'
 import { auditProofRoute } from './audit-proof-route.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { batchesRoute } from './batches-route.ts'
+import { cityIdentityRoutes } from './city-identity-routes.ts'
 import { changesRoute } from './changes-route.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
@@ -19,6 +21,7 @@ import { feedVersionsRoutes } from './feed-versions-routes.ts'
 import { feedsLifeRoutes } from './feeds-life-routes.ts'
 import { feedsRoutes } from './feeds-routes.ts'
 import { groundRoutes } from './ground-routes.ts'
+import { auditAnswers } from './answer-audit.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { consumerRoutes } from './consumer-routes.ts'
 import { consumerSwitchRoutes } from './consumer-switch-routes.ts'
@@ -34,7 +37,10 @@ import { recordRoutes } from './record-routes.ts'
 import { replayRoutes } from './replay-routes.ts'
 import { rejectionRoutes } from './rejection-routes.ts'
 import { runRoutes } from './run-routes.ts'
+import { guardRoutes } from './route-guard.ts'
 import { schemaRoutes } from './schema-routes.ts'
+import { takeSessionCookie } from './session-cookie.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { problemSchema } from './problem-schema.ts'
 import { answerBrokenRequest, answerProblem } from './problems.ts'
 import { sharingListRoute } from './sharing-list-route.ts'
@@ -56,6 +62,8 @@ export interface ServerContext extends ManagementContext {
   readonly logger: Log
   /** Null where something in front ends TLS; then no token is bound to a certificate. */
   readonly tls: ServerTls | null
+  /** Addresses and ranges of what stands in front; it is believed where a request came from. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** A certificate that no authority stands for still proves that its holder has the key, and that is all a binding needs. */
@@ -89,7 +97,12 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
   ],
   components: {
     securitySchemes: {
-      token: { type: 'http', scheme: 'bearer', description: '来自 /oauth/token / From /oauth/token' },
+      token: {
+        type: 'http',
+        scheme: 'bearer',
+        description:
+          '来自 /oauth/token；账号来自 /api/v1/session / From /oauth/token; of an account from /api/v1/session',
+      },
       signature: {
         type: 'apiKey',
         in: 'header',
@@ -100,7 +113,7 @@ const describe = (version: string): NonNullable<FastifyDynamicSwaggerOptions['op
       client: {
         type: 'http',
         scheme: 'basic',
-        description: '使用方或账号的名称与密钥 / Name and secret of a consumer or an account',
+        description: '使用方的名称与密钥 / Name and secret of a consumer',
       },
     },
   },
@@ -112,7 +125,10 @@ const contextRoutes = [
   recordRoutes,
   reconciliationRoute,
   exportsRoutes,
+  sessionRoutes,
+  cityIdentityRoutes,
   accountRoute,
+  accountsRoutes,
   feedsRoutes,
   feedVersionsRoutes,
   feedsLifeRoutes,
@@ -163,12 +179,13 @@ const patience = {
 const headPatience = { headersTimeout: 10_000, connectionsCheckingInterval: 1000, maxHeaderSize: 16_384 } as const
 
 /** `removeAdditional` is off because Fastify's default drops what it does not know in silence. */
-const openServer = ({ tls, logger }: Pick<ServerContext, 'tls' | 'logger'>): FastifyInstance =>
+const openServer = ({ tls, logger, trustedProxies }: ServerContext): FastifyInstance =>
   fastify({
     ...(tls === null ? { http: headPatience } : { https: { ...tlsOptions(tls), ...headPatience } }),
     loggerInstance: logger.forLibrary,
     bodyLimit: 1_048_576,
     ...patience,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     // Fastify's own answer to an address that it cannot read repeats the address.
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
@@ -183,12 +200,15 @@ export async function buildServer(context: ServerContext): Promise<FastifyInstan
   server.setNotFoundHandler(async () => {
     throw new AppError('ROUTE_UNKNOWN')
   })
+  auditAnswers(server, context)
   // No database keeps it and nothing is called so.
   server.addHook('onRequest', async ({ url }) => {
     if (url.includes('%00')) throw new AppError('REQUEST_INVALID', 'address: holds NUL')
   })
   await server.register(helmet)
   await server.register(compress, compression)
+  takeSessionCookie(server, context.publicUrl)
+  guardRoutes(server, context)
   server.addSchema(problemSchema)
   await server.register(swagger, {
     refResolver: { buildLocalReference: nameSchema },

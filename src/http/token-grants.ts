@@ -74,7 +74,7 @@ async function proveByAssertion(context: ClientContext, assertion: string): Prom
   const { consumerId, credentialId, certificates } = held
   if (!(await takeNonce(query, `assertion:${consumerId}`, jti)))
     throw new AppError('REQUEST_REPLAYED', 'sign a new assertion with another jti')
-  return { name, holder: { kind: 'consumer', id: consumerId, credentialId, certificates } }
+  return { name, holder: { consumerId, credentialId, certificates } }
 }
 
 /** One proof, and over the right connection. Throws REQUEST_INVALID, CLIENT_UNAUTHENTICATED, REQUEST_REPLAYED. */
@@ -107,8 +107,8 @@ export async function issueToken(context: ClientContext, request: TokenRequest):
   const certificate = holder.certificates.length === 0 ? null : request.thumbprint
   await auditBeforeAnswer(database, 'token', auditDeadlineMs, async ({ query, audit }) => {
     await insertToken(query, { tokenHash: keys.token('credential', token), holder, certificate, seconds })
-    if (holder.credentialId !== null) await noteUse(query, holder.credentialId)
-    await audit({ type: 'token.issued', actor: `${holder.kind}:${name}`, outcome: 'ok' })
+    await noteUse(query, holder.credentialId)
+    await audit({ type: 'token.issued', actor: `consumer:${name}`, outcome: 'ok' })
   })
   return { access_token: token, token_type: 'Bearer', expires_in: seconds }
 }

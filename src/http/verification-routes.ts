@@ -4,6 +4,7 @@ import { receiveVerifications } from '../sharing/verifications.ts'
 import { actorOf } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { readVerifications, verificationResults, type VerificationResult } from '../store/verifications.ts'
+import { readScoped } from '../store/row-scope.ts'
 import { recogniseClient } from './clients.ts'
 import { describeSharing, NoticeQuery, pageEnd, readPage, refusing } from './consumers.ts'
 import { EvidenceTime, RecordName, Reference, SeenVersion } from './correction-schemas.ts'
@@ -122,7 +123,7 @@ const listVerificationsRoute: Route = (server, context) => {
       const { code } = request.params
       const { account, feed } = await admitToFeed(context, request.headers.authorization, 'verification.read', code)
       const { items, ...end } = await readPage(request.query, (after, most) =>
-        readVerifications(database.query, feed.feedId, after, most),
+        readScoped(database, account.department, (read) => readVerifications(read, feed.feedId, after, most)),
       )
       const verifications = items.map(viewVerification)
       await auditBeforeAnswer(database, 'verifications', auditDeadlineMs, ({ audit }) =>

@@ -10,6 +10,7 @@ import { listNewlyStale } from '../store/freshness.ts'
 import { forgetNonces } from '../store/nonces.ts'
 import { raiseOverdueRecalls } from '../store/recall-notices.ts'
 import { expireRejections } from '../store/rejections.ts'
+import { forgetOldFailures } from '../store/sign-in.ts'
 import { forgetSourceCalls } from '../store/source-health.ts'
 import { purgeTombstones, restartStrayed } from '../store/tombstones.ts'
 import { followApplications } from './application-clock.ts'
@@ -108,6 +109,7 @@ export async function keepHouse(database: Database, rules: HouseRules): Promise<
   await database.transaction(raiseOverdueRecalls)
   await forgetSourceCalls(database.query)
   await forgetNonces(database.query)
+  await forgetOldFailures(database.query)
 }
 
 /** Keeps house over and over until the function that it returns is called. A pass that fails is followed by the next one. */

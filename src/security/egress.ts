@@ -1,7 +1,7 @@
 import { lookup as lookupAddresses } from 'node:dns/promises'
 import type { Socket } from 'node:net'
 import { BlockList, isIP, isIPv6 } from 'node:net'
-import { Agent, buildConnector } from 'undici'
+import { Agent, buildConnector, fetch } from 'undici'
 import { AppError } from '../errors.ts'
 import { carriedAddress, withoutBrackets, withoutZone } from './address-forms.ts'
 
@@ -254,4 +254,19 @@ function toError(error: unknown): Error {
 async function lookupAll(host: string): Promise<readonly string[]> {
   const found = await lookupAddresses(host, { all: true })
   return found.map(({ address }) => address)
+}
+
+/** `fetch` for libraries that bring none of their own: it calls what the guard lets through and follows no redirect. */
+export function fetchBehind(
+  guard: EgressGuard,
+  timeoutMs: number,
+): (url: string, options: object) => Promise<globalThis.Response> {
+  const dispatcher = guard.agent(timeoutMs)
+  // Its answers are those of the standard; only their types are another module's.
+  return async (url, options) =>
+    (await fetch(guard.assertUrl(url), {
+      ...options,
+      redirect: 'manual',
+      dispatcher,
+    })) as unknown as globalThis.Response
 }

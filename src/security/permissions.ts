@@ -50,6 +50,9 @@ const inspectors = { 'security-administrator': 'all', 'audit-administrator': 'al
 /** Who answers for the data of the department that leads a dataset. */
 const onBehalfOfData = { 'data-owner': 'own', 'department-reviewer': 'own' } as const
 
+/** Two of the three administrations, of which one asks and the other agrees (`store/account-grants.ts`); the third changes nothing. */
+const byAdministrators = { 'security-administrator': 'all', 'system-administrator': 'all' } as const
+
 const permissions = {
   'feed.read': everybody,
   'feed.edit': { 'department-editor': 'own' },
@@ -156,9 +159,15 @@ const permissions = {
   'recall.refuse': { 'department-reviewer': 'own', 'security-administrator': 'all' },
   'recall.lift': { 'department-reviewer': 'own' },
   'audit-proof.read': { 'audit-administrator': 'all' },
+  'account.read': everywhere,
+  'account.request': byAdministrators,
+  'account.decide': byAdministrators,
+  'account.end': byAdministrators,
 } as const satisfies Readonly<Record<string, Readonly<Partial<Record<Role, Scope>>>>>
 
 export type Action = keyof typeof permissions
+
+export const actions = Object.keys(permissions) as readonly Action[]
 
 /** Who has to agree before many persons leave in one export: two accounts, one for each duty. */
 export const exportDuties = {

@@ -1,14 +1,12 @@
 import { AppError } from '../errors.ts'
-import type { Account } from './accounts.ts'
 import { LIVE_CERTIFICATES } from './credentials.ts'
 import { prepared, type Query } from './database.ts'
 
-/** Whoever can get an access token: a system that receives data, or a person who uses the management API. */
+/** A consumer that can get an access token. */
 export interface TokenHolder {
-  readonly kind: 'consumer' | 'account'
-  readonly id: number
-  /** What a consumer proved itself with; null for an account, whose only secret goes with it. */
-  readonly credentialId: number | null
+  readonly consumerId: number
+  /** What it proved itself with. */
+  readonly credentialId: number
   /** Thumbprints of the certificates that it has to connect with, any of them; where there is none, with any or none. */
   readonly certificates: readonly string[]
 }
@@ -21,12 +19,10 @@ export interface SecretHolder extends TokenHolder {
 /** The holder of this name, once for each of its living secrets; none where there is none that may come in. */
 export async function findSecretHolders(query: Query, name: string): Promise<readonly SecretHolder[]> {
   return query<SecretHolder>(
-    `select 'consumer' as kind, consumer_id as id, credential_id as "credentialId", ${LIVE_CERTIFICATES} as certificates,
+    `select consumer_id as "consumerId", credential_id as "credentialId", ${LIVE_CERTIFICATES} as certificates,
             encode(secret_hash, 'hex') as "secretHash"
        from consumer join credential using (consumer_id)
-      where name = $1 and credential.kind = 'secret' and retired_at is null
-     union all
-     select 'account', account_id, null, '{}', encode(secret_hash, 'hex') from account where name = $1 and active`,
+      where name = $1 and credential.kind = 'secret' and retired_at is null`,
     [name],
   )
 }
@@ -42,13 +38,12 @@ export interface NewToken {
 /** Keeps the keyed hash of an access token until it runs out. */
 export async function insertToken(query: Query, token: NewToken): Promise<void> {
   const { tokenHash, holder, certificate, seconds } = token
-  const { kind, id, credentialId } = holder
-  const [consumerId, accountId] = kind === 'consumer' ? [id, null] : [null, id]
+  const { consumerId, credentialId } = holder
   await query('delete from access_token where expires_at < clock_timestamp()')
   await query(
-    `insert into access_token (token_hash, kind, consumer_id, account_id, credential_id, certificate, expires_at)
-       values (decode($1, 'hex'), $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7))`,
-    [tokenHash, kind, consumerId, accountId, credentialId, certificate, seconds],
+    `insert into access_token (token_hash, kind, consumer_id, credential_id, certificate, expires_at)
+       values (decode($1, 'hex'), 'consumer', $2, $3, $4, clock_timestamp() + make_interval(secs => $5))`,
+    [tokenHash, consumerId, credentialId, certificate, seconds],
   )
 }
 
@@ -74,16 +69,4 @@ export async function findConsumerOfToken(
   const [row] = await query<{ consumerId: number; name: string }>(FIND_CONSUMER, [tokenHash, certificate])
   if (row === undefined) throw new AppError('TOKEN_INVALID')
   return row
-}
-
-/** The active account a living token belongs to. Throws TOKEN_INVALID, also for the token of a consumer. */
-export async function findAccountOfToken(query: Query, tokenHash: string): Promise<Account> {
-  const [account] = await query<Account>(
-    `select account_id as "accountId", account.name, role, department, consumer.name as consumer
-       from access_token join account using (account_id) left join consumer on consumer.consumer_id = account.consumer_id
-      where token_hash = decode($1, 'hex') and expires_at > clock_timestamp() and active`,
-    [tokenHash],
-  )
-  if (account === undefined) throw new AppError('TOKEN_INVALID')
-  return account
 }

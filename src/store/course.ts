@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { EMPTY_HEAD, makeEntry, makeEntryId } from '../audit/entry.ts'
 import { appends, discloses, madeOf, type AuditedEvent } from './append-statement.ts'
+import { noteEntries } from './audit-trail.ts'
 import { prepared, queryOn, toDatabaseError, type Query } from './query.ts'
 import { assertSigned, type SigningState } from './signing.ts'
 
@@ -104,6 +105,7 @@ export interface Course {
 export function openCourse(client: pg.PoolClient, house: House): Course {
   const ask = queryOn(client)
   const lane = laneOf(client)
+  const before = lane.seq
   let waiting: readonly AuditedEvent[] = []
   let isBegun = false
   const begin = async (): Promise<void> => {
@@ -138,6 +140,7 @@ export function openCourse(client: pg.PoolClient, house: House): Course {
       await flush()
       if (isBegun) await ask('commit')
       laneByClient.set(client, lane)
+      noteEntries(lane.seq - before)
     },
   }
 }

@@ -39,6 +39,8 @@ import * as pruning from './migrations/0033-pruning.ts'
 import * as keyRotation from './migrations/0039-keys.ts'
 import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
 import * as entryProof from './migrations/0029-entry-proof.ts'
+import * as identity from './migrations/0034-identity.ts'
+import * as rowScope from './migrations/0035-row-scope.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -75,6 +77,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0039-keys': keyRotation,
   '0040-rejection-binding': rejectionBinding,
   '0029-entry-proof': entryProof,
+  '0034-identity': identity,
+  '0035-row-scope': rowScope,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

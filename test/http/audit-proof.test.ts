@@ -6,16 +6,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openJudge, type Judge } from '../../prove/judges.ts'
 import { openSignedLog, type SignedLog } from '../support/evidence.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
-import { registerAccount } from '../support/ledger.ts'
-import { bearerOf, openDoor, type Client } from './door.ts'
+import { registerAccount, type RegisteredAccount } from '../support/ledger.ts'
+import { bearerOf, openDoor } from './door.ts'
 
 let installation: TestInstallation
 let server: FastifyInstance
 let log: SignedLog
 let judge: Judge
 let folder: string
-let auditor: Client
-let engineer: Client
+let auditor: RegisteredAccount
+let engineer: RegisteredAccount
 
 beforeAll(async () => {
   installation = await openTestInstallation('audit-proof', 3)
@@ -34,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function ask(client: Client, entryId: string) {
+async function ask(client: RegisteredAccount, entryId: string) {
   const headers = { authorization: await bearerOf(server, client) }
   return server.inject({ url: `/api/v1/audit/entries/${entryId}/proof`, headers })
 }

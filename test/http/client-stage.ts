@@ -21,7 +21,7 @@ export async function openAskingDoor(
   const door = await openDoor(installation, options)
   const context = { ...installation, tokenSeconds: 600, auditDeadlineMs: 2000, publicUrl: null }
   const handler = async (request: Parameters<typeof recogniseClient>[1]) => recogniseClient(context, request)
-  door.route({ method: ['GET', 'POST', 'DELETE'], url: ASKING, handler })
+  door.route({ method: ['GET', 'POST', 'DELETE'], url: ASKING, handler, config: { access: 'consumers' } })
   return door
 }
 

@@ -1,10 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { buildServer, type ServerTls } from '../../src/http/server.ts'
 import { loadJurisdiction } from '../../src/feeds/jurisdiction.ts'
+import type { CityIdentity } from '../../src/security/city-identity.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openLog } from '../../src/log.ts'
 import type { RevealRules } from '../../src/sharing/reveals.ts'
 import type { TestInstallation } from '../support/installation.ts'
+import { enter, testSignIn, type Post, type RegisteredAccount } from '../support/sign-in.ts'
+import type { SignInRules } from '../../src/http/sign-in.ts'
 
 export interface DoorOptions {
   readonly tokenSeconds?: number
@@ -14,6 +17,8 @@ export interface DoorOptions {
   readonly revealRules?: RevealRules
   readonly publicUrl?: string
   readonly tls?: ServerTls
+  readonly signIn?: Partial<SignInRules>
+  readonly cityIdentity?: CityIdentity
 }
 
 /** The product's server on an installation, without a socket of its own until it listens. */
@@ -32,6 +37,9 @@ export function openDoor(
     revealRules: options.revealRules ?? { perDay: 100, minutes: 30, urgentMinutes: 10, hours: 24 },
     publicUrl: options.publicUrl ?? null,
     tls: options.tls ?? null,
+    signIn: { ...testSignIn, ...options.signIn },
+    trustedProxies: [],
+    cityIdentity: options.cityIdentity ?? null,
     datasets,
     jurisdiction: loadJurisdiction('decree-809'),
     egress: createEgressGuard(egressAllow),
@@ -44,7 +52,7 @@ export const basic = (name: string, secret: string): string =>
 
 export const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' } as const
 
-/** Whoever has a name and a secret: a consumer or an account. */
+/** Who has a name and a secret: a consumer. */
 export interface Client {
   readonly name: string
   readonly clientSecret: string
@@ -59,7 +67,17 @@ export const requestToken = (server: FastifyInstance, { name, clientSecret }: Cl
     payload: 'grant_type=client_credentials',
   })
 
-export async function bearerOf(server: FastifyInstance, client: Client): Promise<string> {
+/** Requests without a socket. */
+export const postTo =
+  (server: FastifyInstance): Post =>
+  async (url, payload) => {
+    const response = await server.inject({ method: 'POST', url, payload })
+    return { status: response.statusCode, body: response.json<Record<string, unknown>>() }
+  }
+
+/** What a consumer or an account sends its requests with. */
+export async function bearerOf(server: FastifyInstance, client: Client | RegisteredAccount): Promise<string> {
+  if ('enrolmentCode' in client) return enter(postTo(server), client)
   const response = await requestToken(server, client)
   return `Bearer ${response.json<{ access_token: string }>().access_token}`
 }

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Role } from '../../src/security/permissions.ts'
 import { findExport } from '../../src/store/exports.ts'
 import { askForExport, exportContext, openParts, rules, strangerRows, workToEnd } from '../support/exports.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, registerFeed, storeRows } from '../support/ledger.ts'
-import { employ, employAll, type Answer, type Office, type Person } from '../support/office.ts'
+import { become as becomeAs, employ, employAll, type Answer, type Office, type Person } from '../support/office.ts'
 import { openDoor } from './door.ts'
 
 const PERSONS = 12
@@ -180,12 +181,7 @@ describe('the tables themselves refuse', () => {
 
   test('and an account whose role was changed in between is told that another person has to do it', async () => {
     expect((await decide('reviewer', data)).status).toBe(200)
-    const become = (role: string, department: string | null) =>
-      installation.asOwner('update gridbridge.account set role = $2, department = $3 where account_id = $1', [
-        office.reviewer.accountId,
-        role,
-        department,
-      ])
+    const become = (role: Role, department: string | null) => becomeAs(installation, 'ga-reviewer', role, department)
     await become('security-administrator', null)
     expect(brief(await decide('reviewer', security))).toEqual([409, 'SECOND_PERSON'])
     await become('department-reviewer', 'public-security')

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Role } from '../../src/security/permissions.ts'
 import { findFeed } from '../../src/store/feeds.ts'
 import { insertBatch } from '../../src/store/push-batches.ts'
 import { requestRun } from '../../src/store/runs.ts'
 import { registerFeed } from '../support/ledger.ts'
-import { catalogueEntry, legalBasis, type Answer, type Office } from '../support/office.ts'
+import { become as becomeAs, catalogueEntry, legalBasis, type Answer, type Office } from '../support/office.ts'
 import { at, brief, openFeedStage, wellUpTo, type FeedStage } from './feed-stage.ts'
 
 let stage: FeedStage
@@ -256,11 +257,7 @@ describe('the way to active', () => {
 
 describe('whoever had a version in hand', () => {
   const code = 'LZ-GA-RK-150'
-  const become = (role: string, department: string | null) =>
-    installation.asOwner(`update gridbridge.account set role = $1, department = $2 where name = 'ga-editor'`, [
-      role,
-      department,
-    ])
+  const become = (role: Role, department: string | null) => becomeAs(installation, 'ga-editor', role, department)
 
   test('does not sign it again under another role', async () => {
     await stage.register(code)

@@ -3,12 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerAccount, registerConsumer } from '../support/ledger.ts'
 import { createDeathRow, createPerson, forgetPeople, numbers, openPeople, type People } from '../support/people.ts'
+import type { RegisteredAccount } from '../support/sign-in.ts'
 import { bearerOf, openDoor, type Client } from './door.ts'
 
 let installation: TestInstallation
 let server: FastifyInstance
 let people: People
-const clients: Record<string, Client> = {}
+const clients: Record<string, Client | RegisteredAccount> = {}
 
 beforeAll(async () => {
   installation = await openTestInstallation('persons-api')

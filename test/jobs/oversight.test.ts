@@ -83,13 +83,8 @@ const guess = (name: string) =>
 
 describe('denials', () => {
   test('twenty within minutes are found once, by whoever was refused; nineteen are not', async () => {
-    const { name, clientSecret } = await registerAccount(
-      installation,
-      'mz-editor',
-      'department-editor',
-      'civil-affairs',
-    )
-    const authorization = await bearerOf(server, { name, clientSecret })
+    const editor = await registerAccount(installation, 'mz-editor', 'department-editor', 'civil-affairs')
+    const authorization = await bearerOf(server, editor)
     const quiet = await registerAccount(installation, 'auditor', 'audit-administrator')
     const quietly = await bearerOf(server, quiet)
     const probe = (as: string) => server.inject({ url: '/api/v1/oversight/rules', headers: { authorization: as } })

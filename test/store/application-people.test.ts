@@ -103,7 +103,7 @@ test.each<readonly [string, string, string | null, number | null]>([
   ['an engineer of a consumer and of a department', 'consumer-engineer', 'health', 1],
 ])('the table of accounts refuses %s', async (_what, role, department, hasConsumer) => {
   const inserting = installation.database.query(
-    `insert into account (name, role, department, consumer_id, secret_hash) values ('nobody', $1, $2, $3, '')`,
+    `insert into account (name, role, department, consumer_id, active) values ('nobody', $1, $2, $3, false)`,
     [role, department, hasConsumer === null ? null : consumerId],
   )
   await expect(inserting).rejects.toMatchObject({ detail: REFUSED })

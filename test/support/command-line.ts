@@ -20,6 +20,7 @@ export function environmentOf(installation: { readonly databaseUrl: string }): E
     GRIDBRIDGE_KEK: inject('keyEncryptionKey'),
     GRIDBRIDGE_EGRESS_ALLOW: 'loopback',
     LOG_LEVEL: 'warn',
+    PASSWORD_MEMORY_KIB: '1024',
   }
 }
 

@@ -8,7 +8,6 @@ import { seal } from '../../src/security/seal.ts'
 import type { Answer } from '../../src/sharing/pull.ts'
 import { createWebhookKey } from '../../src/security/webhook-signature.ts'
 import { subscribe } from '../../src/sharing/subscribe.ts'
-import { insertAccount } from '../../src/store/accounts.ts'
 import type { Selection } from '../../src/store/changes.ts'
 import { saveAgreement, type NewAgreement } from '../../src/store/agreements.ts'
 import { insertConsumer } from '../../src/store/consumers.ts'
@@ -20,6 +19,7 @@ import type { Role } from '../../src/security/permissions.ts'
 import { publishServiceItem } from '../../src/store/service-items.ts'
 import { createManifest, createResidentRow } from '../feeds/sample-manifest.ts'
 import type { TestInstallation } from './installation.ts'
+import { grantAccount, type RegisteredAccount } from './sign-in.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -202,22 +202,13 @@ export async function registerConsumer(
   return { name, consumerId, clientSecret, webhookSecret: key.secret, subscriptionId }
 }
 
-export interface RegisteredAccount {
-  readonly name: string
-  readonly clientSecret: string
-  readonly accountId: number
-}
-
 /** Registers an account; `department` for the roles of a department, `consumer` for the engineers of a consumer. */
-export async function registerAccount(
+export const registerAccount = (
   { database, keys }: TestInstallation,
   name: string,
   role: Role,
   department: string | null = null,
   consumer: string | null = null,
-): Promise<RegisteredAccount> {
-  const clientSecret = `secret-of-${name}`
-  const secretHash = keys.token('credential', clientSecret)
-  const account = { name, role, department, consumer, secretHash }
-  return { name, clientSecret, accountId: await insertAccount(database.query, account) }
-}
+): Promise<RegisteredAccount> => grantAccount({ database, keys }, { name, role, department, consumer })
+
+export type { RegisteredAccount }

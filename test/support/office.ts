@@ -2,6 +2,7 @@ import type { CatalogueEntry, LegalBasis } from '../../src/feeds/legal-basis.ts'
 import { boundTo, type Role } from '../../src/security/permissions.ts'
 import type { TestInstallation } from './installation.ts'
 import { registerAccount } from './ledger.ts'
+import { enter, type Post } from './sign-in.ts'
 
 /** One answer of the API, as its caller sees it. */
 export interface Answer {
@@ -24,12 +25,13 @@ export interface Person {
 async function call(method: string, url: string, authorization: string, body?: unknown): Promise<Answer> {
   const carried = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }
   const type = body === undefined ? {} : { 'content-type': 'application/json' }
-  const response = await fetch(url, { method, headers: { authorization, ...type }, ...carried })
+  const who = authorization === '' ? {} : { authorization }
+  const response = await fetch(url, { method, headers: { ...who, ...type }, ...carried })
   const text = await response.text()
   return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
 }
 
-/** Gives somebody an account and lets them get their token, as everybody does. `place` is the department or the consumer of the role. */
+/** Gives somebody an account and lets them enrol and sign in, as everybody does. `place` is the department or the consumer of the role. */
 export async function employ(
   installation: TestInstallation,
   url: string,
@@ -38,15 +40,11 @@ export async function employ(
   place: string | null = null,
 ): Promise<Person> {
   const [department, consumer] = boundTo[role] === 'consumer' ? [null, place] : [place, null]
-  const { accountId, clientSecret } = await registerAccount(installation, name, role, department, consumer)
-  const credentials = Buffer.from(`${name}:${clientSecret}`).toString('base64')
-  const response = await fetch(`${url}/oauth/token`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${credentials}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' }),
-  })
-  const { access_token: token } = (await response.json()) as { access_token: string }
-  const ask = (method: string) => (path: string, body?: unknown) => call(method, url + path, `Bearer ${token}`, body)
+  const account = await registerAccount(installation, name, role, department, consumer)
+  const post: Post = (path, body) => call('POST', url + path, '', body)
+  const bearer = await enter(post, account)
+  const { accountId } = account
+  const ask = (method: string) => (path: string, body?: unknown) => call(method, url + path, bearer, body)
   return { name, accountId, get: ask('GET'), post: ask('POST'), put: ask('PUT'), remove: ask('DELETE') }
 }
 
@@ -108,4 +106,19 @@ export async function prepareGround({ engineer, officer }: Office, port: number)
   }
   const { body } = await officer.post('/api/v1/endpoints', endpoint)
   return body.endpointId as number
+}
+
+/** Gives an account another role behind the product's back, which would end its session. */
+export async function become(
+  { asOwner }: TestInstallation,
+  name: string,
+  role: Role,
+  department: string | null,
+): Promise<void> {
+  await asOwner(
+    `insert into gridbridge.administration (person, administration)
+       select person, $2 from gridbridge.account where name = $1 and $2 like '%-administrator' on conflict do nothing`,
+    [name, role],
+  )
+  await asOwner('update gridbridge.account set role = $2, department = $3 where name = $1', [name, role, department])
 }

@@ -41,8 +41,9 @@ export type Dataset = paths['/api/v1/datasets/{dataset}/changes']['get']['parame
 type AnyCall = (path: string, init?: object) => Promise<{ readonly data?: unknown }>
 
 /**
- * A client for a consumer or an account. It gets its token with the first request, renews it before it runs out, and once more
- * when it is refused: tokens may be withdrawn. `onCheckpoint` hears the signed note of the audit log that comes with an answer.
+ * A client for a consumer, or for an account that has a session. That of a consumer gets its token with the first request, renews it
+ * before it runs out, and once more when it is refused: tokens may be withdrawn. `onCheckpoint` hears the signed note of the audit log that
+ * comes with an answer.
  */
 export function createApiClient(credentials: Credentials, onCheckpoint?: (note: string) => void): ApiClient {
   const tokens = createTokenSource(credentials)

@@ -1,12 +1,20 @@
 import type { paths } from '../openapi-types/openapi.d.ts'
 import { readApiError } from './api-error.ts'
 
-/** Where the API is, and the name and secret of a consumer or an account. */
-export interface Credentials {
+/** Where the API is, and the name and secret of a consumer. */
+export interface ConsumerCredentials {
   readonly baseUrl: string
   readonly client: string
   readonly secret: string
 }
+
+/** Where the API is, and the token of a session that a person opened by `POST /api/v1/session`. */
+export interface SessionCredentials {
+  readonly baseUrl: string
+  readonly session: string
+}
+
+export type Credentials = ConsumerCredentials | SessionCredentials
 
 type Token = paths['/oauth/token']['post']['responses'][200]['content']['application/json']
 
@@ -19,7 +27,7 @@ interface Held {
 const USED_PART = 0.9
 
 /** The client-credentials grant of RFC 6749 §4.4: both parts form-encoded inside the Base64. Throws ApiError. */
-async function requestToken({ baseUrl, client, secret }: Credentials): Promise<Held> {
+async function requestToken({ baseUrl, client, secret }: ConsumerCredentials): Promise<Held> {
   const basic = btoa(`${encodeURIComponent(client)}:${encodeURIComponent(secret)}`)
   const askedAt = Date.now()
   const response = await fetch(`${baseUrl.replace(/\/$/, '')}/oauth/token`, {
@@ -39,7 +47,11 @@ export interface TokenSource {
   readonly renew: (refused: string) => Promise<string>
 }
 
+/** Only a person can open another session. */
+const keepSession = (session: string): TokenSource => ({ get: async () => session, renew: async () => session })
+
 export function createTokenSource(credentials: Credentials): TokenSource {
+  if ('session' in credentials) return keepSession(credentials.session)
   let held: Held | null = null
   let asked: Promise<Held> | null = null
   const ask = async (): Promise<Held> => {
