@@ -1,4 +1,4 @@
-import { exportDuties, type Action } from '../security/permissions.ts'
+import { exportDuties, revealDuties, type Action } from '../security/permissions.ts'
 import { applicationActions } from '../feeds/application-life.ts'
 import { feedActions } from '../feeds/life.ts'
 
@@ -104,7 +104,7 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   'POST /api/v1/runs/:runId/resume': by('run.control'),
   'POST /api/v1/runs/:runId/cancel': by('run.control'),
   'GET /api/v1/alerts': by('quality.read'),
-  'POST /api/v1/alerts/:alertId/acknowledge': by('alert.acknowledge'),
+  'POST /api/v1/alerts/:alertId/acknowledge': by('alert.acknowledge', 'oversight.acknowledge'),
   'GET /api/v1/persons/conflicts': by('person-conflict.read'),
   'POST /api/v1/persons/links': by('person-link.decide'),
 
@@ -157,4 +157,31 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   'GET /api/v1/usage': byBoth('usage.read'),
   'GET /api/v1/usage/ledger': byBoth('usage.read'),
   'GET /api/v1/usage/sharing-list': byBoth('usage.read'),
+
+  'GET /api/v1/oversight/rules': by('oversight.read'),
+  'PUT /api/v1/oversight/rules/:rule': by('oversight.change'),
+  'GET /api/v1/audit/reports': by('report.read'),
+  'POST /api/v1/audit/reports': by('report.make'),
+  'GET /api/v1/audit/reports/:reportId': by('report.read'),
+  'GET /api/v1/audit/checks': by('log.read'),
+  'GET /api/v1/audit/prunings': by('pruning.read'),
+  'POST /api/v1/audit/prunings/:pruningId/approve': by('pruning.approve'),
+  'GET /api/v1/audit/entries/:entryId/proof': by('audit-proof.read'),
+
+  'GET /api/v1/freezes': by('freeze.read'),
+  'POST /api/v1/freezes': by('freeze.set'),
+  'POST /api/v1/freezes/:freezeId/lift': by('freeze.lift'),
+  'GET /api/v1/incidents': by('incident.read'),
+  'POST /api/v1/incidents': by('incident.manage'),
+  'GET /api/v1/incidents/:incidentId': by('incident.read'),
+  'POST /api/v1/incidents/:incidentId/contents': by('incident.manage'),
+  'POST /api/v1/incidents/:incidentId/notices': by('incident.manage'),
+  'POST /api/v1/incidents/:incidentId/closure': by('incident.manage'),
+  'GET /api/v1/incidents/:incidentId/report': by('incident.read'),
+  'GET /api/v1/reveals': by('reveal.read'),
+  'POST /api/v1/reveals': by('reveal.ask'),
+  'GET /api/v1/reveals/:revealId': by('reveal.read'),
+  'POST /api/v1/reveals/:revealId/approvals': by(...Object.values(revealDuties)),
+  'GET /api/v1/reveals/:revealId/records': by('reveal.look'),
+  'POST /api/v1/reveals/:revealId/review': by('reveal.review'),
 }

@@ -92,6 +92,7 @@ export const sealedPlaces: readonly SealedPlace[] = [
     bound: `'export-part|' || held.export_id || '|' || held.number`,
     blocks: WHOLE_ROW,
   }),
+  bytes({ table: 'sign_in', column: 'totp', bound: `'totp|' || held.account_id` }),
 ]
 
 /** The key that a sealed value names, in its third and fourth byte; null for bytes too short to be one. */

@@ -14,7 +14,6 @@ const otherBytes: Readonly<Record<string, string>> = {
   'record.digest': 'token',
   'rejection.source_token': 'token',
   'credential.secret_hash': 'token',
-  'account.secret_hash': 'token',
   'access_token.token_hash': 'token',
   'correction.content': 'keyed digest',
   'verification.content': 'keyed digest',
@@ -25,6 +24,9 @@ const otherBytes: Readonly<Record<string, string>> = {
   'link_decision.subject': 'token',
   'export_draft.classes': 'keyed digests',
   'export_class.class': 'keyed digest',
+  'account_request.first_half': 'keyed hash of an enrolment code',
+  'sign_in.first_half': 'keyed hash of an enrolment code',
+  'sign_in.second_half': 'keyed hash of an enrolment code',
   'audit_report.digest': 'digest of a report',
 }
 

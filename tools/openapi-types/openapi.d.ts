@@ -254,6 +254,68 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/session": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 当前会话 / The session behind the token */
+        readonly get: operations["showSession"];
+        readonly put?: never;
+        /**
+         * 登录 / Sign in with password and code
+         * @description A session that the account had ends. Unknown names, wrong passwords and wrong codes are answered alike; attempts that fail make the next one wait.
+         */
+        readonly post: operations["openSession"];
+        /** 退出 / Sign out */
+        readonly delete: operations["endSession"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/enrolment": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 首次注册：设置口令与第二因素 / Set password and second factor by an enrolment code
+         * @description The code is good once and for 72 hours. Whoever lost password or second factor gets a new one from two administrators.
+         */
+        readonly post: operations["enrol"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/password": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 修改口令 / Change the password, also one that has run out
+         * @description Asks for both factors and for no session; the session of the account ends.
+         */
+        readonly post: operations["changePassword"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/account": {
         readonly parameters: {
             readonly query?: never;
@@ -265,6 +327,109 @@ export interface paths {
         readonly get: operations["showAccount"];
         readonly put?: never;
         readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/accounts": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 账号列表 / The accounts, also those that ended */
+        readonly get: operations["listAccounts"];
+        readonly put?: never;
+        /** 申请建立账号 / Ask for an account; an administrator of the other kind decides */
+        readonly post: operations["requestAccount"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/accounts/{name}/role": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 申请变更角色 / Ask for another role of an account; its session ends when it is agreed to */
+        readonly post: operations["requestRole"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/accounts/{name}/enrolment": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 申请重新注册 / Ask that somebody who lost password or second factor may enrol anew */
+        readonly post: operations["requestEnrolment"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/accounts/{name}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /** 停用账号 / End an account and its session at once */
+        readonly delete: operations["endAccount"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/account-requests": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** 账号申请列表 / What was asked for, and who decided */
+        readonly get: operations["listAccountRequests"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/account-requests/{requestId}/decision": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** 办理账号申请 / Agree to a request or refuse it, as its second person */
+        readonly post: operations["decideAccountRequest"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -2221,7 +2386,7 @@ export interface components {
              * @description From the error table, docs/errors.md
              * @enum {string}
              */
-            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "FROZEN" | "FREEZE_UNKNOWN" | "FREEZE_STATE" | "INCIDENT_UNKNOWN" | "INCIDENT_STATE" | "INCIDENT_INCOMPLETE" | "REVEAL_UNKNOWN" | "REVEAL_STATE" | "REVEAL_EXPIRED" | "REVEALS_SPENT" | "THRESHOLD_INVALID" | "REPORT_UNKNOWN" | "PRUNING_UNKNOWN" | "PRUNING_REFUSED" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE" | "KEY_NEWER" | "KEY_RETIRED" | "KEY_IN_USE" | "SCHEMA_TOO_COSTLY" | "EVIDENCE_UNSIGNED" | "EVIDENCE_EMPTY";
+            readonly code: "MANIFEST_INVALID" | "SCHEMA_INVALID" | "SECRET_MISSING" | "FEED_UNKNOWN" | "FEED_EXISTS" | "RECORD_UNKNOWN" | "FEED_STATE" | "VERSION_UNKNOWN" | "GATE_INCOMPLETE" | "ENDPOINT_UNKNOWN" | "SOURCE_UNAVAILABLE" | "SOURCE_REFUSED" | "SOURCE_BODY_INVALID" | "SOURCE_KEY_UNUSABLE" | "DRIVER_MISSING" | "SOURCE_PAGE_REPEATED" | "SOURCE_LIMIT_EXCEEDED" | "SOURCE_FILE_INVALID" | "SOURCE_SHRUNK" | "SOURCE_DRIFTED" | "SOURCE_BLACKOUT" | "SOURCE_BUDGET_SPENT" | "SOURCE_RESTING" | "BATCH_CONFLICT" | "BATCH_UNKNOWN" | "RUN_UNKNOWN" | "RUN_CONFLICT" | "RUN_PAUSED" | "RUN_CANCELLED" | "REJECTION_SETTLED" | "RESUBMISSION_INVALID" | "ERROR_BUDGET_SPENT" | "PREVIEWS_SPENT" | "CONSUMER_UNKNOWN" | "CONSUMER_EXISTS" | "CREDENTIAL_UNKNOWN" | "CREDENTIAL_EXISTS" | "CREDENTIALS_FULL" | "AGREEMENT_INVALID" | "APPLICATION_UNKNOWN" | "APPLICATION_STATE" | "DATASET_NOT_SHARED" | "CONSUMER_UNAVAILABLE" | "DELIVERY_REFUSED" | "RECEIPT_WRONG" | "SUBSCRIPTION_UNKNOWN" | "SUBSCRIPTION_STATE" | "DEAD_LETTER_UNKNOWN" | "REPLAY_UNKNOWN" | "DELIVERY_CONFLICT" | "AGREEMENT_MISSING" | "AGREEMENT_SUSPENDED" | "PURPOSE_WITHDRAWN" | "CONSUMER_STOPPED" | "QUERY_ONLY" | "QUOTA_SPENT" | "AREA_OUTSIDE" | "ITEM_UNKNOWN" | "CURSOR_EXPIRED" | "CURSOR_INVALID" | "EXPORT_UNKNOWN" | "EXPORT_EXISTS" | "EXPORT_STATE" | "EXPORT_OUTDATED" | "EXPORT_EXPIRED" | "EXPORT_REFUSED" | "EXPORT_REIDENTIFIES" | "RANGE_UNSATISFIABLE" | "CORRECTION_UNKNOWN" | "CORRECTION_INVALID" | "CORRECTION_CONFLICT" | "CORRECTION_STATE" | "VERIFICATION_CONFLICT" | "RECALL_UNKNOWN" | "RECALL_STATE" | "RECALL_CONFLICT" | "FROZEN" | "FREEZE_UNKNOWN" | "FREEZE_STATE" | "INCIDENT_UNKNOWN" | "INCIDENT_STATE" | "INCIDENT_INCOMPLETE" | "REVEAL_UNKNOWN" | "REVEAL_STATE" | "REVEAL_EXPIRED" | "REVEALS_SPENT" | "THRESHOLD_INVALID" | "REPORT_UNKNOWN" | "PRUNING_UNKNOWN" | "PRUNING_REFUSED" | "CONFIG_INVALID" | "USAGE_INVALID" | "SECOND_PERSON" | "ACCOUNT_UNKNOWN" | "ACCOUNT_EXISTS" | "SIGNATURE_INVALID" | "CLOCK_SKEWED" | "REQUEST_REPLAYED" | "ALERT_UNKNOWN" | "EGRESS_FORBIDDEN" | "LEASE_LOST" | "AUDIT_UNAVAILABLE" | "AUDIT_BROKEN" | "AUDIT_FORKED" | "DATABASE_UNAVAILABLE" | "DATABASE_OUTDATED" | "KEY_UNAVAILABLE" | "SEAL_BROKEN" | "CLIENT_UNAUTHENTICATED" | "TOKEN_INVALID" | "FORBIDDEN" | "REQUEST_INVALID" | "ROUTE_UNKNOWN" | "TOO_LARGE" | "BUSY" | "QUEUE_UNSAFE" | "INTERNAL" | "AUDIT_UNSIGNED" | "WITNESS_UNAVAILABLE" | "KEY_NEWER" | "KEY_RETIRED" | "KEY_IN_USE" | "SCHEMA_TOO_COSTLY" | "EVIDENCE_UNSIGNED" | "EVIDENCE_EMPTY" | "SIGN_IN_REFUSED" | "SIGN_IN_LOCKED" | "PASSWORD_EXPIRED" | "PASSWORD_WEAK" | "ENROLMENT_INVALID" | "ORIGIN_FOREIGN" | "IDENTITY_UNSET" | "IDENTITY_REFUSED" | "IDENTITY_UNAVAILABLE" | "PERSON_HAS_ACCOUNT" | "ADMINISTRATION_HELD" | "ACCOUNT_REQUEST_UNKNOWN" | "ACCOUNT_REQUEST_STATE";
             /** @description What was given, what was wanted, what to do; never a value of a record */
             readonly detail: string;
             /** @description Whether the same request may work later */
@@ -3375,6 +3540,278 @@ export interface operations {
             };
         };
     };
+    readonly showSession: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 当前会话 / The session behind the token */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the account */
+                        readonly name: string;
+                        /**
+                         * @description Its role
+                         * @enum {string}
+                         */
+                        readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
+                        /**
+                         * Format: date-time
+                         * @description When it ends in any case
+                         */
+                        readonly expiresAt: string;
+                        /** @description It ends after so many seconds without a request */
+                        readonly idleSeconds: number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly openSession: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the account */
+                    readonly name: string;
+                    /** @description 口令 / Password */
+                    readonly password: string;
+                    /** @description 动态码 / Code of the authenticator application */
+                    readonly code: string;
+                    /** @description true: the session comes as a cookie that no script can read, and not in the answer */
+                    readonly cookie?: boolean;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 登录 / Sign in with password and code */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Send it as Authorization: Bearer …; null where it came as a cookie */
+                        readonly token: string | null;
+                        /**
+                         * Format: date-time
+                         * @description When it ends in any case
+                         */
+                        readonly expiresAt: string;
+                        /** @description It ends after so many seconds without a request */
+                        readonly idleSeconds: number;
+                        /** @description When the password has to be changed; null: never */
+                        readonly passwordExpiresAt: null | string;
+                        /** @description 上次登录 / Not you? Tell the security administrator */
+                        readonly lastSignIn: {
+                            /** @description When this account signed in before; null: never */
+                            readonly at: null | string;
+                            /** @description Attempts that failed since then */
+                            readonly failures: number;
+                        };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly endSession: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 退出 / Sign out */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the account */
+                        readonly name: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly enrol: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the account */
+                    readonly name: string;
+                    /** @description 注册码 / Both halves, joined by a point */
+                    readonly enrolmentCode: string;
+                    /** @description 口令 / Password */
+                    readonly password: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 首次注册：设置口令与第二因素 / Set password and second factor by an enrolment code */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description For the authenticator application, in Base32; shown once */
+                        readonly secret: string;
+                        /** @description The same as an otpauth address, for a QR code */
+                        readonly uri: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly changePassword: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the account */
+                    readonly name: string;
+                    /** @description 口令 / Password */
+                    readonly password: string;
+                    /** @description 动态码 / Code of the authenticator application */
+                    readonly code: string;
+                    /** @description 口令 / Password */
+                    readonly newPassword: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 修改口令 / Change the password, also one that has run out */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the account */
+                        readonly name: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly showAccount: {
         readonly parameters: {
             readonly query?: never;
@@ -3406,6 +3843,421 @@ export interface operations {
                         readonly permissions: {
                             readonly [key: string]: "own" | "all";
                         };
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listAccounts: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 账号列表 / The accounts, also those that ended */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description By name */
+                        readonly accounts: readonly {
+                            /** @description Name of the account */
+                            readonly name: string;
+                            /**
+                             * @description Role
+                             * @enum {string}
+                             */
+                            readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
+                            /** @description Department; null for a role that is not of one */
+                            readonly department: null | string;
+                            /** @description Consumer; null for a role that is not of one */
+                            readonly consumer: null | string;
+                            /** @description false: it ended */
+                            readonly active: boolean;
+                            /** @description Whether password and second factor are set */
+                            readonly enrolled: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When it was made
+                             */
+                            readonly createdAt: string;
+                            /** @description When it signed in last; null: never */
+                            readonly lastSignInAt: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestAccount: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Name of the account */
+                    readonly name: string;
+                    /** @description 工号 / Staff number; only a keyed token is kept */
+                    readonly staffNumber: string;
+                    /**
+                     * @description 角色 / The one role
+                     * @enum {string}
+                     */
+                    readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
+                    /** @description For the roles of a department */
+                    readonly department?: null | string;
+                    /** @description For the engineers of a consumer */
+                    readonly consumer?: null | string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 申请建立账号 / Ask for an account; an administrator of the other kind decides */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly requestId: number;
+                        /** @description First half of the enrolment code, shown once: give it to the person; null for a change of role */
+                        readonly firstHalf: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestRole: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the account */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description 角色 / The one role
+                     * @enum {string}
+                     */
+                    readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
+                    /** @description For the roles of a department */
+                    readonly department?: null | string;
+                    /** @description For the engineers of a consumer */
+                    readonly consumer?: null | string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 申请变更角色 / Ask for another role of an account; its session ends when it is agreed to */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly requestId: number;
+                        /** @description First half of the enrolment code, shown once: give it to the person; null for a change of role */
+                        readonly firstHalf: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly requestEnrolment: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the account */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": Record<string, never>;
+            };
+        };
+        readonly responses: {
+            /** @description 申请重新注册 / Ask that somebody who lost password or second factor may enrol anew */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Number of the request */
+                        readonly requestId: number;
+                        /** @description First half of the enrolment code, shown once: give it to the person; null for a change of role */
+                        readonly firstHalf: null | string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly endAccount: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Name of the account */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 停用账号 / End an account and its session at once */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the account */
+                        readonly name: string;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listAccountRequests: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description 账号申请列表 / What was asked for, and who decided */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first, 500 at most */
+                        readonly requests: readonly {
+                            /** @description Number of the request */
+                            readonly requestId: number;
+                            /**
+                             * @description What it is for
+                             * @enum {string}
+                             */
+                            readonly kind: "add" | "role" | "enrolment";
+                            /** @description Name of the account */
+                            readonly name: string;
+                            /**
+                             * @description Role
+                             * @enum {string}
+                             */
+                            readonly role: "department-editor" | "department-reviewer" | "data-owner" | "consumer-engineer" | "security-administrator" | "system-administrator" | "audit-administrator";
+                            /** @description Department; null for a role that is not of one */
+                            readonly department: null | string;
+                            /** @description Consumer; null for a role that is not of one */
+                            readonly consumer: null | string;
+                            /**
+                             * @description State
+                             * @enum {string}
+                             */
+                            readonly state: "waiting" | "approved" | "refused";
+                            /** @description Who asked */
+                            readonly requestedBy: string;
+                            /**
+                             * Format: date-time
+                             * @description When
+                             */
+                            readonly requestedAt: string;
+                            /** @description Who decided; null while it waits */
+                            readonly decidedBy: null | string;
+                            /** @description When; null while it waits */
+                            readonly decidedAt: null | string;
+                            /** @description Why it was refused */
+                            readonly reason: null | string;
+                        }[];
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly decideAccountRequest: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description Number of the request */
+                readonly requestId: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /**
+                     * @description Decision
+                     * @enum {string}
+                     */
+                    readonly action: "approve" | "refuse";
+                    /** @description 驳回理由 / Why it is refused */
+                    readonly reason?: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 办理账号申请 / Agree to a request or refuse it, as its second person */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description Name of the account */
+                        readonly name: string;
+                        /** @description Second half of the enrolment code, shown once: give it to the person; null where there is none */
+                        readonly secondHalf: null | string;
                     };
                 };
             };

@@ -18,6 +18,7 @@ const sealedValues: Readonly<Record<string, readonly string[]>> = {
   verification_target: ['secret'],
   export_draft: ['sealed'],
   export_part: ['sealed'],
+  sign_in: ['totp'],
 }
 
 /** A sealed value names its key in its third and fourth byte. */
