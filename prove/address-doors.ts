@@ -39,7 +39,7 @@ const httpSource = (baseUrl: string, change: object = {}): SourceManifest =>
     paging: { kind: 'token', size: 10, next: '/next' },
     timeouts: { connectMs: 300, totalMs: 600 },
     ...change,
-  }) as SourceManifest
+  }) as unknown as SourceManifest
 
 const sqlSource = (driver: SqlSourceManifest['driver'], place: Place): SourceManifest => ({
   kind: 'sql',

@@ -52,7 +52,7 @@ export async function countFaults(asOwner: Query): Promise<Readonly<Record<Fault
   const rows = await asOwner<{ name: FaultName; times: number | null }>(
     `select sequencename as name, last_value as times from pg_sequences where schemaname = 'fault'`,
   )
-  return Object.fromEntries(rows.map(({ name, times }) => [name, Number(times ?? 0)])) as Record<FaultName, number>
+  return Object.fromEntries(rows.map(({ name, times }) => [name, times ?? 0])) as Record<FaultName, number>
 }
 
 /** Lets the audit log be written as it should again. */

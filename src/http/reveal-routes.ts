@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { AppError } from '../errors.ts'
 import { revealDuties } from '../security/permissions.ts'
 import { askReveal, decideReveal, lookAtReveal, reviewReveal } from '../sharing/reveals.ts'
-import { findReveal, listRevealApprovals, listReveals, type Reveal, type RevealReview } from '../store/reveals.ts'
+import { findReveal, listRevealApprovals, listReveals, type Reveal } from '../store/reveals.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
 import { asPlugin, assertImpersonal, describeRoute, type ManagementContext, type Route } from './management.ts'
 import {
@@ -143,7 +143,7 @@ const reviewRoute: Route = (server, context) => {
     const account = await recogniseAccount(context, headers.authorization)
     await assertPermitted(context, account, 'reveal.review', null)
     assertImpersonal('note', body.note)
-    return show(context, await reviewReveal(context, params.revealId, account, body as RevealReview))
+    return show(context, await reviewReveal(context, params.revealId, account, body))
   })
 }
 

@@ -25,6 +25,8 @@ export function buildWitnessServer(witness: Witness): FastifyInstance {
   const server = fastify({ bodyLimit: MOST_BYTES, requestTimeout: 10_000 })
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
-  server.post('/add-checkpoint', (request, reply) => answer(reply, witness, String(request.body ?? '')))
+  server.post('/add-checkpoint', (request, reply) =>
+    answer(reply, witness, typeof request.body === 'string' ? request.body : ''),
+  )
   return server
 }

@@ -91,7 +91,7 @@ const readOwn = (name: string): string =>
 
 /** Node tells at every call that it may change how it strips types; that is nothing to whom a package is made for. */
 function stripQuietly(source: string): string {
-  const { emitWarning } = process
+  const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = () => undefined
   try {
     return stripTypeScriptTypes(source)

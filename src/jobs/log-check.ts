@@ -82,12 +82,20 @@ export interface LogCheckContext {
   readonly databaseUrl: string
 }
 
+async function checkOn({ close }: Pick<AuditSnapshot, 'close'>, work: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await work()
+  } finally {
+    await close()
+  }
+}
+
 /** Checks the log, keeps what was found, and raises the alarm where it was tampered with. Whole checks and alarms are audited. */
 export async function checkLog({ database, databaseUrl }: LogCheckContext, scope: CheckScope): Promise<Finding> {
   const beganAt = new Date()
   const before = (await listLogChecks(database.query)).find((check) => check.scope === scope)
   const snapshot = await openAuditSnapshot(databaseUrl, 'gridbridge_app')
-  const finding = await checks[scope](snapshot, before).finally(snapshot.close)
+  const finding = await checkOn(snapshot, () => checks[scope](snapshot, before))
   await database.transaction(async (transaction) => {
     await saveLogCheck(transaction.query, { scope, beganAt, ...finding })
     const { state, entries, fault } = finding

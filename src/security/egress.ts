@@ -262,11 +262,5 @@ export function fetchBehind(
   timeoutMs: number,
 ): (url: string, options: object) => Promise<globalThis.Response> {
   const dispatcher = guard.agent(timeoutMs)
-  // Its answers are those of the standard; only their types are another module's.
-  return async (url, options) =>
-    (await fetch(guard.assertUrl(url), {
-      ...options,
-      redirect: 'manual',
-      dispatcher,
-    })) as unknown as globalThis.Response
+  return (url, options) => fetch(guard.assertUrl(url), { ...options, redirect: 'manual', dispatcher })
 }

@@ -58,7 +58,7 @@ function isCommon(password: string): boolean {
 
 /** Characters of runs such as 1234 or cccc, which add nothing: three or more in a row that go up, go down or stay. */
 function isRuns(password: string): boolean {
-  const codes = [...password].map((letter) => letter.codePointAt(0) ?? 0)
+  const codes = Array.from(password).map((letter) => letter.codePointAt(0) ?? 0)
   const steps = codes.slice(1).map((code, place) => code - (codes[place] ?? 0))
   const inRun = steps.filter((step, place) => Math.abs(step) <= 1 && step === steps[place - 1])
   return inRun.length > codes.length / 2
@@ -66,7 +66,7 @@ function isRuns(password: string): boolean {
 
 /** Why a password will not do, in words that do not repeat it; null where it will. `name` is that of the account. */
 export function faultOfPassword(password: string, name: string, { length, kinds }: PasswordRules): string | null {
-  const letters = [...password.normalize('NFKC')]
+  const letters = Array.from(password.normalize('NFKC'))
   if (letters.length < length) return `give ${length} characters or more`
   if (letters.length > MOST_PASSWORD) return `give ${MOST_PASSWORD} characters or fewer`
   if (KINDS.filter((kind) => kind.test(password)).length < kinds)

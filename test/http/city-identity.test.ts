@@ -60,10 +60,9 @@ beforeAll(async () => {
   const city = openProvider(there, here + CALLBACK)
   const answer = city.callback()
   provider = createServer((request, response) => {
-    if (!request.url?.startsWith('/interaction/')) return void answer(request, response)
-    void city.interactionFinished(request, response, {
-      login: { accountId: 'somebody', amr: [...person.amr] },
-    })
+    const login = { accountId: 'somebody', amr: [...person.amr] }
+    if (request.url?.startsWith('/interaction/')) void city.interactionFinished(request, response, { login })
+    else void answer(request, response)
   }).listen(other, '127.0.0.1')
   const options = {
     issuer: there,

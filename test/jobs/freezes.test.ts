@@ -107,9 +107,12 @@ test('a delivery that was on the wire when everything was frozen is acknowledged
   onTestFinished(() => stage.receiver.close())
   await storeRows(installation, stage.feed, residentRows(1, 1500))
   const { promise: lifting, resolve: tell } = Promise.withResolvers<() => Promise<void>>()
-  stage.receiver.reactWith(async (response) => {
-    tell(await freeze())
-    response.writeHead(200).end('{}')
+  stage.receiver.reactWith((response) => {
+    const answer = async (): Promise<void> => {
+      tell(await freeze())
+      response.writeHead(200).end('{}')
+    }
+    void answer()
   })
   expect(await stage.push()).toBe('held')
   expect(await stage.push()).toBe('busy')

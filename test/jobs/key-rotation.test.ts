@@ -232,7 +232,7 @@ describe('a process that was away', () => {
   /** Everything is sealed again, and the old key is still there. */
   async function rotateOnce(): Promise<void> {
     context = { ...context, drainMs: 60_000 }
-    while (((await step()).waitsFor || '').startsWith('what is under way') === false) continue
+    while (!((await step()).waitsFor || '').startsWith('what is under way')) continue
   }
 })
 

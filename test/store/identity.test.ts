@@ -25,7 +25,7 @@ afterAll(() => installation.close())
 
 /** The SQLSTATE of the refusal, or `kept`. */
 const asOwner = (text: string, values: readonly unknown[] = []): Promise<string> =>
-  installation.asOwner(`${text}`, values).then(
+  installation.asOwner(text, values).then(
     () => 'kept',
     (error: { code: string }) => error.code,
   )
