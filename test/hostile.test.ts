@@ -3,7 +3,7 @@ import { proveHostile } from '../prove/hostile.ts'
 
 test(
   'hostile inputs come to their coded end, in bounded memory, and hurt no other source',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const verdict = await proveHostile({ together: 20 })
     expect(verdict.failed).toEqual([])
