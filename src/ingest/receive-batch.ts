@@ -81,6 +81,16 @@ const readFile =
 const MOST_OBJECTS = 500_000
 const OPENING: ReadonlySet<number> = new Set(Buffer.from('[{'))
 
+/** The longest line that a CSV file may have; a row of 10 MB would keep everybody waiting for seconds while it is sealed. */
+const MOST_CHARACTERS = 1_000_000
+
+function assertShortRows(rows: readonly unknown[], body: Buffer): readonly unknown[] {
+  const isShort = (row: unknown): boolean => JSON.stringify(row).length <= MOST_CHARACTERS
+  if (body.length > MOST_CHARACTERS && !rows.every(isShort))
+    throw refuse(`body: a row of more than ${MOST_CHARACTERS} characters`)
+  return rows
+}
+
 /** Counts what opens an object or a list in a JSON body before anything is made of it. */
 function assertFewObjects(body: Buffer): void {
   let objects = 0
@@ -95,11 +105,11 @@ const readers: Readonly<Record<string, ReadRows>> = {
     assertFewObjects(body)
     const rows = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body))
     if (!Array.isArray(rows)) throw refuse('body: wanted a JSON array of rows')
-    return rows as readonly unknown[]
+    return assertShortRows(rows, body)
   },
   'application/x-ndjson': async (body) => {
     assertFewObjects(body)
-    return readLines(inOne(body), new TextDecoder('utf-8', { fatal: true }))
+    return assertShortRows(await readLines(inOne(body), new TextDecoder('utf-8', { fatal: true })), body)
   },
   'text/csv': readFile('csv'),
   'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': readFile('xlsx'),
