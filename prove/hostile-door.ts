@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { memoryLimits, projectRoot } from '../demo/processes.ts'
 import { loadConfig } from '../src/config.ts'
 import type { FileFormat } from '../src/feeds/manifest-file.ts'
@@ -19,6 +21,7 @@ import { registerAccount } from '../test/support/ledger.ts'
 import { honestSchemas } from './honest-schemas.ts'
 import { hostileFiles, type HostileFile } from './hostile-files.ts'
 import { hostileBodies } from './hostile-http.ts'
+import type { Probed } from './hostile-probe.ts'
 import { evilSchemas } from './hostile-schemas.ts'
 import { hostileTexts } from './hostile-texts.ts'
 import { hostileWorkbooks } from './hostile-workbooks.ts'
@@ -33,7 +36,7 @@ export interface DoorVerdict {
   readonly slowestMs: number
   /** Growth of the server at its most. */
   readonly megabytes: number
-  readonly probe: { readonly asked: number; readonly p50: number; readonly p99: number; readonly failed: number }
+  readonly probe: Probed
   /** Connections that sent their headers a letter at a time, and those of them that the server ended. */
   readonly slow: { readonly opened: number; readonly ended: number }
 }
@@ -42,7 +45,6 @@ export interface DoorVerdict {
 const MOST_MS = 2000
 const MOST_MEGABYTES = 100
 const MOST_PROBE_MS = 100
-const PROBE_EVERY_MS = 40
 const SLOW_CONNECTIONS = 100
 const HEADERS_TIMEOUT_MS = 10_000
 /** No body beyond this is sent on: the door takes 16 MB and refuses by the length alone. */
@@ -146,30 +148,14 @@ async function send(base: string, { path: url, headers, body }: Attack): Promise
 }
 
 /** Somebody else's requests all the while. */
-function probe(base: string, authorization: string) {
-  const taken: number[] = []
-  let failed = 0
-  const stopping = new AbortController()
-  const ask = async (): Promise<void> => {
-    const begun = performance.now()
-    const url = taken.length % 2 === 0 ? '/readyz' : '/api/v1/account'
-    const response = await fetch(base + url, { headers: { authorization } }).catch(() => null)
-    await response?.arrayBuffer()
-    if (response?.status !== 200) failed += 1
-    taken.push(performance.now() - begun)
-  }
-  const asking = (async () => {
-    while (!stopping.signal.aborted) {
-      await ask()
-      await wait(PROBE_EVERY_MS)
-    }
-  })()
-  return async (): Promise<DoorVerdict['probe']> => {
-    stopping.abort()
-    await asking
-    const sorted = taken.toSorted((one, other) => one - other)
-    const at = (share: number): number => Math.round(sorted[Math.floor(sorted.length * share)] ?? 0)
-    return { asked: taken.length, p50: at(0.5), p99: at(0.99), failed }
+function probe(base: string, authorization: string): () => Promise<Probed> {
+  const thread = new Worker(new URL('hostile-probe.ts', import.meta.url), { workerData: { base, authorization } })
+  return async () => {
+    const told = once(thread, 'message')
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+    thread.postMessage('end')
+    const [probed] = (await told) as [Probed]
+    return probed
   }
 }
 
