@@ -66,12 +66,12 @@ interface Attack {
   readonly mayPass: boolean
 }
 
-async function addFeed({ database, keys }: Installation, code: string, upload: FileFormat): Promise<void> {
+async function addFeed({ database, keys }: Installation, code: string, format: FileFormat): Promise<void> {
   const manifest = createManifest({
     source: {
       kind: 'push',
       auth: { kind: 'hmac', digest: 'sm3', appKey: 'appKey', appSecret: 'appSecret' },
-      upload,
+      upload: format,
       pageSize: 500,
     },
     limits: { pageBytes: 16 * 1024 * 1024, pages: 1000 },
@@ -180,8 +180,7 @@ function dribble(base: string): () => DoorVerdict['slow'] {
 
 async function readAddress(child: ChildProcess): Promise<string> {
   if (child.stdout === null) throw new Error('no output')
-  for await (const line of createInterface(child.stdout))
-    return String((JSON.parse(line) as { listening: string }).listening)
+  for await (const line of createInterface(child.stdout)) return (JSON.parse(line) as { listening: string }).listening
   throw new Error(`the server ended with ${child.exitCode}`)
 }
 

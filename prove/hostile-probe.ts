@@ -14,10 +14,10 @@ const { base, authorization } = workerData as { readonly base: string; readonly 
 const EVERY_MS = 30
 const taken: number[] = []
 let failed = 0
-let isOver = false
-parentPort?.once('message', () => (isOver = true))
+const ending = new AbortController()
+parentPort?.once('message', () => ending.abort())
 
-while (!isOver) {
+while (!ending.signal.aborted) {
   const begun = performance.now()
   const url = taken.length % 2 === 0 ? '/readyz' : '/api/v1/account'
   const response = await fetch(base + url, { headers: { authorization } }).catch(() => null)
