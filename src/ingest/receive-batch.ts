@@ -61,6 +61,11 @@ const refuse = (detail: string): AppError => new AppError('REQUEST_INVALID', det
  */
 const MOST_ROW_BYTES = 16 * 1024 * 1024
 
+/** The longest line that a CSV file may have; a row of 10 MB would keep everybody waiting for seconds while it is sealed. */
+const MOST_CHARACTERS = 1_000_000
+
+const tooLong = (): AppError => refuse(`body: a row of more than ${MOST_CHARACTERS} characters`)
+
 const readFile =
   (kind: FileFormat['kind']): ReadRows =>
   async (body, { upload }) => {
@@ -69,7 +74,9 @@ const readFile =
     const rows: unknown[] = []
     let bytes = 0
     for await (const { value } of table.rows()) {
-      bytes += JSON.stringify(value).length
+      const { length } = JSON.stringify(value)
+      if (length > MOST_CHARACTERS) throw tooLong()
+      bytes += length
       if (bytes > MOST_ROW_BYTES)
         throw refuse(`body: its rows are more than ${MOST_ROW_BYTES} bytes; post smaller files`)
       rows.push(value)
@@ -81,13 +88,9 @@ const readFile =
 const MOST_OBJECTS = 500_000
 const OPENING: ReadonlySet<number> = new Set(Buffer.from('[{'))
 
-/** The longest line that a CSV file may have; a row of 10 MB would keep everybody waiting for seconds while it is sealed. */
-const MOST_CHARACTERS = 1_000_000
-
 function assertShortRows(rows: readonly unknown[], body: Buffer): readonly unknown[] {
   const isShort = (row: unknown): boolean => JSON.stringify(row).length <= MOST_CHARACTERS
-  if (body.length > MOST_CHARACTERS && !rows.every(isShort))
-    throw refuse(`body: a row of more than ${MOST_CHARACTERS} characters`)
+  if (body.length > MOST_CHARACTERS && !rows.every(isShort)) throw tooLong()
   return rows
 }
 
