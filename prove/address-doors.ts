@@ -29,17 +29,16 @@ async function readFirstPage(source: SourceManifest, guard: EgressGuard): Promis
   }
 }
 
-const httpSource = (baseUrl: string, change: object = {}): SourceManifest =>
-  ({
-    kind: 'http',
-    baseUrl,
-    auth: { kind: 'none' },
-    request: { method: 'GET', path: '/rows', query: { token: '{page.token}' } },
-    records: '/rows',
-    paging: { kind: 'token', size: 10, next: '/next' },
-    timeouts: { connectMs: 300, totalMs: 600 },
-    ...change,
-  }) as unknown as SourceManifest
+const httpSource = (baseUrl: string, change: object = {}): SourceManifest => ({
+  kind: 'http',
+  baseUrl,
+  auth: { kind: 'none' },
+  request: { method: 'GET', path: '/rows', query: { token: '{page.token}' } },
+  records: '/rows',
+  paging: { kind: 'token', size: 10, next: '/next' },
+  timeouts: { connectMs: 300, totalMs: 600 },
+  ...change,
+})
 
 const sqlSource = (driver: SqlSourceManifest['driver'], place: Place): SourceManifest => ({
   kind: 'sql',

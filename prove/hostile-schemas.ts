@@ -14,7 +14,7 @@ interface DatasetFile extends Json {
 }
 
 export const readSchema = (dataset: string): DatasetFile =>
-  JSON.parse(readFileSync(new URL(`../schemas/${dataset}.schema.json`, import.meta.url), 'utf8')) as DatasetFile
+  JSON.parse(readFileSync(new URL(`../schemas/${dataset}.schema.json`, import.meta.url), 'utf8'))
 
 const base = readSchema('resident')
 export const offer = (what: string, schema: unknown): OfferedSchema => ({ what, text: JSON.stringify(schema) })

@@ -12,7 +12,11 @@ import { readManifest } from '../src/feeds/manifest.ts'
 import type { SourceManifest } from '../src/feeds/manifest-types.ts'
 import { hostileFiles, type HostileFile } from './hostile-files.ts'
 import { hostileBodies, type HostileBody } from './hostile-http.ts'
+import { hostileTexts } from './hostile-texts.ts'
+import { hostileWorkbooks } from './hostile-workbooks.ts'
 import type { HostileReading, HostileTask } from './hostile-reader.ts'
+
+const allFiles = [...hostileFiles, ...hostileTexts, ...hostileWorkbooks]
 
 const MOST_MS = 1000
 const MOST_MEGABYTES = 100
@@ -110,7 +114,7 @@ function judge(reports: readonly HostileReport[]): HostileVerdict {
   const worst = (key: 'cpuMs' | 'megabytes' | 'stallMs'): number => Math.max(...reports.map((report) => report[key]))
   const failed = reports.filter((report) => !isGood(report))
   return {
-    ok: failed.length === 0 && reports.length === hostileBodies.length + hostileFiles.length,
+    ok: failed.length === 0 && reports.length === hostileBodies.length + allFiles.length,
     inputs: reports.length,
     worst: { cpuMs: worst('cpuMs'), megabytes: worst('megabytes'), stallMs: worst('stallMs') },
     failed,
@@ -129,8 +133,7 @@ export async function proveHostile({ together }: { readonly together: number }):
   const laid = hostileBodies.map((body, place) => layBody(body, place, healthy))
   const reports: HostileReport[] = []
   try {
-    for (const [place, file] of hostileFiles.entries())
-      laid.push(await layFile(file, path.join(directory, String(place))))
+    for (const [place, file] of allFiles.entries()) laid.push(await layFile(file, path.join(directory, String(place))))
     for (let from = 0; from < laid.length; from += together)
       reports.push(...(await readInProcess(laid.slice(from, from + together), healthy)))
     return judge(reports)

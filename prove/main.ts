@@ -1,9 +1,11 @@
+import { proveAddresses } from './addresses.ts'
 import { proveCursors } from './cursors.ts'
 import { proveExport } from './export.ts'
 import { proveFaults } from './faults.ts'
 import { proveFeed } from './feed.ts'
 import { proveFreeze } from './freeze.ts'
 import { proveForks } from './forks.ts'
+import { proveDoor } from './hostile-door.ts'
 import { proveHostile } from './hostile.ts'
 import { proveKill } from './kill.ts'
 import { proveReplays } from './replays.ts'
@@ -30,7 +32,14 @@ const proofs: Readonly<Record<string, Proof>> = {
   feed: () => proveFeed({ writers: 50, seconds: 60, seed: Date.now() % 100_000 }),
   forks: () => proveForks({ forks: 1000, seed: Date.now() % 100_000 }),
   freeze: () => proveFreeze({ rows: 6000, frozenMs: 20_000 }),
-  hostile: () => proveHostile({ together: 1 }),
+  hostile: async () => {
+    const [inputs, addresses, door] = [
+      await proveHostile({ together: 1 }),
+      await proveAddresses(),
+      await proveDoor({ every: 1 }),
+    ]
+    return { ok: inputs.ok && addresses.ok && door.ok, inputs, addresses, door }
+  },
   kill: () =>
     proveKill({ residents: 20_000, kills: 10, seed: Date.now() % 100_000, redisUrl: process.env['REDIS_URL'] ?? null }),
   replays: () => proveReplays({ attacks: 10_000, seed: Date.now() % 100_000 }),

@@ -11,7 +11,7 @@ interface TrialBounds {
   readonly megabytes: number
 }
 
-const BOUNDS: TrialBounds = { milliseconds: 1500, megabytes: 128 }
+const BOUNDS: TrialBounds = { milliseconds: 1500, megabytes: 64 }
 /** On a machine that is very busy a thread gets little of the processor; nobody waits for it longer than this. */
 const MOST_WAIT_MS = 15_000
 const LOOK_EVERY_MS = 50

@@ -62,6 +62,11 @@ const refuse = (detail: string): AppError => new AppError('REQUEST_INVALID', det
  */
 const MOST_ROW_BYTES = 16 * 1024 * 1024
 
+/** The longest line that a CSV file may have; a row of 10 MB would keep everybody waiting for seconds while it is sealed. */
+const MOST_CHARACTERS = 1_000_000
+
+const tooLong = (): AppError => refuse(`body: a row of more than ${MOST_CHARACTERS} characters`)
+
 const readFile =
   (kind: FileFormat['kind']): ReadRows =>
   async (body, { upload }) => {
@@ -70,7 +75,9 @@ const readFile =
     const rows: unknown[] = []
     let bytes = 0
     for await (const { value } of table.rows()) {
-      bytes += JSON.stringify(value).length
+      const { length } = JSON.stringify(value)
+      if (length > MOST_CHARACTERS) throw tooLong()
+      bytes += length
       if (bytes > MOST_ROW_BYTES)
         throw refuse(`body: its rows are more than ${MOST_ROW_BYTES} bytes; post smaller files`)
       rows.push(value)
@@ -81,6 +88,12 @@ const readFile =
 /** 160,000 rows of three objects each fill a batch; 2,700,000 empty ones fit into 8 MiB and take 390 MiB of memory. */
 const MOST_OBJECTS = 500_000
 const OPENING: ReadonlySet<number> = new Set(Buffer.from('[{'))
+
+function assertShortRows(rows: readonly unknown[], body: Buffer): readonly unknown[] {
+  const isShort = (row: unknown): boolean => JSON.stringify(row).length <= MOST_CHARACTERS
+  if (body.length > MOST_CHARACTERS && !rows.every(isShort)) throw tooLong()
+  return rows
+}
 
 /** Counts what opens an object or a list in a JSON body before anything is made of it. */
 function assertFewObjects(body: Buffer): void {
@@ -96,11 +109,11 @@ const readers: Readonly<Record<string, ReadRows>> = {
     assertFewObjects(body)
     const rows = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body))
     if (!Array.isArray(rows)) throw refuse('body: wanted a JSON array of rows')
-    return rows as readonly unknown[]
+    return assertShortRows(rows, body)
   },
   'application/x-ndjson': async (body) => {
     assertFewObjects(body)
-    return readLines(inOne(body), new TextDecoder('utf-8', { fatal: true }))
+    return assertShortRows(await readLines(inOne(body), new TextDecoder('utf-8', { fatal: true })), body)
   },
   'text/csv': readFile('csv'),
   'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': readFile('xlsx'),

@@ -144,3 +144,16 @@ test.each([
   expect(answer).toMatchObject({ status: 400, detail: expect.stringContaining('at most 500000 objects') })
   expect(user + system).toBeLessThan(1_000_000)
 })
+
+test.each([
+  ['application/json', (text: string) => `[{"id":"${text}"}]`],
+  ['application/x-ndjson', (text: string) => `{"id":"${text}"}\n`],
+  ['text/csv', (text: string) => `id,name\n1,${text}\n`],
+])('a row of more than a million characters in %s is refused before it is sealed', async (type, write) => {
+  const change = { limits: { pageBytes: 16 * MEBIBYTE, pages: 10 } }
+  await stage.addFeed({ kind: 'csv', encoding: 'utf-8', delimiter: ',' }, change)
+  expect(await stage.post({ body: write('x'.repeat(1_100_000)), type, batchNo: 'long' })).toMatchObject({
+    status: 400,
+    detail: expect.stringContaining('more than 1000000'),
+  })
+})

@@ -1,5 +1,6 @@
 import type { FileDirectory } from './file-directory.ts'
 import { fileError } from './file-directory.ts'
+import { parseJson } from './json.ts'
 
 /** Digests a department may state, and their length in hexadecimal digits. */
 const digestLengths = { sm3: 64, sha256: 64, md5: 32 } as const
@@ -65,7 +66,7 @@ type Members = Readonly<Record<string, unknown>>
 
 function parse(text: string): Members {
   try {
-    return toObject(JSON.parse(text))
+    return toObject(parseJson(text))
   } catch {
     return {}
   }

@@ -135,6 +135,11 @@ test.each([
   ['a marker that is no JSON', { marker: 'ok' }, 'people_1.csv.ok must hold'],
   ['a marker without a digest', { marker: '{"rows":5}' }, 'people_1.csv.ok must hold'],
   ['a marker with a negative count', { marker: `{"rows":-1,"sm3":"${'0'.repeat(64)}"}` }, 'people_1.csv.ok must hold'],
+  [
+    'a marker that states its count twice',
+    { marker: `{"rows":6,"rows":5,"sm3":"${'0'.repeat(64)}"}` },
+    'people_1.csv.ok must hold',
+  ],
   ['a marker of a megabyte', { marker: ' '.repeat(1_000_000) }, 'people_1.csv.ok must hold'],
 ])('a file with %s is refused before its first row', async (_name, fault, words) => {
   drop('people_1.csv', lines(1, 5), fault)
