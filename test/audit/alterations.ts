@@ -141,6 +141,15 @@ const ofWhole: readonly Omit<Alteration, 'of'>[] = [
     expected: bad(500, 'log-shorter'),
   },
   {
+    name: 'entries behind the last but one checkpoint removed, the others moved up and every hash fitting',
+    alter: ({ editLines, rebuild, reseal }) => {
+      editLines((lines) => lines.toSpliced(400, 3).map((line, index) => ({ ...line, index })))
+      rebuild()
+      reseal((manifest) => (manifest['to'] = 597))
+    },
+    expected: { state: 'tampered', index: 340, fault: 'lane-broken' },
+  },
+  {
     name: 'the readme',
     alter: ({ edit }) => edit('README.md', (bytes) => `${bytes.toString()}\n`),
     expected: { state: 'tampered', index: 0, upTo: 0, fault: 'file-differs' },
