@@ -680,8 +680,9 @@ function createTreeCheck(
         if (hashes.length > 0 && hashes.length === count % TILE_HASHES)
           compareTile(level, count - hashes.length, hashes)
       }
+      // What was left behind the last checkpoint that fits may be another thing than the beginning of what was there.
       if (next < sorted.length)
-        contradiction ??= tampered('log-shorter', end, end + 1, `${where.path}checkpoints.ndjson`)
+        contradiction ??= tampered('log-shorter', good, end + 1, `${where.path}checkpoints.ndjson`)
     },
     contradiction: () => contradiction,
     tile: () => tile,
@@ -727,15 +728,15 @@ const exact: readonly FaultCode[] = ['leaf-differs', 'entry-missing', 'line-unre
 
 /**
  * The first place that is bad, as narrowly as it is known: the entry itself where its tile has what was signed, else from the last checkpoint
- * that fits, `good`, up to where something shows.
+ * that fits up to where something shows.
  */
-function firstOf(pinned: Tampered | null, contradictions: readonly (Tampered | null)[], good: number): Tampered | null {
+function firstOf(pinned: Tampered | null, contradictions: readonly (Tampered | null)[]): Tampered | null {
   const found = contradictions.filter((one) => one !== null)
   const [open] = found.toSorted((one, other) => one.upTo - other.upTo || one.index - other.index)
   if (pinned === null || open === undefined) return pinned ?? open ?? null
   if (pinned.index >= open.upTo) return open
-  const isNamed = exact.includes(pinned.fault) || pinned.index <= good
-  return isNamed ? pinned : { ...pinned, index: good }
+  const isNamed = exact.includes(pinned.fault) || pinned.index <= open.index
+  return isNamed ? pinned : { ...pinned, index: open.index }
 }
 
 async function verifyWhole(
@@ -759,7 +760,6 @@ async function verifyWhole(
     firstOf(
       entries.first(),
       trees.map((tree) => tree.contradiction()),
-      Math.max(...trees.map((tree) => tree.good())),
     ) ??
     trees.map((tree) => tree.tile()).find((tile) => tile !== null) ??
     heads.map(({ bad }) => bad).find((bad) => bad !== null)

@@ -667,7 +667,8 @@ class TreeCheck:
             if hashes and len(hashes) == count % 256:
                 self.compare_tile(level, count - len(hashes), hashes)
         if self.next < len(self.heads) and self.contradiction is None:
-            self.contradiction = tampered("log-shorter", size, size + 1, self.path + "checkpoints.ndjson")
+            # What was left behind the last checkpoint that fits may be another thing than the beginning of what was there.
+            self.contradiction = tampered("log-shorter", self.good, size + 1, self.path + "checkpoints.ndjson")
 
 
 def read_heads(folder, where, keys, anchors):
@@ -694,15 +695,15 @@ def read_heads(folder, where, keys, anchors):
 EXACT = ("leaf-differs", "entry-missing", "line-unreadable")
 
 
-def first_of(pinned, contradictions, good):
-    """The first bad place: the entry where its tile has what was signed, else from the last checkpoint that fits, `good`, on."""
+def first_of(pinned, contradictions):
+    """The first bad place: the entry where its tile has what was signed, else from the last checkpoint that fits on."""
     found = sorted((one for one in contradictions if one), key=lambda one: (one["upTo"], one["index"]))
     if pinned is None or not found:
         return pinned or (found[0] if found else None)
     if pinned["index"] >= found[0]["upTo"]:
         return found[0]
-    named = pinned["fault"] in EXACT or pinned["index"] <= good
-    return pinned if named else {**pinned, "index": good}
+    named = pinned["fault"] in EXACT or pinned["index"] <= found[0]["index"]
+    return pinned if named else {**pinned, "index": found[0]["index"]}
 
 
 def verify_whole(folder, manifest, keys, anchors, state):
@@ -716,7 +717,7 @@ def verify_whole(folder, manifest, keys, anchors, state):
         kept = [anchor for anchor in anchors if anchor["tree"] == tree["hash"]]
         trees.append(TreeCheck(folder, tree, state, good + kept, entries.note))
     size = build_trees(folder, manifest, entries, trees)
-    wrong = [first_of(entries.earliest(), [tree.contradiction for tree in trees], max(tree.good for tree in trees))]
+    wrong = [first_of(entries.earliest(), [tree.contradiction for tree in trees])]
     wrong += [tree.tile for tree in trees] + [bad for _, bad in heads]
     for one in wrong:
         if one is not None:
