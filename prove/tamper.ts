@@ -87,6 +87,7 @@ function isNamed({ index, names }: TreeTampering, sizes: readonly number[], verd
   if (names === 'checkpoint') return from === index && upTo === index && verdict.fault === 'checkpoint-forged'
   if (names === 'tile') return from === index && upTo === index + 256
   const { floor, ceiling } = around(sizes, index)
+  if (names === 'end') return from === floor && upTo === index + 1 && verdict.fault === 'log-shorter'
   return floor <= from && from <= index && index < upTo && upTo <= ceiling
 }
 

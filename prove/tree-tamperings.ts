@@ -27,9 +27,10 @@ export interface TreeTampering {
   readonly index: number
   /**
    * `entry`: exactly this one must be named. `window`: everything was made to fit, so nothing but the signed sizes around it can be known.
+   * `end`: the log ends here, and nothing confirms what is left behind the last size below.
    * `checkpoint`: no entry, but the checkpoint of this size. `tile`: 256 entries under one hash.
    */
-  readonly names: 'entry' | 'window' | 'checkpoint' | 'tile'
+  readonly names: 'entry' | 'window' | 'end' | 'checkpoint' | 'tile'
 }
 
 const WHERE = 'where lane_id = $1 and lane_seq = $2'
@@ -125,7 +126,7 @@ export const treeTamperings: readonly ((log: SignedLog, pick: Random) => TreeTam
     return {
       kind: 'the tail cut, with its checkpoints, and the tree rebuilt',
       index: size,
-      names: 'entry',
+      names: 'end',
       work: async (query) => {
         await query('delete from audit.checkpoint where size > $1', [size])
         await query(
@@ -142,7 +143,7 @@ export const treeTamperings: readonly ((log: SignedLog, pick: Random) => TreeTam
     return {
       kind: 'the size of the tree set back',
       index: size,
-      names: 'entry',
+      names: 'end',
       work: (query) => query('update audit.tree set size = $1', [size]),
     }
   },

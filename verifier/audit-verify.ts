@@ -680,8 +680,9 @@ function createTreeCheck(
         if (hashes.length > 0 && hashes.length === count % TILE_HASHES)
           compareTile(level, count - hashes.length, hashes)
       }
+      // What was left behind the last checkpoint that fits may be another thing than the beginning of what was there.
       if (next < sorted.length)
-        contradiction ??= tampered('log-shorter', end, end + 1, `${where.path}checkpoints.ndjson`)
+        contradiction ??= tampered('log-shorter', good, end + 1, `${where.path}checkpoints.ndjson`)
     },
     contradiction: () => contradiction,
     tile: () => tile,

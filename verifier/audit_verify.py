@@ -667,7 +667,8 @@ class TreeCheck:
             if hashes and len(hashes) == count % 256:
                 self.compare_tile(level, count - len(hashes), hashes)
         if self.next < len(self.heads) and self.contradiction is None:
-            self.contradiction = tampered("log-shorter", size, size + 1, self.path + "checkpoints.ndjson")
+            # What was left behind the last checkpoint that fits may be another thing than the beginning of what was there.
+            self.contradiction = tampered("log-shorter", self.good, size + 1, self.path + "checkpoints.ndjson")
 
 
 def read_heads(folder, where, keys, anchors):
@@ -695,7 +696,7 @@ EXACT = ("leaf-differs", "entry-missing", "line-unreadable")
 
 
 def first_of(pinned, contradictions):
-    """The first place that is bad: the entry where its tile has what was signed, else from the last checkpoint that fits on."""
+    """The first bad place: the entry where its tile has what was signed, else from the last checkpoint that fits on."""
     found = sorted((one for one in contradictions if one), key=lambda one: (one["upTo"], one["index"]))
     if pinned is None or not found:
         return pinned or (found[0] if found else None)

@@ -138,7 +138,16 @@ const ofWhole: readonly Omit<Alteration, 'of'>[] = [
       rebuild()
       reseal((manifest) => (manifest['to'] = 500))
     },
-    expected: bad(500, 'log-shorter'),
+    expected: bad(340, 'log-shorter', 501),
+  },
+  {
+    name: 'entries behind the last but one checkpoint removed, the others moved up and every hash fitting',
+    alter: ({ editLines, rebuild, reseal }) => {
+      editLines((lines) => lines.toSpliced(400, 3).map((line, index) => ({ ...line, index })))
+      rebuild()
+      reseal((manifest) => (manifest['to'] = 597))
+    },
+    expected: { state: 'tampered', index: 340, fault: 'lane-broken' },
   },
   {
     name: 'the readme',
