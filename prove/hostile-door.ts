@@ -17,6 +17,7 @@ import { seal } from '../src/security/seal.ts'
 import { insertFeed } from '../src/store/feeds.ts'
 import { createManifest } from '../test/feeds/sample-manifest.ts'
 import { packWorkbook, textRow, workbookParts } from '../test/ingest/sources/workbook.ts'
+import { enter, type Post } from '../test/support/sign-in.ts'
 import { registerAccount } from '../test/support/ledger.ts'
 import { honestSchemas } from './honest-schemas.ts'
 import { hostileFiles, type HostileFile } from './hostile-files.ts'
@@ -187,14 +188,13 @@ async function readAddress(child: ChildProcess): Promise<string> {
 const memoryOf = (pid: number | undefined, what: 'VmHWM' | 'VmRSS'): number =>
   Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
 
-async function tokenOf(base: string, name: string, secret: string): Promise<string> {
-  const response = await fetch(`${base}/oauth/token`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' }),
-  })
-  return `Bearer ${((await response.json()) as { access_token: string }).access_token}`
-}
+const postTo =
+  (base: string): Post =>
+  async (at, body) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(`${base}${at}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
 
 type Fight = Omit<DoorVerdict, 'ok'>
 
@@ -252,9 +252,9 @@ export async function proveDoor({ every }: { readonly every: number }): Promise<
     await addFeed(opened, 'LZ-MZ-PU-001', { kind: 'xlsx' })
     await addFeed(opened, 'LZ-MZ-PU-002', { kind: 'csv', encoding: 'utf-8', delimiter: ',' })
     await addFeed(opened, 'LZ-MZ-PU-003', { kind: 'csv', encoding: 'gb18030', delimiter: ',' })
-    const { clientSecret } = await registerAccount(installation, 'engineer', 'system-administrator')
+    const engineer = await registerAccount(installation, 'engineer', 'system-administrator')
     const base = await readAddress(child)
-    const fought = await fight(child, base, await tokenOf(base, 'engineer', clientSecret), every)
+    const fought = await fight(child, base, await enter(postTo(base), engineer), every)
     return { ok: isProven(fought), ...fought }
   } finally {
     child.kill('SIGTERM')
