@@ -68,7 +68,7 @@ const factOf = (incidentId: number, account: Account) =>
   ({ actor: actorOf(account), outcome: 'ok', object: incidentName(incidentId) }) as const
 
 const INCIDENT_COLUMNS = `incident_id as "incidentId", title, level, state, scope, incident.name, opener.name as "openedBy",
-  opened_by as "openedById", opened_at as "openedAt", known_at as "knownAt", began_at as "beganAt", ended_at as "endedAt", categories,
+  opened_by as "openedById", opened_at as "openedAt", known_at as "knownAt", began_at as "beganAt", incident.ended_at as "endedAt", categories,
   causes, harm, measures, advice, contact, persons, records, closer.name as "closedBy", closed_at as "closedAt", review`
 const INCIDENTS = `incident join account opener on opener.account_id = opened_by left join account closer on closer.account_id = closed_by`
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { followEmergencies } from '../../src/jobs/incident-clock.ts'
 import { employ, type Answer, type Office, type Person } from '../support/office.ts'
+import { registerAccount } from '../support/ledger.ts'
 import { openDoor } from './door.ts'
 import { FEED, openRevealStage, wanted, type RevealStage } from './reveal-stage.ts'
 
@@ -218,9 +219,7 @@ test('a frozen dataset is not revealed', async () => {
   const { freezeId } = (await office.officer.post('/api/v1/freezes', { scope: 'feed', name: FEED, reason: '测试' }))
     .body
   expect(brief(await look(revealId))).toEqual([503, 'FROZEN'])
-  await stage.installation.asOwner(
-    `insert into gridbridge.account (name, role, secret_hash) values ('officer-2', 'security-administrator', '\\x00')`,
-  )
+  await registerAccount(stage.installation, 'officer-2', 'security-administrator')
   await stage.installation.asOwner(
     `update gridbridge.freeze_order set lifted_at = now(), lift_reason = '测试',
        lifted_by = (select account_id from gridbridge.account where name = 'officer-2') where freeze_id = $1`,
