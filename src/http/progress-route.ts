@@ -74,6 +74,8 @@ export const progressRoute: FastifyPluginAsyncTypebox<ManagementContext> = async
       open -= 1
       listener.abort()
     })
+    // Node no longer counts a connection as idle that was busy when it looked for slow ones, and closing would wait for it.
+    void reply.header('connection', 'close')
     // A proxy that gathers the answer before it passes it on would show everything at the end.
     void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream')
     return reply.send(events)
