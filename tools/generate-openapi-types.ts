@@ -38,6 +38,7 @@ async function renderDescription(): Promise<string> {
       },
       sealKey: refuse,
       token: refuse,
+      personTokens: refuse,
     },
     tokenSeconds: 600,
     auditDeadlineMs: 2000,

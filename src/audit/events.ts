@@ -34,5 +34,9 @@ export interface AuditEvent {
   readonly count?: number
   /** Hex digest of what was shared, so that what was seen can be proven later without keeping it. */
   readonly outputDigest?: string
+  /** How many persons the entry names. */
+  readonly subjectCount?: number
+  /** Hex SHA-256 of its manifest, the sorted tokens of those persons. */
+  readonly subjectsDigest?: string
   readonly details?: Readonly<Record<string, string | number | boolean | null>>
 }

@@ -138,7 +138,8 @@ const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (s
       after: cursor ?? 0,
       limit,
     }
-    const rejections = (await listOpenRejections(database.query, filter)).map(show)
+    const named = (await listOpenRejections(database.query, filter)).map(show)
+    const rejections = named.map(({ shown }) => shown)
     await auditBeforeAnswer(database, 'rejections', auditDeadlineMs, ({ audit }) =>
       audit({
         type: 'rejections.viewed',
@@ -147,6 +148,7 @@ const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (s
         feed: feed.code,
         dataset: feed.dataset,
         count: rejections.length,
+        subjects: keys.personTokens(named.map(({ subject }) => subject)),
         details: { rule: rule ?? null },
       }),
     )

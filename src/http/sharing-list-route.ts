@@ -153,7 +153,6 @@ const writeCsv = (entries: readonly ViewedEntry[]): Promise<Buffer> =>
   fileForms.csv.write({
     head: columns.map(([head]) => head),
     rows: entries.map((entry) => columns.map(([, cell]) => cellText(cell(entry)))),
-    next: null,
   })
 
 const summary = '共享清单 / What is shared with whom: basis, purpose, fields and forms, area, term'

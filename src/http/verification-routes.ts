@@ -3,6 +3,7 @@ import { viewVerification } from '../sharing/push-verifications.ts'
 import { receiveVerifications } from '../sharing/verifications.ts'
 import { actorOf } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
+import { readSubjects } from '../store/records.ts'
 import { readVerifications, verificationResults, type VerificationResult } from '../store/verifications.ts'
 import { recogniseClient } from './clients.ts'
 import { describeSharing, NoticeQuery, pageEnd, readPage, refusing } from './consumers.ts'
@@ -125,6 +126,8 @@ const listVerificationsRoute: Route = (server, context) => {
         readVerifications(database.query, feed.feedId, after, most),
       )
       const verifications = items.map(viewVerification)
+      const named = items.map(({ recordId }) => ({ feed: code, recordId }))
+      const subjects = keys.personTokens(await readSubjects(database.query, named))
       await auditBeforeAnswer(database, 'verifications', auditDeadlineMs, ({ audit }) =>
         audit({
           type: 'verifications.viewed',
@@ -133,6 +136,7 @@ const listVerificationsRoute: Route = (server, context) => {
           feed: feed.code,
           dataset: feed.dataset,
           count: verifications.length,
+          subjects,
           outputDigest: keys.token('audit', JSON.stringify(verifications)),
         }),
       )

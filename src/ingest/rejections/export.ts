@@ -4,7 +4,8 @@ import type { Dataset } from '../../feeds/datasets.ts'
 import type { KeyRing } from '../../security/key-ring.ts'
 import type { Feed } from '../../store/feeds.ts'
 import type { StoredRejection } from '../../store/rejections.ts'
-import { openRejection } from '../protect.ts'
+import { compileMapping } from '../map.ts'
+import { openRejection, unsettledSubject } from '../protect.ts'
 import { guardText, type FileKind } from './cell-text.ts'
 import { columnsOf, toCells } from './row-columns.ts'
 import { explainReasons } from './show.ts'
@@ -18,10 +19,15 @@ export const MOST_EXPORTED = 5000
 /** Characters of one file: many long fields must not fill memory. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
 
-/** A table of texts and where the next file begins. */
-export interface ExportedTable {
+export interface TextTable {
   readonly head: readonly string[]
   readonly rows: readonly (readonly string[])[]
+}
+
+/** A table of texts and where the next file begins. */
+export interface ExportedTable extends TextTable {
+  /** Tokens of the persons that the rows name. */
+  readonly subjects: readonly (string | null)[]
   /** Id of the last rejection in the table; null: there are no more. */
   readonly next: number | null
 }
@@ -58,16 +64,19 @@ export async function exportRejections(
   const columns = columnsOf(feed.manifest, dataset)
   const head = [ID_COLUMN, ...EXPLAINING, ...columns.map(({ name }) => name)]
   const rows: (readonly string[])[] = []
+  const subjects: (string | null)[] = []
+  const mapRow = compileMapping(feed.manifest, dataset)
   let characters = 0
   let last = after
   for (;;) {
     const stored = await read(last)
-    if (stored.length === 0) return { head, rows, next: null }
+    if (stored.length === 0) return { head, rows, subjects, next: null }
     for (const one of stored) {
-      if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, next: last }
+      if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, subjects, next: last }
       const clear = openRejection(one.sealed, { feed: feed.code, keys })
       const cells = [...explain(one), ...toCells(clear, columns)]
       rows.push(cells)
+      subjects.push(unsettledSubject(mapRow({ row: one.row, value: clear }).fields, { dataset, keys }))
       characters += cells.reduce((sum, cell) => sum + cell.length, 0)
       last = one.rejectionId
     }
@@ -76,12 +85,12 @@ export async function exportRejections(
 
 const quote = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
 
-function writeCsv({ head, rows }: ExportedTable): Promise<Buffer> {
+function writeCsv({ head, rows }: TextTable): Promise<Buffer> {
   const lines = [head, ...rows].map((cells) => cells.map((cell) => quote(guardText('csv', cell))).join(','))
   return Promise.resolve(Buffer.from(`\ufeff${lines.join('\r\n')}\r\n`))
 }
 
-async function writeXlsx({ head, rows }: ExportedTable): Promise<Buffer> {
+async function writeXlsx({ head, rows }: TextTable): Promise<Buffer> {
   // Loaded only where a workbook is written: it takes 20 MB of memory.
   const { WorkbookWriter } = await import('@cj-tech-master/excelts')
   const stream = new PassThrough()
@@ -100,7 +109,7 @@ async function writeXlsx({ head, rows }: ExportedTable): Promise<Buffer> {
 
 interface FileForm {
   readonly mediaType: string
-  readonly write: (table: ExportedTable) => Promise<Buffer>
+  readonly write: (table: TextTable) => Promise<Buffer>
 }
 
 /** How a table becomes a file, by kind. Every cell is a text, and none can be taken for a formula. */
