@@ -1,5 +1,6 @@
 import { incidentEvents } from './events/incident-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
+import { searchEvents } from './events/search-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
 import { signingEvents } from './events/signing-events.ts'
@@ -15,6 +16,7 @@ export const auditEvents = {
   ...securityEvents,
   ...signingEvents,
   ...incidentEvents,
+  ...searchEvents,
   ...securityEvents,
 } as const satisfies Record<string, EventEntry>
 

@@ -7,6 +7,7 @@ import { accountRoute } from './account-route.ts'
 import { applicationsRoutes } from './applications-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { changesRoute } from './changes-route.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { catalogueRoutes } from './catalogue-routes.ts'
 import { datasetsRoutes } from './datasets-routes.ts'
 import { docsPage } from './docs-page.ts'
@@ -131,6 +132,7 @@ const contextRoutes = [
   sharingListRoute,
   wayBackRoutes,
   emergencyRoutes,
+  auditRoutes,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

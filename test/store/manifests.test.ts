@@ -54,7 +54,7 @@ describe('the manifest of a disclosure', () => {
       await query('select 1')
       throw new Error('rolled back')
     })
-    await expect(failing).rejects.toThrow('rolled back')
+    await expect(failing).rejects.toMatchObject({ code: 'INTERNAL' })
     expect(await attached()).toEqual(before)
   })
 

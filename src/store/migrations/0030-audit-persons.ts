@@ -57,7 +57,7 @@ export async function up(database: Kysely<never>): Promise<void> {
     revoke all on function audit.attach(uuid, bigint, bytea) from public;
     grant execute on function audit.attach(uuid, bigint, bytea) to gridbridge_app;
 
-    grant select on audit.manifest, audit.manifest_waiting, audit.posting_block, audit.posting_count, audit.tree_leaf, audit.tile to gridbridge_app;
+    grant select on audit.manifest, audit.manifest_waiting, audit.posting_block, audit.posting_count, audit.tree, audit.tree_leaf, audit.tile to gridbridge_app;
     grant select on audit.manifest to gridbridge_sequencer;
     grant select, insert, delete on audit.manifest_waiting, audit.posting_block to gridbridge_sequencer;
     grant select, insert, update, delete on audit.posting_count to gridbridge_sequencer;
