@@ -70,9 +70,16 @@ async function askAll(context: LogContext, person: AskedPerson): Promise<Answere
 
 const isLook = ({ body }: { readonly body: Buffer }): boolean => body.includes('"type":"audit.searched"')
 
+const isNewer = (one: number | null, other: number | null): number => Number(other) - Number(one)
+
 /** Places that were told, without the looks themselves. */
 const placesOf = ({ pages }: Answered): readonly (number | null)[] =>
-  pages.flatMap(({ entries }) => entries.filter((entry) => !isLook(entry)).map(({ leafIndex }) => leafIndex))
+  pages.flatMap(({ entries }) =>
+    entries
+      .filter((entry) => !isLook(entry))
+      .map(({ leafIndex }) => leafIndex)
+      .toSorted(isNewer),
+  )
 
 /** How many entries have no proof that leads to the root of the checkpoint. */
 function countUnproved({ pages }: Answered): { readonly proofs: number; readonly unproved: number } {
@@ -154,7 +161,7 @@ export async function searchAll(
       const startedAt = performance.now()
       const page = await searchLog(context, 'account:auditor', { person: null, filter, before: size, limit: LIMIT })
       times.push(performance.now() - startedAt)
-      const found = page.entries.map(({ leafIndex }) => leafIndex)
+      const found = page.entries.map(({ leafIndex }) => leafIndex).toSorted(isNewer)
       if (JSON.stringify(found) !== JSON.stringify(rows.map(({ place }) => place))) wrong += 1
     }
   }

@@ -163,14 +163,25 @@ async function proveAll(
   }
 }
 
-/** What a page of entries ends with, of which there may be one more. */
-function cutAt(
-  found: readonly LoggedEntry[],
-  limit: number,
-): { readonly page: readonly LoggedEntry[]; readonly before: number | null } {
+interface Cut {
+  readonly page: readonly LoggedEntry[]
+  /** Where the next page begins. */
+  readonly before: number | null
+}
+
+const timeOf = (entry: LoggedEntry): string => eventOf(entry).recordedAt
+
+/**
+ * A page of what was found, of which there may be one more. Pages follow one another by the places in the tree, which gives those of a moment
+ * out lane by lane; within a page the newest is first by the clock.
+ */
+function cutAt(found: readonly LoggedEntry[], limit: number): Cut {
   const unplaced = found.filter(({ leafIndex }) => leafIndex === null).length
   const page = found.slice(0, unplaced + limit)
-  return { page, before: found.length > page.length ? (page.at(-1)?.leafIndex ?? null) : null }
+  return {
+    page: page.toSorted((one, other) => (timeOf(one) < timeOf(other) ? 1 : -1)),
+    before: found.length > page.length ? (page.at(-1)?.leafIndex ?? null) : null,
+  }
 }
 
 /** The entries of a person, or of everybody, without telling anybody that they were looked for. */
