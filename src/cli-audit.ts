@@ -9,7 +9,7 @@ import {
   type SigningOptions,
   type WitnessingOptions,
 } from './audit-commands.ts'
-import { rebuildPersonIndex, whoSaw, type PersonOptions } from './audit-person-commands.ts'
+import { rebuildPersonIndex, whoSaw, type PersonOptions } from './person-commands.ts'
 import { collect, config, guarded, NO, table, tell, WRONG, type JsonOption } from './cli-output.ts'
 import { AppError } from './errors.ts'
 import { reportForms } from './http/audit-routes.ts'

@@ -86,10 +86,18 @@ const AuditEntryView = Type.Object(
   { title: 'AuditEntry' },
 )
 
+const NoteView = Type.Object(
+  {
+    size: Type.Integer({ description: 'Entries that it covers' }),
+    note: Type.String({ description: 'The note as it was signed' }),
+  },
+  { title: 'AuditCheckpoint' },
+)
+
 export const AuditPage = Type.Object(
   {
     entries: Type.Array(AuditEntryView, { description: 'The newest first' }),
-    checkpoint: Type.Union([Type.Null(), Type.Object({ size: Type.Integer(), note: Type.String() })], {
+    checkpoint: Type.Union([Type.Null(), NoteView], {
       description: 'The newest signed note (C2SP tlog-checkpoint), to which the proofs lead; null: nothing is signed',
     }),
     cursor: Type.Union([Type.Null(), Type.Integer()], { description: 'Give it back for more; null at the end' }),

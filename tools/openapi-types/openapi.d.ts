@@ -14002,7 +14002,9 @@ export interface operations {
                         }[];
                         /** @description The newest signed note (C2SP tlog-checkpoint), to which the proofs lead; null: nothing is signed */
                         readonly checkpoint: null | {
+                            /** @description Entries that it covers */
                             readonly size: number;
+                            /** @description The note as it was signed */
                             readonly note: string;
                         };
                         /** @description Give it back for more; null at the end */
@@ -14116,7 +14118,9 @@ export interface operations {
                         }[];
                         /** @description The newest signed note (C2SP tlog-checkpoint), to which the proofs lead; null: nothing is signed */
                         readonly checkpoint: null | {
+                            /** @description Entries that it covers */
                             readonly size: number;
+                            /** @description The note as it was signed */
                             readonly note: string;
                         };
                         /** @description Give it back for more; null at the end */
