@@ -14,6 +14,7 @@ import { proveSharing } from './sharing.ts'
 import { proveSnapshot } from './snapshot.ts'
 import { proveTaint } from './taint.ts'
 import { proveTamper } from './tamper.ts'
+import { proveWhoSaw } from './who-saw.ts'
 
 /** One long proof: what it does in full, and its verdict. The same code runs small inside `npm test`. */
 type Proof = () => Promise<{ readonly ok: boolean }>
@@ -47,6 +48,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
   snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
   taint: () => proveTaint({ canaries: 2000 }),
+  'who-saw': () => proveWhoSaw({ entries: 1_000_000, persons: 200, damaged: 12, seed: Date.now() % 100_000 }),
   tamper: () => proveTamper({ tamperings: 5000, cleanLogs: 100, seed: Date.now() % 100_000, secondEach: 10 }),
 }
 

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline'
 import { InvalidArgumentError, type Command } from 'commander'
 import closeWithGrace from 'close-with-grace'
 import {
@@ -10,8 +11,12 @@ import {
 } from './audit-commands.ts'
 import { addExport } from './cli-evidence.ts'
 import { addOversightCommands } from './cli-oversight.ts'
-import { collect, config, guarded, NO, remark, tell, WRONG, type JsonOption } from './cli-output.ts'
-import type { AppError } from './errors.ts'
+import { collect, config, guarded, NO, remark, table, tell, WRONG, type JsonOption } from './cli-output.ts'
+import { AppError } from './errors.ts'
+import { personReportForms } from './http/audit-search-routes.ts'
+import { viewEntry, viewPage } from './http/audit-schemas.ts'
+import { rebuildPersonIndex, whoSaw, type PersonOptions } from './person-commands.ts'
+import type { FoundPage } from './sharing/who-saw.ts'
 
 /** 0 whole, 1 tampered, 2 cannot decide: 2 is never 0. */
 const verdictExit = { whole: 0, tampered: NO, undecided: WRONG } as const
@@ -118,6 +123,55 @@ function addWitness(audit: Command): void {
     )
 }
 
+/** One line of standard input: what is typed as an argument stays in histories and process lists. */
+async function readLine(): Promise<string> {
+  const lines = createInterface({ input: process.stdin })
+  for await (const line of lines) return line.trim()
+  throw new AppError('USAGE_INVALID', 'give the number of the certificate as a line of standard input')
+}
+
+function addPerson(audit: Command): void {
+  audit
+    .command('person')
+    .description('何人查看过此人 / Who saw this person: give the certificate number as a line of standard input')
+    .option('--type <type>', 'certificate type', '111')
+    .option('--from <time>', 'entries from this time on, RFC 3339')
+    .option('--to <time>', 'entries before this time')
+    .option('--csv', 'the report as a CSV file on standard output', false)
+    .option('--json')
+    .action(
+      guarded(async (options: JsonOption & PersonOptions & { readonly csv: boolean }) => {
+        const page = await whoSaw(config(), await readLine(), options)
+        if (options.csv) process.stdout.write(await personReportForms.csv.write(page))
+        else tell(viewPage(page), options, () => tableOf(page))
+      }),
+    )
+}
+
+const tableOf = (page: FoundPage): string =>
+  table(
+    ['time', 'event', 'actor', 'purpose', 'dataset', 'count', 'place', 'signed'],
+    page.entries
+      .map(viewEntry)
+      .map((one) => [one.time, one.type, one.actor, one.purpose, one.dataset, one.count, one.leafIndex, one.signed])
+      .map((cells) => cells.map((cell) => cell ?? '')),
+  )
+
+function addIndex(audit: Command): void {
+  audit
+    .command('index')
+    .description('审计索引 / The index of persons')
+    .command('rebuild')
+    .description('重建人员索引 / Make it anew from the manifests; look-ups go on meanwhile, slowly')
+    .option('--json')
+    .action(
+      guarded(async (options: JsonOption) => {
+        const built = await rebuildPersonIndex(config())
+        tell(built, options, () => plainly(built))
+      }),
+    )
+}
+
 /** `gridbridge audit …` */
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('审计 / Audit log')
@@ -127,4 +181,6 @@ export function addAuditCommands(program: Command): void {
   addWitness(audit)
   addOversightCommands(audit)
   addExport(audit)
+  addPerson(audit)
+  addIndex(audit)
 }

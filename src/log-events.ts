@@ -50,6 +50,7 @@ export const logEvents = {
         'reports',
         'log-check',
         'oversight',
+        'audit-index',
       ],
       cause: 'code',
     },

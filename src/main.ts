@@ -5,6 +5,7 @@ import { AppError } from './errors.ts'
 import { buildServer, type ServerTls } from './http/server.ts'
 import { openInstallation, version, type Installation } from './installation.ts'
 import { startAgreementWatch } from './jobs/agreement-watch.ts'
+import { startAuditIndex } from './jobs/audit-index.ts'
 import { startWeekly } from './jobs/audit-reports.ts'
 import { startDisposal } from './jobs/disposal.ts'
 import { startExportRemoval } from './jobs/export-removal.ts'
@@ -200,9 +201,12 @@ function startScheduler({ installation, queues, log }: Parts): Promise<Stop> {
 /** It has a connection of its own: what may build the tree may do nothing else, and what serves may not build it. */
 function startTreeBuilder({ installation, log }: Parts): Promise<Stop> {
   const url = installation.config.sequencerDatabaseUrl ?? installation.databaseUrl
-  const database = openDatabase({ url, processName: 'sequencer', connections: 1, role: 'gridbridge_sequencer' })
+  // The tree must not wait for the indexes behind it.
+  const database = openDatabase({ url, processName: 'sequencer', connections: 2, role: 'gridbridge_sequencer' })
   const stop = startSequencer(database, (error) => log.tell('SEQUENCER_FAILED', { cause: causeOf(error) }))
+  const stopIndex = startAuditIndex(database, failed(log, 'audit-index'))
   return Promise.resolve(async () => {
+    await stopIndex()
     await stop()
     await database.close()
   })

@@ -16,11 +16,11 @@ export async function previewManifest(config: Config, file: string, options: Add
     const request = { manifest, dataset: datasetOf(manifest, datasets), keys, showsClear: true }
     const source = await openSource(manifest, secrets, createEgressGuard(config.egressAllow))
     try {
-      const preview = await previewSource(source, request)
+      const { preview, subjects } = await previewSource(source, request)
       const outputDigest = keys.token('audit', JSON.stringify(preview))
       const fact = { type: 'feed.previewed', actor: operator(), outcome: 'ok', feed: code, dataset } as const
       await auditBeforeAnswer(database, code, config.auditDeadlineMs, ({ audit }) =>
-        audit({ ...fact, count: preview.rows.length, outputDigest, details: { clear: true } }),
+        audit({ ...fact, count: preview.rows.length, outputDigest, subjects, details: { clear: true } }),
       )
       return preview
     } finally {

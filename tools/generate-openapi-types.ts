@@ -39,6 +39,7 @@ async function renderDescription(): Promise<string> {
       },
       sealKey: refuse,
       token: refuse,
+      personTokens: refuse,
     },
     tokenSeconds: 600,
     auditDeadlineMs: 2000,

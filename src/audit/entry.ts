@@ -88,6 +88,8 @@ export interface ParsedBody extends EntryColumns {
   readonly laneId: string
   readonly laneSeq: number
   readonly previous: string
+  /** Hex SHA-256 of the manifest of the persons that it names; null: it names none. */
+  readonly subjectsDigest: string | null
   /** The lane that this entry closes; null: it closes none. */
   readonly closes: LaneEnd | null
 }
@@ -118,6 +120,7 @@ export function parseBody(body: Uint8Array): ParsedBody | null {
       feed: text('feed'),
       dataset: text('dataset'),
       count: number('count'),
+      subjectsDigest: text('subjectsDigest'),
       closes: readLaneEnd(value),
     }
   } catch {

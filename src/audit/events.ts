@@ -4,6 +4,7 @@ import { identityEvents } from './events/identity-events.ts'
 import { ingestEvents } from './events/ingest-events.ts'
 import { oversightEvents } from './events/oversight-events.ts'
 import { keyEvents } from './events/key-events.ts'
+import { searchEvents } from './events/search-events.ts'
 import { securityEvents } from './events/security-events.ts'
 import { sharingEvents } from './events/sharing-events.ts'
 import { signingEvents } from './events/signing-events.ts'
@@ -19,6 +20,7 @@ export const auditEvents = {
   ...securityEvents,
   ...signingEvents,
   ...incidentEvents,
+  ...searchEvents,
   ...securityEvents,
   ...oversightEvents,
   ...keyEvents,
@@ -42,5 +44,9 @@ export interface AuditEvent {
   readonly count?: number
   /** Hex digest of what was shared, so that what was seen can be proven later without keeping it. */
   readonly outputDigest?: string
+  /** How many persons the entry names. */
+  readonly subjectCount?: number
+  /** Hex SHA-256 of its manifest, the sorted tokens of those persons. */
+  readonly subjectsDigest?: string
   readonly details?: Readonly<Record<string, string | number | boolean | null>>
 }

@@ -1,4 +1,4 @@
-import { EMPTY_ROOT, nodeHash, type ReadNode, type TreeNode } from './merkle.ts'
+import { EMPTY_ROOT, hashOf, inclusionRanges, nodeHash, nodesOf, type ReadNode, type TreeNode } from './merkle.ts'
 
 /** Levels of the tree in one tile: 256 hashes, as C2SP tlog-tiles has them. */
 const TILE_LEVELS = 8
@@ -77,6 +77,28 @@ export function nodeReader(tiles: readonly Tile[]): ReadNode {
     const hashes = byPlace.get(nameOf(place))?.slice(from, from + span) ?? []
     if (hashes.length < span) throw new RangeError(`tile ${nameOf(place)} has no node ${node.level}/${node.index}`)
     return foldPairs(hashes)
+  }
+}
+
+/** The tiles that prove leaves to be in a tree of `size` leaves. */
+export function tilesOfProofs(leaves: readonly number[], size: number): readonly TilePlace[] {
+  const ranges = leaves.flatMap((leaf) => inclusionRanges(leaf, { start: 0, end: size }))
+  const places = ranges.flatMap((range) => nodesOf(range).map(tileOf))
+  return [...new Map(places.map((place) => [nameOf(place), place])).values()]
+}
+
+/** The hashes that prove a leaf to be in a tree of `size` leaves, from the leaf up: PATH of RFC 6962 §2.1.1. */
+export const inclusionPath = (leaf: number, size: number, read: ReadNode): readonly Buffer[] =>
+  inclusionRanges(leaf, { start: 0, end: size }).map((range) => hashOf(range, read))
+
+/** A reader that folds a subtree once: neighbouring leaves share most of their paths. */
+export function rememberNodes(read: ReadNode): ReadNode {
+  const known = new Map<string, Buffer>()
+  return (node) => {
+    const name = nameOf(node)
+    const found = known.get(name) ?? read(node)
+    known.set(name, found)
+    return found
   }
 }
 

@@ -8,6 +8,8 @@ export interface StoredEntry extends EntryColumns {
   readonly laneSeq: number
   readonly body: Uint8Array
   readonly leaf: Uint8Array
+  /** Hex SHA-256 of the manifest beside it; null: there is none. Not there where nobody looked. */
+  readonly manifestDigest?: string | null
 }
 
 /** A lane as it claims to stand: how many entries it has and the leaf hash of the last. */
@@ -47,6 +49,10 @@ const entryChecks: readonly (readonly [
   ['the leaf hash does not fit the body', (entry) => sameBytes(leafHash(entry.body), entry.leaf)],
   ['the body names another place', (entry, body) => body.laneId === entry.laneId && body.laneSeq === entry.laneSeq],
   ['a column is not a copy of the body', (entry, body) => columnNames.every((name) => entry[name] === body[name])],
+  [
+    'the persons beside it are not those that it names',
+    ({ manifestDigest }, body) => manifestDigest === undefined || manifestDigest === body.subjectsDigest,
+  ],
 ]
 
 const REWRITTEN = 'the entry after it follows another one'

@@ -5,6 +5,7 @@ import { actorOf, type Account } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { listCorrections, type Correction } from '../store/corrections.ts'
 import type { Feed } from '../store/feeds.ts'
+import { readSubjects } from '../store/records.ts'
 import { readScoped } from '../store/row-scope.ts'
 import { AnswerBody, DepartmentCorrectionView, viewForDepartment } from './correction-schemas.ts'
 import { FeedCode } from './feed-schemas.ts'
@@ -54,6 +55,7 @@ async function show(
   const isOwn = account.department === feed.department
   const evidence = isOwn ? await openEvidence(context, corrections) : new Map<number, never>()
   const shown = corrections.map((one) => viewForDepartment(one, isOwn, evidence.get(one.correctionId) ?? null))
+  const subjects = await readSubjects(context.database.query, corrections)
   await auditBeforeAnswer(context.database, 'corrections', context.auditDeadlineMs, ({ audit }) =>
     audit({
       type: 'corrections.viewed',
@@ -62,6 +64,7 @@ async function show(
       feed: feed.code,
       dataset: feed.dataset,
       count: shown.length,
+      subjects: context.keys.personTokens(subjects),
       outputDigest: context.keys.token('audit', JSON.stringify(shown)),
       details: { clear: isOwn },
     }),

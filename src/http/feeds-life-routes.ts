@@ -52,7 +52,7 @@ async function previewFeed(context: ManagementContext, account: Account, feed: F
   const { manifest } = version
   const showsClear = account.department === feed.department
   const request = { manifest, dataset: datasetOf(manifest, context.datasets), keys: context.keys, showsClear }
-  const preview = await reading(context, feed, version, (source) => previewSource(source, request))
+  const { preview, subjects } = await reading(context, feed, version, (source) => previewSource(source, request))
   await auditBeforeAnswer(context.database, feed.code, context.auditDeadlineMs, ({ audit }) =>
     audit({
       type: 'feed.previewed',
@@ -62,6 +62,7 @@ async function previewFeed(context: ManagementContext, account: Account, feed: F
       dataset: feed.dataset,
       count: preview.rows.length,
       outputDigest: context.keys.token('audit', JSON.stringify(preview)),
+      subjects,
       details: { clear: showsClear, version: version.version },
     }),
   )

@@ -7,6 +7,7 @@ import { viewConflicts, type ViewedConflict } from '../ingest/conflict-view.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
 import { MERGED_FEED } from '../store/changes.ts'
 import { findFeed } from '../store/feeds.ts'
+import { readSubjects } from '../store/records.ts'
 import { insertLinkDecision, linkReasons, type LinkReason, type LinkVerdict } from '../store/person-links.ts'
 import { readScoped } from '../store/row-scope.ts'
 import { actorOf, assertPermitted, recogniseAccount } from './accounts.ts'
@@ -106,6 +107,10 @@ function decodeCursor(cursor: string | undefined): Pick<ViewedConflict, 'person'
   return { person: parts[1] ?? '', field: parts[2] ?? '' }
 }
 
+/** The records whose values are shown. */
+const ownRecords = ({ sides }: ViewedConflict) =>
+  sides.flat().flatMap(({ feed, recordId }) => (recordId === null ? [] : [{ feed, recordId }]))
+
 const toAnswer = ({ foundAt, person, sides, ...conflict }: ViewedConflict) => ({
   ...conflict,
   person: `${MERGED_FEED.code}/${person}`,
@@ -145,7 +150,7 @@ const eventOf = { part: 'person.parted', join: 'person.joined' } as const satisf
  * other, and to part records that were linked wrongly.
  */
 export const personsRoutes: FastifyPluginAsyncTypebox<PersonsContext> = async (server, context) => {
-  const { database, datasets, auditDeadlineMs } = context
+  const { database, datasets, keys, auditDeadlineMs } = context
 
   server.get('/api/v1/persons/conflicts', { schema: conflictSchema }, async (request, reply) => {
     const account = await recogniseAccount(context, request.headers.authorization)
@@ -155,12 +160,14 @@ export const personsRoutes: FastifyPluginAsyncTypebox<PersonsContext> = async (s
     const after = decodeCursor(request.query.cursor)
     const viewed = { viewer: account.department, department, after, limit }
     const conflicts = await readScoped(database, account.department, (read) => viewConflicts(read, datasets, viewed))
+    const subjects = keys.personTokens(await readSubjects(database.query, conflicts.flatMap(ownRecords)))
     await auditBeforeAnswer(database, 'conflicts.read', auditDeadlineMs, ({ audit }) =>
       audit({
         type: 'conflicts.read',
         actor: actorOf(account),
         outcome: 'ok',
         count: conflicts.length,
+        subjects,
         details: { department },
       }),
     )

@@ -141,7 +141,8 @@ const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (s
       limit,
     }
     const stored = await readScoped(database, account.department, (read) => listOpenRejections(read, filter))
-    const rejections = stored.map(show)
+    const named = stored.map(show)
+    const rejections = named.map(({ shown }) => shown)
     await auditBeforeAnswer(database, 'rejections', auditDeadlineMs, ({ audit }) =>
       audit({
         type: 'rejections.viewed',
@@ -150,6 +151,7 @@ const rejectedRowsRoute: FastifyPluginAsyncTypebox<ManagementContext> = async (s
         feed: feed.code,
         dataset: feed.dataset,
         count: rejections.length,
+        subjects: keys.personTokens(named.map(({ subject }) => subject)),
         details: { rule: rule ?? null },
       }),
     )

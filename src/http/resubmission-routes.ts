@@ -97,7 +97,7 @@ const bodyKinds: Readonly<Record<string, FileKind>> = {
 
 /** The clear rows go back to the department that they came from; the entry is committed before they do. */
 async function auditExport(
-  { database, auditDeadlineMs }: ManagementContext,
+  { database, keys, auditDeadlineMs }: ManagementContext,
   account: Account,
   feed: Feed,
   table: ExportedTable,
@@ -111,6 +111,7 @@ async function auditExport(
       feed: feed.code,
       dataset: feed.dataset,
       count: table.rows.length,
+      subjects: keys.personTokens(table.subjects),
       outputDigest: createHash('sha256').update(file).digest('hex'),
     }),
   )

@@ -166,6 +166,8 @@ export const routeAccess: Readonly<Record<string, RouteAccess>> = {
   'GET /api/v1/audit/checks': by('log.read'),
   'GET /api/v1/audit/prunings': by('pruning.read'),
   'POST /api/v1/audit/prunings/:pruningId/approve': by('pruning.approve'),
+  'POST /api/v1/audit/searches': by('audit.search'),
+  'POST /api/v1/audit/person-reports': by('audit.search'),
   'GET /api/v1/audit/entries/:entryId/proof': by('audit-proof.read'),
 
   'GET /api/v1/freezes': by('freeze.read'),

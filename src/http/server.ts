@@ -9,6 +9,7 @@ import { accountsRoutes } from './accounts-routes.ts'
 import { applicationsRoutes } from './applications-routes.ts'
 import { auditProofRoute } from './audit-proof-route.ts'
 import { auditRoutes } from './audit-routes.ts'
+import { auditSearchRoutes } from './audit-search-routes.ts'
 import { batchesRoute } from './batches-route.ts'
 import { cityIdentityRoutes } from './city-identity-routes.ts'
 import { changesRoute } from './changes-route.ts'
@@ -154,6 +155,7 @@ const contextRoutes = [
   wayBackRoutes,
   emergencyRoutes,
   auditProofRoute,
+  auditSearchRoutes,
 ] as const
 
 /** JSON alone, from one kilobyte on: server-sent events must not wait in a buffer. Compressed bodies are not taken, so none can burst. */

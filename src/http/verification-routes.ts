@@ -3,6 +3,7 @@ import { viewVerification } from '../sharing/push-verifications.ts'
 import { receiveVerifications } from '../sharing/verifications.ts'
 import { actorOf } from '../store/accounts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
+import { readSubjects } from '../store/records.ts'
 import { readVerifications, verificationResults, type VerificationResult } from '../store/verifications.ts'
 import { readScoped } from '../store/row-scope.ts'
 import { recogniseClient } from './clients.ts'
@@ -126,6 +127,8 @@ const listVerificationsRoute: Route = (server, context) => {
         readScoped(database, account.department, (read) => readVerifications(read, feed.feedId, after, most)),
       )
       const verifications = items.map(viewVerification)
+      const named = items.map(({ recordId }) => ({ feed: code, recordId }))
+      const subjects = keys.personTokens(await readSubjects(database.query, named))
       await auditBeforeAnswer(database, 'verifications', auditDeadlineMs, ({ audit }) =>
         audit({
           type: 'verifications.viewed',
@@ -134,6 +137,7 @@ const listVerificationsRoute: Route = (server, context) => {
           feed: feed.code,
           dataset: feed.dataset,
           count: verifications.length,
+          subjects,
           outputDigest: keys.token('audit', JSON.stringify(verifications)),
         }),
       )

@@ -6,6 +6,7 @@ import type { Fields, RawRecord, Reason } from '../record.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import type { TestReport } from '../store/feed-versions.ts'
 import { compileMapping } from './map.ts'
+import { unsettledSubject } from './protect.ts'
 import type { Source } from './sources/source.ts'
 import { validate, type Validated } from './validate.ts'
 
@@ -40,6 +41,12 @@ export interface Preview {
   readonly rows: readonly PreviewRow[]
   /** Rows on the first page; `rows` holds the first 20 of them. */
   readonly read: number
+}
+
+/** What is shown, and how the audit log names the persons in it. */
+export interface PreviewedSource {
+  readonly preview: Preview
+  readonly subjects: Buffer
 }
 
 export interface PreviewRequest {
@@ -99,16 +106,19 @@ function lineUp(records: readonly RawRecord[], { valid, rejected }: Validated, r
  * Reads the first page of a source and shows its first 20 rows as they would become records. Nothing is kept. The answer holds
  * personal values: it is audited before it leaves. Throws SOURCE_… codes.
  */
-export async function previewSource(source: Source, request: PreviewRequest): Promise<Preview> {
-  const { manifest, dataset } = request
+export async function previewSource(source: Source, request: PreviewRequest): Promise<PreviewedSource> {
+  const { manifest, dataset, keys } = request
   const page = await source.readPage(null, new Date())
   const records = page.rows.slice(0, MOST_ROWS).map(compileMapping(manifest, dataset))
-  return {
+  const validated = validate(records, dataset)
+  const preview = {
     dataset: dataset.name,
     fields: describeFields(manifest, dataset),
-    rows: lineUp(records, validate(records, dataset), request),
+    rows: lineUp(records, validated, request),
     read: page.rows.length,
   }
+  const named = records.map(({ fields }) => unsettledSubject(fields, request))
+  return { preview, subjects: keys.personTokens(named) }
 }
 
 function countRules({ rejected, warnings }: Validated): Readonly<Record<string, number>> {

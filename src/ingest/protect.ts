@@ -1,4 +1,4 @@
-import { subjectName } from '../feeds/certificate.ts'
+import { settle, subjectName } from '../feeds/certificate.ts'
 import type { Dataset } from '../feeds/datasets.ts'
 import { fieldsJson, joinValues } from '../feeds/flat-json.ts'
 import { isMinorRecord, maskText } from '../feeds/masks.ts'
@@ -40,6 +40,18 @@ function subjectToken(fields: Fields, { dataset, keys }: Protection): string | n
   if (dataset.subject === null) return null
   const number = text(fields[dataset.subject.number])
   return number === '' ? null : keys.token('subject', subjectName({ type: fields[dataset.subject.type], number }))
+}
+
+/** The token that a row would have as a record, also where it is refused. */
+export function unsettledSubject(
+  fields: Fields,
+  { dataset, keys }: Pick<Protection, 'dataset' | 'keys'>,
+): string | null {
+  if (dataset.subject === null) return null
+  const number = text(fields[dataset.subject.number])
+  return number === ''
+    ? null
+    : keys.token('subject', subjectName(settle({ type: fields[dataset.subject.type], number })))
 }
 
 /** Members of a household name the same house, so a page asks for the same display token again and again. */

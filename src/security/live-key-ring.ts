@@ -111,6 +111,7 @@ export async function openLiveKeyRing(provider: KeyProvider, wrapped: readonly W
       throw new AppError('KEY_NEWER', `sealing key ${id}`)
     },
     token: (purpose, value) => ring.token(purpose, value),
+    personTokens: (subjects) => ring.personTokens(subjects),
     held: () => ({ newest: newestOf(held), sealing: ring.sealing.id }),
     refresh: async (now) => {
       const followed = await follow(held, now, openKey)

@@ -148,6 +148,8 @@ const permissions = {
   'reveal.approve-data': { 'data-owner': 'own' },
   'reveal.approve-security': { 'security-administrator': 'all' },
   'reveal.review': { 'audit-administrator': 'all' },
+  // Who saw whom: nobody else than who audits reads the log.
+  'audit.search': { 'audit-administrator': 'all' },
   // What was observed and record ids are shown to the department of the record only.
   'correction.read': everybody,
   'correction.answer': { ...inDepartment, 'data-owner': 'own' },

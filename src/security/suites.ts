@@ -8,13 +8,22 @@ export interface Suite {
   readonly id: number
   readonly name: 'standard' | 'gm'
   readonly cipher: 'aes-256-ctr' | 'sm4-ctr'
+  /** The bare block cipher: for single blocks that are random already, and for nothing else. */
+  readonly permutation: 'aes-256-ecb' | 'sm4-ecb'
   readonly cipherKeyBytes: number
   readonly hash: 'sha256' | 'sm3'
 }
 
 export const suites = {
-  standard: { id: 1, name: 'standard', cipher: 'aes-256-ctr', cipherKeyBytes: 32, hash: 'sha256' },
-  gm: { id: 2, name: 'gm', cipher: 'sm4-ctr', cipherKeyBytes: 16, hash: 'sm3' },
+  standard: {
+    id: 1,
+    name: 'standard',
+    cipher: 'aes-256-ctr',
+    permutation: 'aes-256-ecb',
+    cipherKeyBytes: 32,
+    hash: 'sha256',
+  },
+  gm: { id: 2, name: 'gm', cipher: 'sm4-ctr', permutation: 'sm4-ecb', cipherKeyBytes: 16, hash: 'sm3' },
 } as const satisfies Record<string, Suite>
 
 /** Both hashes work on 64-byte blocks (FIPS 180-4, GB/T 32905-2016). */

@@ -93,7 +93,7 @@ export async function findExportPart(
   consumerId: number,
 ): Promise<FoundPart> {
   const { agreement } = await openExport(context, exportId, consumerId)
-  const { sealed, ...part } = await findPart(context.database.query, exportId, number)
+  const { sealed, subjects, ...part } = await findPart(context.database.query, exportId, number)
   return {
     part,
     open: async ({ from, to }) => {
@@ -109,6 +109,7 @@ export async function findExportPart(
           object: `export/${exportId}/part/${number}`,
           count: part.records,
           outputDigest: part.digest,
+          subjects,
           details: { from, to },
         }),
       )

@@ -25,8 +25,9 @@ export async function makeDraft(
   lines: readonly Line[],
 ): Promise<{ readonly draft: ExportDraft; readonly members: ClassMembers }> {
   const classed = lines.map((line) => ({ line, class: classOf(keys, exportId, line) }))
-  const named = classed.filter(({ line }) => line.namesPerson)
-  const sealed = sealBytes(keys.sealing, boundOf(exportId, number), await toFile(lines))
+  const named = classed.filter(({ line }) => line.subject !== null)
+  const marked = lines.map(({ subject, text }) => ({ text: `${subject ?? ''}${text}` }))
+  const sealed = sealBytes(keys.sealing, boundOf(exportId, number), await toFile(marked))
   const pack = (texts: readonly string[]): Buffer => Buffer.from(texts.join(''), 'hex')
   return {
     draft: { number, sealed, classes: pack(classed.map((one) => one.class)) },
@@ -57,10 +58,11 @@ export async function openDraft(
     .toString('utf8')
     .split('\n')
     .slice(0, -1)
-    .map((text, place) => {
+    .map((marked, place) => {
+      const text = marked.slice(marked.indexOf('{'))
       const own = all.slice(place * CLASS_HEX, (place + 1) * CLASS_HEX)
       const { id } = JSON.parse(text) as { readonly id: string }
-      const namesPerson = own !== NO_CLASS
-      return { text, feed: id.slice(0, id.indexOf('/')), namesPerson, class: namesPerson ? own : null }
+      const subject = marked.slice(0, marked.length - text.length) || null
+      return { text, feed: id.slice(0, id.indexOf('/')), subject, class: own === NO_CLASS ? null : own }
     })
 }

@@ -10,7 +10,7 @@ import type { FeedShare } from '../store/agreement-use.ts'
 import type { Agreement } from '../store/agreements.ts'
 import { readLiving, type Change, type ChangePlace } from '../store/changes.ts'
 import type { Query } from '../store/database.ts'
-import type { ExportPart } from '../store/export-parts.ts'
+import type { StoredPart } from '../store/export-parts.ts'
 import { selectionOf, share } from './share.ts'
 
 /** A file holds about so much text, whatever the size of its records: it is in memory while it is made. */
@@ -22,13 +22,12 @@ const READ_AT_ONCE = 2000
 export interface FileLine {
   readonly text: string
   readonly feed: string
-  readonly namesPerson: boolean
+  /** Token of the person that the record names; null: of nobody. */
+  readonly subject: string | null
 }
 
 /** A line as it was read. */
 export interface Line extends FileLine {
-  /** Token of the person that the record names; null: of nobody. */
-  readonly subject: string | null
   /** The fields that its class is made of, as they leave. */
   readonly values: string
 }
@@ -74,7 +73,7 @@ function toLines(changes: readonly Change[], plan: ReadingPlan): readonly Line[]
     if (source === undefined || record === null) return []
     const { feed, subject } = source
     const values = JSON.stringify(plan.classFields.map((name) => record[name] ?? null))
-    return [{ text: JSON.stringify(shared), feed, namesPerson: subject !== null, subject, values }]
+    return [{ text: JSON.stringify(shared), feed, subject, values }]
   })
 }
 
@@ -103,7 +102,7 @@ export async function readLines(query: Query, plan: ReadingPlan, after: ChangePl
 const compress = promisify(gzip)
 
 /** Lines as the bytes of a file. */
-export const toFile = (lines: readonly FileLine[]): Promise<Buffer> =>
+export const toFile = (lines: readonly Pick<FileLine, 'text'>[]): Promise<Buffer> =>
   compress(Buffer.from(lines.map(({ text }) => `${text}\n`).join('')))
 
 /** What the seal of a file is bound to. */
@@ -115,7 +114,7 @@ export async function makePart(
   exportId: number,
   number: number,
   lines: readonly FileLine[],
-): Promise<ExportPart & { readonly sealed: Buffer }> {
+): Promise<StoredPart> {
   const file = await toFile(lines)
   return {
     number,
@@ -123,6 +122,7 @@ export async function makePart(
     bytes: file.length,
     digest: hash('sha256', file),
     sealed: sealBytes(keys.sealing, boundOfPart(exportId, number), file),
+    subjects: keys.personTokens(lines.map(({ subject }) => subject)),
   }
 }
 
@@ -131,6 +131,6 @@ export function sharesOfLines(lines: readonly FileLine[]): readonly FeedShare[] 
   return [...Map.groupBy(lines, ({ feed }) => feed)].map(([feed, members]) => ({
     feed,
     records: members.length,
-    persons: members.filter(({ namesPerson }) => namesPerson).length,
+    persons: members.filter(({ subject }) => subject !== null).length,
   }))
 }

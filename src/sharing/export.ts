@@ -140,7 +140,8 @@ async function publish(
     await insertPart(query, work.exportId, part)
     await countUse(query, agreement, sharesOfLines(lines))
     const fact = { ...factOf(work, agreement), object: `export/${work.exportId}/part/${part.number}` }
-    await audit({ ...fact, type: 'export.part-made', outcome: 'ok', count: part.records, outputDigest: part.digest })
+    const { records: count, digest: outputDigest, subjects } = part
+    await audit({ ...fact, type: 'export.part-made', outcome: 'ok', count, outputDigest, subjects })
   })
 }
 

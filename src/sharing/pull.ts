@@ -167,6 +167,8 @@ export interface Outgoing extends Pick<AuditEvent, 'type' | 'object' | 'details'
   readonly heldTags?: string | undefined
   /** What was read lies behind this place of the feed, or the feed has to lead on from it. */
   readonly place?: FeedPlace
+  /** The person that was asked about, by the token that records hold: told of also where nothing was found. */
+  readonly asked?: string
   /** How much of each feed counts as used, where that is not what `changes` say. */
   readonly shares?: readonly FeedShare[]
 }
@@ -184,14 +186,26 @@ const holdsTag = (held: string | undefined, tag: string): boolean =>
  * as well and uses nothing up. Throws AUDIT_UNAVAILABLE, CURSOR_EXPIRED, QUOTA_SPENT, FROZEN.
  */
 export async function answerShared(
-  { database, auditDeadlineMs }: SharingContext,
+  { database, keys, auditDeadlineMs }: SharingContext,
   agreement: Agreement,
   outgoing: Outgoing,
 ): Promise<Answer> {
-  const { type, changes, count, body, heldTags, shares = sharesOf(changes), place, object, details } = outgoing
+  const {
+    type,
+    changes,
+    count,
+    body,
+    heldTags,
+    shares = sharesOf(changes),
+    place,
+    object,
+    details,
+    asked = null,
+  } = outgoing
   const outputDigest = hash('sha256', body)
   const tag = tagOf(agreement, outputDigest)
   const isHeld = holdsTag(heldTags, tag)
+  const subjects = isHeld ? null : keys.personTokens([asked, ...changes.map(({ subject }) => subject)])
   await auditBeforeAnswer(database, agreement.dataset, auditDeadlineMs, async ({ query, audit }) => {
     // Looked at after reading: tombstones that are not gone now were there to be read.
     if (place !== undefined) await assertPlaceKept(query, agreement, place)
@@ -206,6 +220,7 @@ export async function answerShared(
       count,
       outputDigest,
       feeds: shares.map(({ feed }) => feed),
+      ...(subjects === null ? {} : { subjects }),
       ...(object === undefined ? {} : { object }),
       ...(details === undefined ? {} : { details }),
     })

@@ -12,6 +12,8 @@ export interface Batch extends DeliveryToSend {
   readonly agreement: Agreement
   /** How much of each feed it holds. */
   readonly shares: readonly FeedShare[]
+  /** How the audit log names the persons of it. */
+  readonly subjects: Buffer
   readonly body: string
   /** SHA-256 of the body, in hexadecimal. */
   readonly digest: string
@@ -68,7 +70,8 @@ function makeBatch(
   const { from, replayId } = range
   const origin = `${lease.subscriptionId}|${from.tx}.${from.seq}|${replayId ?? 'feed'}`
   const webhookId = `msg_${hash('sha256', `${origin}|${digest}`).slice(0, 40)}`
-  return { ...range, agreement, shares: sharesOf(changes), records: shared.length, body, digest, webhookId }
+  const subjects = context.keys.personTokens(changes.map(({ subject }) => subject))
+  return { ...range, agreement, shares: sharesOf(changes), subjects, records: shared.length, body, digest, webhookId }
 }
 
 /** The feed's open range again, or its next one. Null: nothing to deliver. */

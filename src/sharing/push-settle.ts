@@ -48,6 +48,7 @@ const sentEvent = (lease: SubscriptionLease, batch: Batch): readonly AuditedEven
           type: 'delivery.sent',
           outcome: 'ok',
           outputDigest: batch.digest,
+          subjects: batch.subjects,
           feeds: batch.shares.map(({ feed }) => feed),
         },
       ]

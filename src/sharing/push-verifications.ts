@@ -18,6 +18,7 @@ import {
   settleTarget,
   type TargetLease,
 } from '../store/verification-targets.ts'
+import { readSubjects } from '../store/records.ts'
 import { readVerifications, readVerificationsBetween, type Verification } from '../store/verifications.ts'
 import { backoffMs } from './backoff.ts'
 
@@ -73,10 +74,12 @@ interface Batch {
   readonly to: ChangePlace
   readonly results: number
   readonly key: string
+  /** How the audit log names the persons of it. */
+  readonly subjects: Buffer
   readonly body: string
 }
 
-async function nextBatch(query: Query, lease: TargetLease): Promise<Batch | null> {
+async function nextBatch(query: Query, keys: KeyRing, lease: TargetLease): Promise<Batch | null> {
   const { feedId, feed, dataset, cursor } = lease
   const results =
     lease.open === null
@@ -86,13 +89,15 @@ async function nextBatch(query: Query, lease: TargetLease): Promise<Batch | null
   if (last === undefined) return null
   const to = { tx: last.tx, seq: last.seq }
   const key = hash('sha256', `${feed}|${cursor.tx}.${cursor.seq}|${to.tx}.${to.seq}`).slice(0, 40)
+  const named = results.map(({ recordId }) => ({ feed, recordId }))
+  const subjects = keys.personTokens(await readSubjects(query, named))
   const body = JSON.stringify({
     type: 'feed.verifications',
     feed,
     dataset,
     verifications: results.map(viewVerification),
   })
-  return { to, results: results.length, key: `vrf_${key}`, body }
+  return { to, results: results.length, key: `vrf_${key}`, subjects, body }
 }
 
 const factOf = ({ department, feed, dataset }: TargetLease, batch: Batch) =>
@@ -107,7 +112,8 @@ async function announce(
   const work = database.transaction(async ({ query, audit }) => {
     await openTargetDelivery(query, lease, batch.to)
     const outputDigest = hash('sha256', batch.body)
-    await audit({ ...factOf(lease, batch), type: 'verifications.sent', outcome: 'ok', outputDigest })
+    const { subjects } = batch
+    await audit({ ...factOf(lease, batch), type: 'verifications.sent', outcome: 'ok', outputDigest, subjects })
   }, auditDeadlineMs)
   await work.catch((error: unknown) => {
     const failure = toAppError(error)
@@ -193,7 +199,7 @@ export async function pushVerifications(context: VerificationPush): Promise<'sen
   const lease = await claimTarget(context.database.query)
   if (lease === null) return 'idle'
   try {
-    const batch = await nextBatch(context.database.query, lease)
+    const batch = await nextBatch(context.database.query, context.keys, lease)
     if (batch === null) throw new AppError('LEASE_LOST', `results of ${lease.feed}`)
     await announce(context, lease, batch)
     await post(context, lease, batch)

@@ -40,7 +40,8 @@ const recordToken = ({ keys }: SharingContext, { dataset }: Agreement, { feed, r
   `record/${keys.token('audit', `record|${dataset}|${feed}|${recordId}`)}`
 
 /** How audit entries name a person, from the token that its records hold. */
-const personToken = ({ keys }: SharingContext, subject: string): string => `person/${keys.token('audit', subject)}`
+const personToken = ({ keys }: SharingContext, subject: string): string =>
+  `person/${keys.personTokens([subject]).toString('hex')}`
 
 /** The person of the records, where they name one. */
 function personOf(context: SharingContext, changes: readonly Change[]): { readonly person?: string } {
@@ -79,6 +80,8 @@ export async function pullRecord(
 interface Asked {
   readonly object: string
   readonly changes: readonly Change[]
+  /** The person's token, where a person was asked about. */
+  readonly asked?: string
 }
 
 /** What a query finds, and whom the audit entry says that it asked about. */
@@ -93,7 +96,7 @@ async function findAsked(context: SharingContext, agreement: Agreement, about: R
   if (dataset.subject === null) throw new AppError('REQUEST_INVALID', 'body/subject: this dataset names no persons')
   const subject = context.keys.token('subject', subjectName(readCertificate(about.certType, about.certNumber)))
   const changes = await readRecordsOfPerson(query, selection, subject, MOST_RECORDS)
-  return { object: personToken(context, subject), changes }
+  return { object: personToken(context, subject), changes, asked: subject }
 }
 
 /**
@@ -106,7 +109,7 @@ export async function queryRecords(
   { about, reason, caseNumber }: RecordQuery,
 ): Promise<Answer> {
   const dataset = datasetOfAgreement(context, agreement)
-  const { object, changes } = await findAsked(context, agreement, about)
+  const { changes, ...asked } = await findAsked(context, agreement, about)
   const records = livingOf(shareJson(changes, agreement, { dataset, keys: context.keys, today: new Date() }))
   return answerShared(context, agreement, {
     type: 'record.queried',
@@ -114,7 +117,7 @@ export async function queryRecords(
     count: records.length,
     body: utf8Of(['{"records":[', ...listOf(records), ']}']),
     shares: usedBy(changes),
-    object,
+    ...asked,
     details: { reason, caseNumber, ...personOf(context, changes) },
   })
 }

@@ -58,7 +58,9 @@ const URGENT_HOURS = 1
 
 /** How audit entries name a record and its person: ids of a source may be numbers of persons. */
 function tokensOf({ keys }: RevealContext, dataset: string, records: readonly NamedRecord[]) {
-  const persons = records.flatMap(({ subject }) => (subject === null ? [] : [keys.token('audit', subject)]))
+  const persons = records.flatMap(({ subject }) =>
+    subject === null ? [] : [keys.personTokens([subject]).toString('hex')],
+  )
   return {
     records: records
       .map(({ feed, recordId }) => keys.token('audit', `record|${dataset}|${feed}|${recordId}`))
@@ -219,6 +221,7 @@ export async function lookAtReveal(context: RevealContext, account: Account, rev
       count: records.length,
       outputDigest: keys.token('audit', JSON.stringify(records)),
       feeds: [...new Set(named.map(({ feed }) => feed))],
+      subjects: keys.personTokens(named.map(({ subject }) => subject)),
       details,
     })
     const alert = {

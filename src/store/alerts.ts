@@ -120,6 +120,12 @@ export const alertKinds = {
     adviceEn: 'Ask the security office whether its witness runs and can be reached',
     adviceZh: '联系安全管理部门检查见证服务是否运行、可达',
   },
+  'audit-index-broken': {
+    en: 'The index of persons in the audit log is damaged; look-ups are answered by reading all manifests, slowly',
+    zh: '审计日志人员索引受损，查询改为逐条扫描，结果完整但较慢',
+    adviceEn: 'Run gridbridge audit index rebuild and find out who changed the tables',
+    adviceZh: '运行 gridbridge audit index rebuild 重建索引，并查明何人改动了数据表',
+  },
   ...incidentAlerts,
   'log-tampered': {
     en: 'The audit log is not as it was written',

@@ -74,7 +74,8 @@ export async function auditSnapshotOn(client: pg.Client): Promise<Pick<AuditSnap
   )
   await client.query(
     `declare audit_entries no scroll cursor for
-       select ${STORED_ENTRY} from audit.entry order by lane_id, lane_seq`,
+       select ${STORED_ENTRY}, encode(sha256(subjects), 'hex') as "manifestDigest"
+         from audit.entry left join audit.manifest using (lane_id, lane_seq) order by lane_id, lane_seq`,
   )
   const ask = async <Row>(text: string): Promise<readonly Row[]> => (await client.query(text)).rows as Row[]
   return { lanes, pruned: await readPruned(ask), entries: fetchEntries(client) }

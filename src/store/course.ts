@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { EMPTY_HEAD, makeEntry, makeEntryId } from '../audit/entry.ts'
-import { appends, discloses, madeOf, type AuditedEvent } from './append-statement.ts'
+import { appends, discloses, madeOf, write, type AuditedEvent } from './append-statement.ts'
 import { noteEntries } from './audit-trail.ts'
 import { prepared, queryOn, toDatabaseError, type Query } from './query.ts'
 import { assertSigned, type SigningState } from './signing.ts'
@@ -67,9 +67,6 @@ function timeOf({ micros, readAt }: Clock): string {
   return `${new Date(Math.floor(now / 1000)).toISOString().slice(0, -1)}${String(now % 1000).padStart(3, '0')}Z`
 }
 
-const APPEND_ONE = prepared(appends(1, 0))
-const DISCLOSE_ONE = prepared(appends(1, 1))
-
 /** What all transactions of a database share. */
 export interface House {
   readonly processName: string
@@ -79,17 +76,19 @@ export interface House {
 async function appendEntries(query: Query, lane: Lane, clock: Clock, events: readonly AuditedEvent[]): Promise<void> {
   const recordedAt = timeOf(clock)
   const values: unknown[] = [lane.id]
-  for (const { feeds: _, ...event } of events) {
+  const manifests: unknown[] = []
+  for (const { event, manifest } of events.map(write)) {
     const place = { entryId: makeEntryId(), recordedAt, laneId: lane.id, laneSeq: lane.seq + 1, previous: lane.head }
     const entry = makeEntry(event, place)
     values.push(lane.head, entry.body, entry.leaf)
     lane.seq += 1
     lane.head = entry.leaf
+    if (manifest !== null) manifests.push(lane.seq, manifest)
   }
   const disclosures = events.filter(discloses)
   for (const disclosure of disclosures) values.push(...madeOf(disclosure))
-  const single = disclosures.length === 0 ? APPEND_ONE : DISCLOSE_ONE
-  await query(events.length === 1 ? single : appends(events.length, disclosures.length), values)
+  const text = appends(events.length, disclosures.length, manifests.length / 2)
+  await query(events.length === 1 ? prepared(text) : text, [...values, ...manifests])
 }
 
 /** A transaction on one connection, as far as it has come. */

@@ -11,14 +11,17 @@ export interface ExportPart {
   readonly digest: string
 }
 
-export async function insertPart(
-  query: Query,
-  exportId: number,
-  part: ExportPart & { readonly sealed: Uint8Array },
-): Promise<void> {
+/** One file as it rests. */
+export interface StoredPart extends ExportPart {
+  readonly sealed: Buffer
+  /** How the audit log names the persons in it: 16 bytes each. */
+  readonly subjects: Buffer
+}
+
+export async function insertPart(query: Query, exportId: number, part: StoredPart): Promise<void> {
   await query(
-    'insert into export_part (export_id, number, records, bytes, digest, sealed) values ($1, $2, $3, $4, $5, $6)',
-    [exportId, part.number, part.records, part.bytes, part.digest, part.sealed],
+    `insert into export_part (export_id, number, records, bytes, digest, sealed, subjects) values ($1, $2, $3, $4, $5, $6, $7)`,
+    [exportId, part.number, part.records, part.bytes, part.digest, part.sealed, part.subjects],
   )
 }
 
@@ -29,14 +32,10 @@ export async function listParts(query: Query, exportId: number): Promise<readonl
   )
 }
 
-/** One file as it rests. Throws EXPORT_UNKNOWN. */
-export async function findPart(
-  query: Query,
-  exportId: number,
-  number: number,
-): Promise<ExportPart & { readonly sealed: Uint8Array }> {
-  const [part] = await query<ExportPart & { readonly sealed: Uint8Array }>(
-    'select number, records, bytes, digest, sealed from export_part where export_id = $1 and number = $2',
+/** Throws EXPORT_UNKNOWN. */
+export async function findPart(query: Query, exportId: number, number: number): Promise<StoredPart> {
+  const [part] = await query<StoredPart>(
+    'select number, records, bytes, digest, sealed, subjects from export_part where export_id = $1 and number = $2',
     [exportId, number],
   )
   if (part === undefined) throw new AppError('EXPORT_UNKNOWN', `part ${number} of export ${exportId}`)

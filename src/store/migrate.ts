@@ -32,6 +32,8 @@ import * as useStripes from './migrations/0024-use-stripes.ts'
 import * as auditTree from './migrations/0025-audit-tree.ts'
 import * as administrations from './migrations/0026-administrations.ts'
 import * as auditSigning from './migrations/0027-audit-signing.ts'
+import * as auditPersons from './migrations/0030-audit-persons.ts'
+import * as auditSearch from './migrations/0031-audit-search.ts'
 import * as freezes from './migrations/0037-freezes.ts'
 import * as reveals from './migrations/0038-reveals.ts'
 import * as oversight from './migrations/0032-oversight.ts'
@@ -70,6 +72,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0025-audit-tree': auditTree,
   '0026-administrations': administrations,
   '0027-audit-signing': auditSigning,
+  '0030-audit-persons': auditPersons,
+  '0031-audit-search': auditSearch,
   '0037-freezes': freezes,
   '0038-reveals': reveals,
   '0032-oversight': oversight,

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { MERGED_FEED } from './changes.ts'
+import { MERGED_FEED, type RecordName } from './changes.ts'
 import type { Query } from './database.ts'
 import type { Feed } from './feeds.ts'
 
@@ -15,6 +15,17 @@ export async function readDigests(
     [feed.feedId, ids],
   )
   return new Map(rows.map((row) => [row.id, row.digest]))
+}
+
+/** The tokens of the persons that these records name; a record that names none, or is gone, is passed over. */
+export async function readSubjects(query: Query, records: readonly RecordName[]): Promise<readonly string[]> {
+  const rows = await query<{ subject: string }>(
+    `select encode(subject, 'hex') as subject
+       from unnest($1::text[], $2::text[]) as named (code, source_record_id)
+       join feed using (code) join record using (feed_id, source_record_id) where subject is not null`,
+    [records.map(({ feed }) => feed), records.map(({ recordId }) => recordId)],
+  )
+  return rows.map(({ subject }) => subject)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { at, brief, openFeedStage, type FeedStage } from './feed-stage.ts'
+import { nameOf, namedBy } from '../support/manifests.ts'
 
 let stage: FeedStage
 let installation: FeedStage['installation']
@@ -50,6 +51,8 @@ describe('a preview', () => {
       details: { clear: true, version: 1 },
     })
     expect(String(entry?.body)).not.toMatch(/张|19000101|1990000/)
+    const named = (await namedBy(installation, 'feed.previewed')).at(-1)
+    expect(named).toEqual([nameOf(installation, '510502190001010017')])
   })
 
   test('is not answered while it cannot be written down', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { followEmergencies } from '../../src/jobs/incident-clock.ts'
 import { employ, type Answer, type Office, type Person } from '../support/office.ts'
 import { registerAccount } from '../support/ledger.ts'
+import { nameOf, namedBy } from '../support/manifests.ts'
 import { openDoor } from './door.ts'
 import { FEED, openRevealStage, wanted, type RevealStage } from './reveal-stage.ts'
 
@@ -74,6 +75,8 @@ test('two others agree, then who asked sees the fields that were asked for, and 
   const token = stage.installation.keys.token('audit', `record|resident|${FEED}|R-1`)
   expect(details).toMatchObject({ caseNumber: wanted.caseNumber, urgent: false, look: 2, fields: 'name phone' })
   expect(details.records.split(' ')).toContain(token)
+  expect(await namedBy(stage.installation, 'reveal.looked')).toEqual([[details.persons], [details.persons]])
+  expect(details.persons).toBe(nameOf(stage.installation, '510502190001010017'))
   expect(await alertsOf(revealId)).toEqual(['reveal-opened'])
 })
 

@@ -31,6 +31,18 @@ describe.each(['standard', 'gm'] as const)('the key ring of suite %s', (suite) =
     }
   })
 
+  test('names each person in the log by 16 bytes that nothing else is named by', () => {
+    const [one, two] = [ring.token('subject', 'one'), ring.token('subject', 'two')]
+    const tokens = ring.personTokens([one, null, two, one])
+    expect(tokens.subarray(0, 16)).toEqual(ring.personTokens([one]))
+    expect(tokens.subarray(32)).toEqual(ring.personTokens([one]))
+    const other = openKeyRing(keyEncryptionKey, createKeys(suite)).personTokens([one])
+    const names = [tokens.subarray(0, 16), tokens.subarray(16, 32), other].map((bytes) => bytes.toString('hex'))
+    expect(new Set([...names, one, two, ring.token('audit', one)]).size).toBe(6)
+    expect(openKeyRing(keyEncryptionKey, keys.toReversed()).personTokens([one, two, one])).toEqual(tokens)
+    expect(ring.personTokens([])).toEqual(Buffer.alloc(0))
+  })
+
   test('gives tokens of 16 bytes that differ by purpose, by value and by installation', () => {
     const other = openKeyRing(keyEncryptionKey, createKeys(suite))
     const tokens = tokenPurposes.flatMap((purpose) => [

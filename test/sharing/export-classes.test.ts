@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createRandom } from '../../prove/random.ts'
 import type { FieldForm } from '../../src/feeds/forms.ts'
-import { describeExport } from '../../src/sharing/export-download.ts'
+import { describeExport, findExportPart } from '../../src/sharing/export-download.ts'
 import type { Export } from '../../src/store/exports.ts'
 import type { Feed } from '../../src/store/feeds.ts'
 import { codeOf } from '../support/coded-error.ts'
@@ -16,6 +16,7 @@ import {
 } from '../support/exports.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, registerFeed, storeRows } from '../support/ledger.ts'
+import { nameOf, namedBy } from '../support/manifests.ts'
 
 /** What statistics are granted: tokens, bands, communities. */
 const forms: Readonly<Record<string, FieldForm>> = {
@@ -79,6 +80,13 @@ test('records in classes of fewer people than k are withheld and counted, the ot
     made.agreementId,
   ])
   expect(left).toEqual([{ records: 22 }])
+  // Who was withheld did not leave; who left is named when the file is made and each time it is fetched.
+  const named = Array.from({ length: 22 }, (_, place) => nameOf(installation, numberOf(place + 1))).toSorted()
+  expect((await namedBy(installation, 'export.part-made')).flat().toSorted()).toEqual(named)
+  const part = await findExportPart(exportContext(installation), made.exportId, 1, consumerId)
+  await part.open({ from: 0, to: 9 })
+  const [fetched] = await namedBy(installation, 'export.downloaded')
+  expect(fetched).toEqual((await namedBy(installation, 'export.part-made'))[0])
 })
 
 test('a class is of people and not of records: what several feeds say of one person counts once', async () => {

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { readSecret, verifyWebhook } from '../../demo/platform/signature.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { registerConsumer, residentRows, storeRows } from '../support/ledger.ts'
+import { nameOf, namedBy } from '../support/manifests.ts'
 import { answer, hang, reset, startReceiver } from '../support/receiver.ts'
 import { bodyOf, idOf, names, recordsOf, setStage, type PushStage } from './push-stage.ts'
 
@@ -65,6 +66,13 @@ test('what is stored is delivered signed, as the agreement grants it, and acknow
     { object: message.id, count: 3, digest: hash('sha256', message.body), reason: null },
   ])
   expect(await stage.readAudit('delivery.acknowledged')).toMatchObject([{ object: message.id, count: 3 }])
+})
+
+test('a delivery names the persons in it, and its acknowledgement does not again', async () => {
+  await storeRows(installation, stage.feed, residentRows(1, 3))
+  await stage.push()
+  expect((await namedBy(installation, 'delivery.sent')).at(-1)).toEqual([nameOf(installation, '510502190001010017')])
+  expect((await namedBy(installation, 'delivery.acknowledged')).flat()).toEqual([])
 })
 
 test('what was acknowledged is not sent again, and what came since is', async () => {

@@ -2252,6 +2252,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/audit/searches": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 查询审计日志；按证件查询何人查看过此人 / Search the audit log; with a person, who saw that person
+         * @description The search is written down before it is answered. Entries of the last seconds show in a search without a person a little later.
+         */
+        readonly post: operations["searchAudit"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/audit/person-reports": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * 导出何人查看过此人的报告 / The report of who saw one person, for that person (PIPL Art. 44, 45)
+         * @description At most 10,000 entries a file, the newest first; where there are more, the header x-next-cursor says how to go on.
+         */
+        readonly post: operations["reportAuditedPerson"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/feeds/{code}/batches": {
         readonly parameters: {
             readonly query?: never;
@@ -8868,7 +8908,7 @@ export interface operations {
                              * @description What it is about
                              * @enum {string}
                              */
-                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large" | "log-scrubbed";
+                            readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "audit-index-broken" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large" | "log-scrubbed";
                             /** @description The same in words */
                             readonly en: string;
                             /** @description 告警含义 */
@@ -8948,7 +8988,7 @@ export interface operations {
                          * @description What it is about
                          * @enum {string}
                          */
-                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large" | "log-scrubbed";
+                        readonly kind: "source-drifted" | "field-vanished" | "unexplained-difference" | "duplicate-ratio" | "run-stopped" | "source-resting" | "feed-stale" | "answer-overdue" | "provision-overdue" | "delivery-dead" | "receipt-wrong" | "subscription-broken" | "subscription-paused" | "correction-overdue" | "verification-implausible" | "verification-undelivered" | "recall-overdue" | "signing-behind" | "witness-late" | "audit-index-broken" | "frozen" | "reveal-opened" | "reveal-break-glass" | "reveal-unreviewed" | "reveal-misused" | "incident-due" | "incident-overdue" | "log-tampered" | "denials-burst" | "off-hours" | "volume-unusual" | "person-repeated" | "agreement-ended" | "export-large" | "log-scrubbed";
                         /** @description The same in words */
                         readonly en: string;
                         /** @description 告警含义 */
@@ -15469,6 +15509,258 @@ export interface operations {
                 };
                 content: {
                     readonly "text/plain": string;
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly searchAudit: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** AuditedPerson */
+                    readonly person?: {
+                        /** @description Certificate type, 111 for the identity card */
+                        readonly certType: string;
+                        /** @description Its number; kept and logged nowhere */
+                        readonly certNumber: string;
+                    };
+                    /**
+                     * @description Event, as in docs/events.md
+                     * @enum {unknown}
+                     */
+                    readonly type?: "feed.added" | "feed.drafted" | "feed.moved" | "feed.disposed" | "feed.tested" | "feed.proved" | "feed.previewed" | "feed.secret-set" | "endpoint.approved" | "endpoint.withdrawn" | "service-item.published" | "service-item.withdrawn" | "sharing.refused" | "sharing.reconsidered" | "batch.received" | "run.requested" | "page.saved" | "records.removed" | "run.finished" | "run.postponed" | "run.stopped" | "persons.merged" | "conflicts.read" | "person.parted" | "person.joined" | "run.paused" | "run.steered" | "alert.raised" | "alert.acknowledged" | "rejections.viewed" | "rejections.exported" | "rejections.resubmitted" | "rejections.expired" | "consumer.added" | "credential.made" | "credential.retired" | "application.drafted" | "application.moved" | "application.expired" | "agreement.granted" | "agreement.suspended" | "agreement.resumed" | "token.issued" | "access.denied" | "changes.pulled" | "snapshot.pulled" | "answer.unchanged" | "record.read" | "record.queried" | "reconciliation.read" | "tombstones.purged" | "subscription.restarted" | "delivery.sent" | "delivery.acknowledged" | "correction.raised" | "correction.moved" | "corrections.viewed" | "verifications.received" | "verifications.viewed" | "verifications.sent" | "verifications.acknowledged" | "verifications.failed" | "verification-target.set" | "verification-target.removed" | "notices.pulled" | "recall.asked" | "recall.moved" | "recall.done" | "recall.acknowledged" | "delivery.failed" | "export.requested" | "export.approved" | "export.refused" | "export.part-made" | "export.ready" | "export.downloaded" | "export.ended" | "delivery.dead" | "subscription.made" | "subscription.steered" | "subscription.rotated" | "replay.requested" | "replay.cancelled" | "replay.finished" | "consumer.stopped" | "consumer.started" | "account.added" | "account.disabled" | "lane.closed" | "reveal.asked" | "reveal.approved" | "reveal.refused" | "reveal.looked" | "reveal.reviewed" | "freeze.set" | "freeze.lifted" | "incident.opened" | "incident.changed" | "incident.noticed" | "incident.reported" | "incident.closed" | "audit.searched" | "audit.reported" | "audit.index-rebuilt" | "oversight.found" | "oversight.changed" | "oversight.read" | "report.made" | "report.read" | "log.checked" | "pruning.asked" | "pruning.approved" | "pruning.done" | "key.announced" | "key.active" | "key.retired" | "key.rewrapped" | "evidence.exported" | "evidence.proven" | "account.requested" | "account.request-refused" | "account.role-changed" | "account.enrolment-renewed" | "account.enrolled" | "session.opened" | "session.ended" | "session.refused" | "password.changed" | "api.answered";
+                    /** @description Who did it, `consumer:<name>`, `account:<name>`, `operator:<login>`, `system:<part>` */
+                    readonly actor?: string;
+                    /**
+                     * @description How it ended
+                     * @enum {unknown}
+                     */
+                    readonly outcome?: "ok" | "denied" | "failed";
+                    /** @description What it was done to, `export/7`, `reveal/3` */
+                    readonly object?: string;
+                    /** @description Code of an item of the service list */
+                    readonly purpose?: string;
+                    /** @description Dataset */
+                    readonly dataset?: string;
+                    /** @description Department of the feed, or that the entry tells of */
+                    readonly department?: string;
+                    /**
+                     * Format: date-time
+                     * @description Entries from this time on
+                     */
+                    readonly from?: string;
+                    /**
+                     * Format: date-time
+                     * @description Entries before this time
+                     */
+                    readonly to?: string;
+                    /** @description From an earlier answer */
+                    readonly cursor?: number;
+                    /**
+                     * @description Entries of a page at most
+                     * @default 50
+                     */
+                    readonly limit?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 查询审计日志；按证件查询何人查看过此人 / Search the audit log; with a person, who saw that person */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly entries: readonly {
+                            /** @description By the clock of the database, RFC 3339 with microseconds */
+                            readonly time: string;
+                            /** @description Event */
+                            readonly type: string;
+                            /** @description The event in words 事件说明 */
+                            readonly event: string;
+                            /** @description Who did it; a consumer is `consumer:<name>` */
+                            readonly actor: string;
+                            /** @description How it ended */
+                            readonly outcome: string;
+                            /** @description Code of the item of the service list that it served */
+                            readonly purpose: null | string;
+                            /** @description Agreement under which it was shared */
+                            readonly agreement: null | string;
+                            /** @description Dataset */
+                            readonly dataset: null | string;
+                            /** @description Department of the feed, or that the entry tells of */
+                            readonly department: null | string;
+                            /** @description What it was done to; a person by token */
+                            readonly object: null | string;
+                            /** @description Records that it told of */
+                            readonly count: null | number;
+                            /** @description Its place in the tree; null: committed a moment ago and not placed yet */
+                            readonly leafIndex: null | number;
+                            /** @description Whether the checkpoint of this answer covers it */
+                            readonly signed: boolean;
+                            /** @description Null while no checkpoint covers it */
+                            readonly proof: null | {
+                                /** @description SHA-256(0x00 ‖ body), base64 */
+                                readonly leafHash: string;
+                                /** @description Inclusion path of RFC 6962 §2.1.1 in the tree of the checkpoint, from the leaf up, base64 */
+                                readonly path: readonly string[];
+                            };
+                            /** @description The entry as it was hashed; its UTF-8 bytes are the leaf */
+                            readonly body: string;
+                        }[];
+                        /** @description The newest signed note (C2SP tlog-checkpoint), to which the proofs lead; null: nothing is signed */
+                        readonly checkpoint: null | {
+                            /** @description Entries that it covers */
+                            readonly size: number;
+                            /** @description The note as it was signed */
+                            readonly note: string;
+                        };
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: null | number;
+                    };
+                };
+            };
+            /** @description 请求被拒绝 / The request was refused */
+            readonly "4XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description 服务暂不可用 / The service could not answer */
+            readonly "5XX": {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly reportAuditedPerson: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": {
+                    /** AuditedPerson */
+                    readonly person: {
+                        /** @description Certificate type, 111 for the identity card */
+                        readonly certType: string;
+                        /** @description Its number; kept and logged nowhere */
+                        readonly certNumber: string;
+                    };
+                    /**
+                     * @description Kind of file
+                     * @default json
+                     * @enum {unknown}
+                     */
+                    readonly format?: "json" | "csv";
+                    /**
+                     * Format: date-time
+                     * @description Entries from this time on
+                     */
+                    readonly from?: string;
+                    /**
+                     * Format: date-time
+                     * @description Entries before this time
+                     */
+                    readonly to?: string;
+                    /** @description From an earlier answer */
+                    readonly cursor?: number;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description 导出何人查看过此人的报告 / The report of who saw one person, for that person (PIPL Art. 44, 45) */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": {
+                        /** @description The newest first */
+                        readonly entries: readonly {
+                            /** @description By the clock of the database, RFC 3339 with microseconds */
+                            readonly time: string;
+                            /** @description Event */
+                            readonly type: string;
+                            /** @description The event in words 事件说明 */
+                            readonly event: string;
+                            /** @description Who did it; a consumer is `consumer:<name>` */
+                            readonly actor: string;
+                            /** @description How it ended */
+                            readonly outcome: string;
+                            /** @description Code of the item of the service list that it served */
+                            readonly purpose: null | string;
+                            /** @description Agreement under which it was shared */
+                            readonly agreement: null | string;
+                            /** @description Dataset */
+                            readonly dataset: null | string;
+                            /** @description Department of the feed, or that the entry tells of */
+                            readonly department: null | string;
+                            /** @description What it was done to; a person by token */
+                            readonly object: null | string;
+                            /** @description Records that it told of */
+                            readonly count: null | number;
+                            /** @description Its place in the tree; null: committed a moment ago and not placed yet */
+                            readonly leafIndex: null | number;
+                            /** @description Whether the checkpoint of this answer covers it */
+                            readonly signed: boolean;
+                            /** @description Null while no checkpoint covers it */
+                            readonly proof: null | {
+                                /** @description SHA-256(0x00 ‖ body), base64 */
+                                readonly leafHash: string;
+                                /** @description Inclusion path of RFC 6962 §2.1.1 in the tree of the checkpoint, from the leaf up, base64 */
+                                readonly path: readonly string[];
+                            };
+                            /** @description The entry as it was hashed; its UTF-8 bytes are the leaf */
+                            readonly body: string;
+                        }[];
+                        /** @description The newest signed note (C2SP tlog-checkpoint), to which the proofs lead; null: nothing is signed */
+                        readonly checkpoint: null | {
+                            /** @description Entries that it covers */
+                            readonly size: number;
+                            /** @description The note as it was signed */
+                            readonly note: string;
+                        };
+                        /** @description Give it back for more; null at the end */
+                        readonly cursor: null | number;
+                    };
+                    readonly "text/csv; charset=utf-8": unknown;
                 };
             };
             /** @description 请求被拒绝 / The request was refused */

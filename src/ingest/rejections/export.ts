@@ -2,7 +2,8 @@ import type { Dataset } from '../../feeds/datasets.ts'
 import type { KeyRing } from '../../security/key-ring.ts'
 import type { Feed } from '../../store/feeds.ts'
 import type { StoredRejection } from '../../store/rejections.ts'
-import { openRejection } from '../protect.ts'
+import { compileMapping } from '../map.ts'
+import { openRejection, unsettledSubject } from '../protect.ts'
 import type { TextTable } from '../table-files.ts'
 import { columnsOf, toCells } from './row-columns.ts'
 import { explainReasons } from './show.ts'
@@ -18,6 +19,8 @@ const MOST_CHARACTERS = 16 * 1024 * 1024
 
 /** A table and where the next file begins. */
 export interface ExportedTable extends TextTable {
+  /** Tokens of the persons that the rows name. */
+  readonly subjects: readonly (string | null)[]
   /** Id of the last rejection in the table; null: there are no more. */
   readonly next: number | null
 }
@@ -54,16 +57,19 @@ export async function exportRejections(
   const columns = columnsOf(feed.manifest, dataset)
   const head = [ID_COLUMN, ...EXPLAINING, ...columns.map(({ name }) => name)]
   const rows: (readonly string[])[] = []
+  const subjects: (string | null)[] = []
+  const mapRow = compileMapping(feed.manifest, dataset)
   let characters = 0
   let last = after
   for (;;) {
     const stored = await read(last)
-    if (stored.length === 0) return { head, rows, next: null }
+    if (stored.length === 0) return { head, rows, subjects, next: null }
     for (const one of stored) {
-      if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, next: last }
+      if (rows.length >= MOST_EXPORTED || characters >= MOST_CHARACTERS) return { head, rows, subjects, next: last }
       const clear = openRejection(one, { feed: feed.code, keys })
       const cells = [...explain(one), ...toCells(clear, columns)]
       rows.push(cells)
+      subjects.push(unsettledSubject(mapRow({ row: one.row, value: clear }).fields, { dataset, keys }))
       characters += cells.reduce((sum, cell) => sum + cell.length, 0)
       last = one.rejectionId
     }

@@ -8,7 +8,7 @@ import type { KeyRing } from '../../security/key-ring.ts'
 import type { Feed } from '../../store/feeds.ts'
 import type { StoredRejection } from '../../store/rejections.ts'
 import { compileMapping } from '../map.ts'
-import { openRejection } from '../protect.ts'
+import { openRejection, unsettledSubject } from '../protect.ts'
 
 /** One thing wrong with a refused row, for the person who can correct it. */
 export interface ShownReason extends RuleAdvice {
@@ -32,6 +32,12 @@ export interface ShownRejection {
   readonly reasons: readonly ShownReason[]
   /** By property, under the strictest mask; what could not be read or masked is hidden whole. */
   readonly fields: Fields
+}
+
+/** A refused row as it is shown, and the token of the person that its record would name; null: of nobody. */
+export interface NamedRejection {
+  readonly shown: ShownRejection
+  readonly subject: string | null
 }
 
 /** The reasons with what they mean and what to do. */
@@ -68,7 +74,7 @@ export function createRejectionView(
   feed: Feed,
   dataset: Dataset,
   keys: KeyRing,
-): (stored: StoredRejection) => ShownRejection {
+): (stored: StoredRejection) => NamedRejection {
   const mapRow = compileMapping(feed.manifest, dataset)
   const token = (value: string): string => keys.token('display', value)
   return (stored) => {
@@ -81,7 +87,7 @@ export function createRejectionView(
       return masked === undefined ? [] : [[property.name, masked] as const]
     })
     const { rejectionId, runId, page, row, rejectedAt, attempts, reasons } = stored
-    return {
+    const rejection = {
       rejectionId,
       runId,
       page,
@@ -92,5 +98,6 @@ export function createRejectionView(
       reasons: explainReasons(reasons),
       fields: Object.fromEntries(shown),
     }
+    return { shown: rejection, subject: unsettledSubject(fields, { dataset, keys }) }
   }
 }

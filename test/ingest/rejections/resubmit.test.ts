@@ -95,7 +95,7 @@ describe('refused rows', () => {
       ]),
     })
     const show = createRejectionView(feed, dataset, installation.keys)
-    const shown = (await waiting()).map(show)
+    const shown = (await waiting()).map((one) => show(one).shown)
     expect(shown[0]).toMatchObject({
       row: 0,
       page: 0,
