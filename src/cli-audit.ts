@@ -11,7 +11,7 @@ import {
 } from './audit-commands.ts'
 import { addExport } from './cli-evidence.ts'
 import { addOversightCommands } from './cli-oversight.ts'
-import { collect, config, guarded, NO, remark, table, tell, WRONG, type JsonOption } from './cli-output.ts'
+import { collect, config, guarded, NO, printFile, remark, table, tell, WRONG, type JsonOption } from './cli-output.ts'
 import { AppError } from './errors.ts'
 import { personReportForms } from './http/audit-search-routes.ts'
 import { viewEntry, viewPage } from './http/audit-schemas.ts'
@@ -142,7 +142,7 @@ function addPerson(audit: Command): void {
     .action(
       guarded(async (options: JsonOption & PersonOptions & { readonly csv: boolean }) => {
         const page = await whoSaw(config(), await readLine(), options)
-        if (options.csv) process.stdout.write(await personReportForms.csv.write(page))
+        if (options.csv) printFile(await personReportForms.csv.write(page))
         else tell(viewPage(page), options, () => tableOf(page))
       }),
     )

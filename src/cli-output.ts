@@ -11,6 +11,8 @@ export interface JsonOption {
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
+/** A file on standard output, as it is. */
+export const printFile = (bytes: Uint8Array): void => void process.stdout.write(bytes)
 /** A line on standard error, beside the result. */
 export const remark = (text: string): void => void process.stderr.write(`${text}\n`)
 export const config = (): Config => loadConfig(process.env)

@@ -162,7 +162,7 @@ describe('a search', () => {
     [{ actor: 'consumer:copier', dataset: 'resident', type: 'changes.pulled' }, ['changes.pulled']],
     [{ purpose: 'LZ-QD-001', type: 'snapshot.pulled' }, ['snapshot.pulled']],
     [{ department: 'public-security', type: 'page.saved' }, ['page.saved']],
-    [{ department: 'civil-affairs' }, []],
+    [{ department: 'health' }, []],
     [{ type: 'page.saved', from: '2020-01-01T00:00:00Z' }, ['page.saved']],
     [{ to: '2020-01-01T00:00:00Z' }, []],
     [{ outcome: 'failed' }, []],

@@ -80,6 +80,7 @@ test('an auditor reads, and acts on nothing but the log and what was revealed', 
     'report.make',
     'pruning.approve',
     'reveal.review',
+    'audit.search',
   ])
   expect(actions.length).toBeGreaterThan(4)
 })

@@ -27,6 +27,7 @@ const otherBytes: Readonly<Record<string, string>> = {
   'account_request.first_half': 'keyed hash of an enrolment code',
   'sign_in.first_half': 'keyed hash of an enrolment code',
   'sign_in.second_half': 'keyed hash of an enrolment code',
+  'export_part.subjects': 'tokens of persons for the audit log',
   'audit_report.digest': 'digest of a report',
 }
 

@@ -37,4 +37,8 @@ export async function up(database: Kysely<never>): Promise<void> {
       create policy own_department on ${sql.raw(`gridbridge.${table}`)} for select to gridbridge_reader using (${sql.raw(own)});
       grant select on ${sql.raw(`gridbridge.${table}`)} to gridbridge_reader;
     `.execute(database)
+  // It says in the index of the audit log which department a feed is of, and may read nothing else of a feed.
+  await sql`create policy sequencer on gridbridge.feed for select to gridbridge_sequencer using (true)`.execute(
+    database,
+  )
 }
