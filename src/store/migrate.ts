@@ -39,6 +39,7 @@ import * as pruning from './migrations/0033-pruning.ts'
 import * as keyRotation from './migrations/0039-keys.ts'
 import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
 import * as entryProof from './migrations/0029-entry-proof.ts'
+import * as auditSuites from './migrations/0043-audit-suites.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -75,6 +76,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0039-keys': keyRotation,
   '0040-rejection-binding': rejectionBinding,
   '0029-entry-proof': entryProof,
+  '0043-audit-suites': auditSuites,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {
