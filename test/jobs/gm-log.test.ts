@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readCheckpoint } from '../../src/audit/checkpoint.ts'
-import { readNote } from '../../src/audit/note.ts'
+import { publicKeyOf, readNote, writeVerifier } from '../../src/audit/note.ts'
 import { verifyTree } from '../../src/audit/verify-tree.ts'
 import type { Extent } from '../../src/jobs/evidence.ts'
 import { checkLog } from '../../src/jobs/log-check.ts'
 import { readLogVerifier } from '../../src/jobs/note-keys.ts'
 import { catchUp, growTree } from '../../src/jobs/sequencer.ts'
+import { openTrialSigners } from '../../src/jobs/signer-files.ts'
 import { signTrees } from '../../src/jobs/signer.ts'
 import { openAuditSnapshot } from '../../src/store/audit-log.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
@@ -122,8 +123,8 @@ async function altered<Result>(statement: string, look: () => Promise<Result>): 
   }
 }
 
-const flip = (at: string, where: string): string =>
-  `update audit.tile set hashes = set_byte(hashes, ${at}, get_byte(hashes, ${at}) # 1) where algorithm = 'sm3' and ${where}`
+const flip = (byte: string, where: string): string =>
+  `update audit.tile set hashes = set_byte(hashes, ${byte}, get_byte(hashes, ${byte}) # 1) where algorithm = 'sm3' and ${where}`
 
 describe('nothing is signed of the tree over SM3 that does not continue what was signed of it last', () => {
   test.each([
@@ -236,4 +237,19 @@ test('the product checks both trees by itself', async () => {
     expect(await checkLog(context, scope)).toMatchObject({ state: 'whole' })
   const found = await altered(flip('0', 'tile_level = 1'), () => checkLog(context, 'new'))
   expect(found).toMatchObject({ state: 'tampered', fault: 'the tree is not the one that was signed' })
+})
+
+test('the embedded installation signs both trees with keys that it finds again', () => {
+  const open = (suite: 'standard' | 'gm') =>
+    openTrialSigners(at('data'), suite).map(({ origin, privateKey, signedFile }) => [
+      writeVerifier({ name: origin, publicKey: publicKeyOf(privateKey) }),
+      path.basename(signedFile),
+    ])
+  const [first, ...others] = open('standard')
+  expect(others).toEqual([])
+  const both = open('gm')
+  expect(both[0]).toEqual(first)
+  expect(both[1]?.[1]).toBe('audit-signed.sm3')
+  expect(both[1]?.[0]).toMatch(/^gridbridge\.trial\/audit\/1\/sm3\+/)
+  expect(open('gm')).toEqual(both)
 })
