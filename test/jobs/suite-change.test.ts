@@ -6,8 +6,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { hashOf, nodesOf } from '../../src/audit/merkle.ts'
 import { SM3 } from '../../src/audit/tree-hash.ts'
 import { nodeReader, tileOf } from '../../src/audit/tiles.ts'
+import { verifyTree } from '../../src/audit/verify-tree.ts'
+import { readLogVerifier } from '../../src/jobs/note-keys.ts'
 import { catchUp, growTree, startSequencer } from '../../src/jobs/sequencer.ts'
 import { signTrees } from '../../src/jobs/signer.ts'
+import { openAuditSnapshot } from '../../src/store/audit-log.ts'
 import { readTiles, readTreeSizes } from '../../src/store/audit-tree.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
 import { codeOf } from '../support/coded-error.ts'
@@ -66,13 +69,27 @@ async function rootFromTiles(): Promise<Buffer> {
   return hashOf(whole, nodeReader(tiles, SM3), SM3)
 }
 
+async function verifySm3() {
+  const snapshot = await openAuditSnapshot(installation.ownerUrl)
+  try {
+    const verifier = readLogVerifier(signers.verifiers.sm3)
+    if (verifier === null) throw new Error('wanted a verifier')
+    return await verifyTree(snapshot.leaves(SM3), snapshot.sm3Checkpoints, { verifier })
+  } finally {
+    await snapshot.close()
+  }
+}
+
 test('the tree over SM3 is built from the first entry on, behind the other one, and then grows with it', async () => {
   expect(await sizes()).toEqual({ sha256: 300 })
   for (let turn = 0; turn < 7; turn++) await write(300)
   await growTree(sequencer, ['sha256', 'sm3'])
   await growTree(sequencer, ['sha256', 'sm3'])
   expect(await sizes()).toEqual({ sha256: 2400 })
-  expect([await catchUp(sequencer), await catchUp(sequencer), await catchUp(sequencer)]).toEqual([2000, 400, 0])
+  expect(await catchUp(sequencer)).toBe(2000)
+  await signTrees(signing.query, [signers.sm3])
+  expect(await verifySm3()).toEqual({ state: 'whole', leaves: 2000, checkpoints: 1, signed: 2000 })
+  expect([await catchUp(sequencer), await catchUp(sequencer)]).toEqual([400, 0])
   expect(await rootFromTiles()).toEqual(await rootByDefinition())
   await write(5)
   const errors: unknown[] = []
