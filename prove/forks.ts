@@ -5,7 +5,7 @@ import path from 'node:path'
 import { writeCheckpoint, type Checkpoint } from '../src/audit/checkpoint.ts'
 import { cosignedAt } from '../src/audit/cosignature.ts'
 import { consistencyRanges, hashOf } from '../src/audit/merkle.ts'
-import { readNote, signNote, writeNote } from '../src/audit/note.ts'
+import { publicKeyOf, readNote, signNote, writeNote } from '../src/audit/note.ts'
 import { growTiles, nodeReader } from '../src/audit/tiles.ts'
 import { writeSubmission } from '../src/audit/witness.ts'
 import { loadConfig } from '../src/config.ts'
@@ -121,7 +121,7 @@ async function openStage(signer: Signer): Promise<WitnessStage & { readonly clos
   const witness = openWitness({
     name: 'witness.example.gov.cn/w1',
     privateKey: createSigningKey(path.join(folder, 'witness-key')),
-    logs: [{ name: signer.origin, publicKey: createPublicKey(signer.privateKey) }],
+    logs: [{ name: signer.origin, publicKey: publicKeyOf(signer.privateKey) }],
     state: path.join(folder, 'witness'),
     isNewLog: true,
   })

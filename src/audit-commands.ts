@@ -1,7 +1,7 @@
-import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { readVerifier, writeVerifier, type NoteVerifier } from './audit/note.ts'
+import { publicKeyOf, readVerifier, treeOfKey, writeVerifier, type NoteVerifier } from './audit/note.ts'
+import type { TreeHash } from './audit/tree-hash.ts'
 import { verifyLanes, type Verdict } from './audit/verify.ts'
 import { verifyTree, type TreeVerdict } from './audit/verify-tree.ts'
 import { within } from './commands.ts'
@@ -10,8 +10,15 @@ import { AppError, toAppError } from './errors.ts'
 import { buildWitnessServer } from './http/witness-server.ts'
 import { haveCosigned, submitWith, type RemoteWitness } from './jobs/cosigning.ts'
 import { repeat } from './jobs/repeat.ts'
-import { signTree } from './jobs/signer.ts'
-import { createSigningKey, readSigningKey } from './jobs/signer-files.ts'
+import { readLogVerifier, sm3NameOf } from './jobs/note-keys.ts'
+import { signTrees, type Signer } from './jobs/signer.ts'
+import {
+  createSigningKey,
+  createSm2SigningKey,
+  readSigningKey,
+  readSm2SigningKey,
+  sm3SignedFile,
+} from './jobs/signer-files.ts'
 import { openWitness } from './jobs/witness-state.ts'
 import { createEgressGuard } from './security/egress.ts'
 import { openAuditSnapshot } from './store/audit-log.ts'
@@ -22,7 +29,7 @@ const COSIGN_EVERY_MS = 1000
 
 /** What the log is verified against beside itself. */
 export interface Anchors {
-  /** The key of the log's checkpoints, as `audit key` told it. */
+  /** The key of the log's checkpoints, as `audit key` told it: Ed25519 of the tree over SHA-256, SM2 of that over SM3. */
   readonly verifier: string
   /** Verifiers of witnesses, each of which has to have cosigned; none: no cosignature is asked for. */
   readonly witnesses?: readonly string[]
@@ -35,7 +42,7 @@ function readAnchors({ verifier, witnesses = [], checkpoints }: Anchors): {
   readonly witnesses: readonly NoteVerifier[]
   readonly notes: readonly string[]
 } {
-  const key = readVerifier(verifier)
+  const key = readLogVerifier(verifier)
   if (key === null)
     throw new AppError('USAGE_INVALID', 'given another verifier, wanted name+id+key as `audit key` prints it')
   const cosigners = witnesses.map((text) => readVerifier(text, 'cosignature'))
@@ -60,23 +67,31 @@ export async function verifyAudit(config: Config, anchors: Anchors | null = null
     try {
       const verdict = await verifyLanes(snapshot.lanes, snapshot.entries, snapshot.pruned)
       if (verdict.state !== 'whole' || anchored === null) return verdict
-      const notes = [...snapshot.checkpoints, ...anchored.notes]
       const { key, witnesses } = anchored
-      return await verifyTree(snapshot.leaves(), notes, { verifier: key, witnesses, pruned: snapshot.pruned })
+      const tree = treeOfKey(key.publicKey)
+      const published = tree.name === 'sm3' ? snapshot.sm3Checkpoints : snapshot.checkpoints
+      const notes = [...published, ...anchored.notes]
+      return await verifyTree(snapshot.leaves(tree), notes, { verifier: key, witnesses, pruned: snapshot.pruned })
     } finally {
       await snapshot.close()
     }
   })
 }
 
+/** What a key signs: the log's tree over SHA-256, that over SM3, or cosignatures. */
+export type AuditKeyUse = 'log' | 'sm3' | 'witness'
+
 /** `audit key`: makes the key that checkpoints of a log, or cosignatures, are signed with; returns what others verify them by. Throws KEY_UNAVAILABLE. */
-export function makeAuditKey(file: string, name: string, isWitness = false): { readonly verifier: string } {
-  const verifier = { name, publicKey: createPublicKey(createSigningKey(file)) }
-  return { verifier: writeVerifier(verifier, isWitness ? 'cosignature' : 'note') }
+export function makeAuditKey(file: string, name: string, use: AuditKeyUse = 'log'): { readonly verifier: string } {
+  const key = use === 'sm3' ? createSm2SigningKey(file) : createSigningKey(file)
+  const verifier = { name: use === 'sm3' ? sm3NameOf(name) : name, publicKey: publicKeyOf(key) }
+  return { verifier: writeVerifier(verifier, use === 'witness' ? 'cosignature' : 'note') }
 }
 
 export interface SigningOptions {
   readonly key: string
+  /** The key of the tree over SM3; null: that tree is not signed. */
+  readonly sm2Key: string | null
   readonly signed: string
   readonly name: string
   readonly newLog: boolean
@@ -103,12 +118,13 @@ export interface SigningNews {
 
 type Cosigning = (isStopped: () => boolean) => Promise<void>
 
-/** One pass over all witnesses, each by itself. Only a fork ends it with an error. */
-function cosignWith(query: Query, config: Config, news: SigningNews): Cosigning {
+/** One pass over all witnesses and trees, each by itself. Only a fork ends it with an error. */
+function cosignWith(query: Query, config: Config, trees: readonly TreeHash[], news: SigningNews): Cosigning {
   const witnesses = readWitnesses(config)
   const submit = submitWith(createEgressGuard(config.egressAllow))
   return async () => {
-    for (const outcome of await Promise.allSettled(witnesses.map((one) => haveCosigned(query, one, submit)))) {
+    const passes = witnesses.flatMap((one) => trees.map((tree) => haveCosigned(query, one, submit, tree)))
+    for (const outcome of await Promise.allSettled(passes)) {
       if (outcome.status === 'fulfilled') continue
       const failure = toAppError(outcome.reason)
       if (failure.code === 'AUDIT_FORKED') throw failure
@@ -117,13 +133,26 @@ function cosignWith(query: Query, config: Config, news: SigningNews): Cosigning 
   }
 }
 
+type KnownSigner = Omit<Signer, 'isNewLog'>
+
+/** Who signs each tree. Throws KEY_UNAVAILABLE, USAGE_INVALID where the suite asks for a key that is not given. */
+function readSigners({ cryptoSuite }: Config, { key, sm2Key, signed, name }: SigningOptions): readonly KnownSigner[] {
+  const signer = { origin: name, privateKey: readSigningKey(key), signedFile: signed }
+  if (sm2Key !== null)
+    return [
+      signer,
+      { origin: sm3NameOf(name), privateKey: readSm2SigningKey(sm2Key), signedFile: sm3SignedFile(signed) },
+    ]
+  if (cryptoSuite === 'standard') return [signer]
+  throw new AppError('USAGE_INVALID', 'the suite gm has a tree over SM3 too; give --sm2-key, from audit key --suite gm')
+}
+
 async function signOn(
   database: Database,
+  signers: readonly KnownSigner[],
   options: SigningOptions,
-  cosign: Cosigning,
-  news: SigningNews,
+  { cosign, news }: { readonly cosign: Cosigning; readonly news: SigningNews },
 ): Promise<void> {
-  const signer = { origin: options.name, privateKey: readSigningKey(options.key), signedFile: options.signed }
   const forked: unknown[] = []
   const onError = (error: unknown): void => void forked.push(error)
   // Witnesses take their time beside the signing, and what they do not answer never holds it up.
@@ -131,7 +160,8 @@ async function signOn(
   try {
     for (let isNewLog = options.newLog, last = -1; ; isNewLog = false) {
       if (forked.length > 0) throw forked[0]
-      const size = await signTree(database.query, { ...signer, isNewLog })
+      const known = signers.map((signer) => ({ ...signer, isNewLog }))
+      const size = await signTrees(database.query, known)
       if (size !== last) news.signed(size)
       last = size
       if (options.every === null) return await cosign(() => false)
@@ -143,14 +173,18 @@ async function signOn(
 }
 
 /**
- * `audit sign`: signs the tree, once or every so many seconds. It needs neither the keys of the installation nor its role: run it as another
- * user, or on another machine. Throws AUDIT_FORKED, KEY_UNAVAILABLE, DATABASE_UNAVAILABLE.
+ * `audit sign`: signs the trees, once or every so many seconds. It needs neither the keys of the installation nor its role: run it as another
+ * user, or on another machine. Throws AUDIT_FORKED, KEY_UNAVAILABLE, USAGE_INVALID,
+ * DATABASE_UNAVAILABLE.
  */
 export async function signAudit(config: Config, options: SigningOptions, news: SigningNews): Promise<void> {
+  const signers = readSigners(config, options)
+  const trees = signers.map(({ privateKey }) => treeOfKey(publicKeyOf(privateKey)))
   const sign = async (url: string): Promise<void> => {
     const database = openDatabase({ url, processName: 'signer', connections: 2, role: 'gridbridge_signer' })
     try {
-      await signOn(database, options, cosignWith(database.query, config, news), news)
+      const cosign = cosignWith(database.query, config, trees, news)
+      await signOn(database, signers, options, { cosign, news })
     } finally {
       await database.close()
     }
@@ -172,7 +206,7 @@ export interface WitnessingOptions {
 }
 
 function readLog(text: string): NoteVerifier {
-  const log = readVerifier(text)
+  const log = readLogVerifier(text)
   if (log === null)
     throw new AppError('USAGE_INVALID', 'given another log, wanted name+id+key as `audit key` prints it')
   return log

@@ -6,6 +6,7 @@ import {
   signAudit,
   startWitness,
   verifyAudit,
+  type AuditKeyUse,
   type SigningOptions,
   type WitnessingOptions,
 } from './audit-commands.ts'
@@ -48,7 +49,10 @@ function addVerify(audit: Command): void {
   audit
     .command('verify')
     .description('校验审计日志 / Verify the whole log: exit 0 whole, 1 tampered, 2 cannot decide')
-    .option('--verifier <verifier>', 'the key of its checkpoints: the tree is compared with all that was signed')
+    .option(
+      '--verifier <verifier>',
+      'the key of its checkpoints, Ed25519 or SM2: its tree is compared with all that was signed',
+    )
     .option('--witness <verifier>', 'who has to have cosigned; may be given again', collect, [])
     .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere; may be given again', collect, [])
     .option('--json')
@@ -62,6 +66,24 @@ function addVerify(audit: Command): void {
     )
 }
 
+interface KeyOptions extends JsonOption {
+  readonly name: string
+  readonly witness: boolean
+  readonly suite: 'standard' | 'gm'
+}
+
+/** What the key is for. Throws USAGE_INVALID for an SM2 key of a witness: C2SP tlog-cosignature has Ed25519. */
+function keyUseOf({ witness, suite }: KeyOptions): AuditKeyUse {
+  if (!witness) return suite === 'gm' ? 'sm3' : 'log'
+  if (suite === 'standard') return 'witness'
+  throw new AppError('USAGE_INVALID', 'a witness cosigns with Ed25519, also the tree over SM3; leave --suite away')
+}
+
+function suiteName(value: string): 'standard' | 'gm' {
+  if (value === 'standard' || value === 'gm') return value
+  throw new InvalidArgumentError('give standard or gm')
+}
+
 function addKey(audit: Command): void {
   audit
     .command('key')
@@ -69,13 +91,19 @@ function addKey(audit: Command): void {
     .argument('<file>', 'a new file')
     .requiredOption('--name <name>', 'name of the log, or of the witness', logName)
     .option('--witness', 'the key of a witness', false)
+    .option('--suite <suite>', 'gm: an SM2 key for the tree over SM3', suiteName, 'standard')
     .option('--json')
     .action(
-      guarded((file: string, options: JsonOption & { readonly name: string; readonly witness: boolean }) => {
-        const made = makeAuditKey(file, options.name, options.witness)
+      guarded((file: string, options: KeyOptions) => {
+        const made = makeAuditKey(file, options.name, keyUseOf(options))
         tell(made, options, () => plainly(made))
       }),
     )
+}
+
+interface SignOptions extends JsonOption, Omit<SigningOptions, 'every' | 'sm2Key'> {
+  readonly every?: number
+  readonly sm2Key?: string
 }
 
 function addSign(audit: Command): void {
@@ -83,16 +111,18 @@ function addSign(audit: Command): void {
     .command('sign')
     .description('签署检查点 / Sign the tree over the log, if it continues what was signed last')
     .requiredOption('--key <file>', 'the signing key')
-    .requiredOption('--signed <file>', 'where it is remembered what was signed last')
+    .option('--sm2-key <file>', 'the key of the tree over SM3, from audit key --suite gm')
+    .requiredOption('--signed <file>', 'where it is remembered what was signed last; with .sm3 behind it for that tree')
     .requiredOption('--name <name>', 'name of the log', logName)
     .option('--new-log', 'nothing was ever signed of this log', false)
     .option('--every <seconds>', 'sign again and again', wholeSeconds)
     .option('--json')
     .action(
-      guarded(async (options: JsonOption & Omit<SigningOptions, 'every'> & { readonly every?: number }) => {
+      guarded(async (options: SignOptions) => {
         const told = (size: number): void => tell({ size }, options, () => plainly({ size }))
         const late = ({ code, detail }: AppError): void => remark(`${code}: ${detail}`)
-        await signAudit(config(), { ...options, every: options.every ?? null }, { signed: told, late })
+        const signing = { ...options, every: options.every ?? null, sm2Key: options.sm2Key ?? null }
+        await signAudit(config(), signing, { signed: told, late })
       }),
     )
 }

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { readVerifier } from './audit/note.ts'
+import { treeOfKey, type NoteVerifier } from './audit/note.ts'
 import { operator, within } from './commands.ts'
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
 import { countEntries, planPackage, writePackage, type Extent } from './jobs/evidence.ts'
+import { readLogVerifier } from './jobs/note-keys.ts'
 import { withEvidence } from './store/audit-evidence.ts'
 
 export interface ExportedEvidence {
@@ -16,15 +17,27 @@ export interface ExportedEvidence {
   readonly manifest: string
 }
 
+interface GivenKeys {
+  readonly texts: readonly string[]
+  /** A key of the tree over SM3 is among them. */
+  readonly withSm3: boolean
+}
+
 /** Keys as they were printed, or files of them. Throws USAGE_INVALID for what is neither. */
-function readVerifiers(given: readonly string[]): readonly string[] {
+function readVerifiers(given: readonly string[]): GivenKeys {
   const texts = given.flatMap((text) => (text.includes('+') ? [text] : readLines(text)))
   if (texts.length === 0)
     throw new AppError('USAGE_INVALID', '--verifier: give the key of the log, as `audit key` prints it')
-  if (!texts.some((text) => readVerifier(text) !== null))
+  const trees = texts
+    .map(readLogVerifier)
+    .filter((key) => key !== null)
+    .map(treeNameOf)
+  if (!trees.includes('sha256'))
     throw new AppError('USAGE_INVALID', '--verifier: none of them is a key of the log, wanted name+id+key')
-  return texts
+  return { texts, withSm3: trees.includes('sm3') }
 }
+
+const treeNameOf = ({ publicKey }: NoteVerifier): string => treeOfKey(publicKey).name
 
 function readLines(file: string): readonly string[] {
   try {
@@ -47,13 +60,13 @@ export async function exportEvidence(
   extent: Extent,
   verifiers: readonly string[],
 ): Promise<ExportedEvidence> {
-  const keys = readVerifiers(verifiers)
+  const { texts, withSm3 } = readVerifiers(verifiers)
   const draft = `${out}.partial`
   return within(config, ({ database, databaseUrl }) =>
     withEvidence(config.ownerDatabaseUrl ?? databaseUrl, async (evidence) => {
-      const plan = await planPackage(evidence, extent)
+      const plan = await planPackage(evidence, extent, withSm3)
       assertNew(out)
-      const written = { folder: draft, verifiers: keys, madeAt: new Date().toISOString() }
+      const written = { folder: draft, verifiers: texts, madeAt: new Date().toISOString() }
       const manifest = await writePackage(evidence, plan, written).catch(cleanUp(draft))
       const made = { out, kind: plan.kind, entries: countEntries(plan), signed: plan.head.size, manifest }
       const details = { kind: plan.kind, from: plan.from, to: plan.to, signed: plan.head.size }

@@ -98,7 +98,8 @@ export async function openInstallation(config: Config, processName: string, conn
     if (server !== null) await migrateInstallation(config, server.url)
     const databaseUrl = config.databaseUrl ?? server?.url ?? ''
     const mostUnsignedSeconds = config.auditUnsignedSeconds
-    database = openDatabase({ url: databaseUrl, processName, connections, mostUnsignedSeconds })
+    const suite = config.cryptoSuite
+    database = openDatabase({ url: databaseUrl, processName, connections, mostUnsignedSeconds, suite })
     const keyProvider = keyProviderOf(config)
     const { keys, stop } = await openKeys(database, keyProvider, processName)
     stopKeys = stop

@@ -20,7 +20,7 @@ import { assertRedisKeepsJobs, openQueues, type JobQueues } from './jobs/queues.
 import { startRecalls } from './jobs/recalls.ts'
 import { startReconciler } from './jobs/reconciler.ts'
 import { startSequencer } from './jobs/sequencer.ts'
-import { openTrialSigner } from './jobs/signer-files.ts'
+import { openTrialSigners } from './jobs/signer-files.ts'
 import { startSigner } from './jobs/signer.ts'
 import { startSigningWatch } from './jobs/signing-watch.ts'
 import { startTimetable } from './jobs/timetable.ts'
@@ -203,7 +203,11 @@ function startTreeBuilder({ installation, log }: Parts): Promise<Stop> {
   const url = installation.config.sequencerDatabaseUrl ?? installation.databaseUrl
   // The tree must not wait for the indexes behind it.
   const database = openDatabase({ url, processName: 'sequencer', connections: 2, role: 'gridbridge_sequencer' })
-  const stop = startSequencer(database, (error) => log.tell('SEQUENCER_FAILED', { cause: causeOf(error) }))
+  const stop = startSequencer(
+    database,
+    (error) => log.tell('SEQUENCER_FAILED', { cause: causeOf(error) }),
+    installation.config.cryptoSuite,
+  )
   const stopIndex = startAuditIndex(database, failed(log, 'audit-index'))
   return Promise.resolve(async () => {
     await stopIndex()
@@ -218,9 +222,8 @@ function startTrialSigner({ installation, log }: Parts): Promise<Stop> {
   if (config.databaseUrl !== null)
     throw new AppError('CONFIG_INVALID', 'the role signer is for trying out; sign by `gridbridge audit sign`')
   const database = openDatabase({ url, processName: 'signer', connections: 1, role: 'gridbridge_signer' })
-  const stop = startSigner(database, { ...openTrialSigner(config.dataDirectory), isNewLog: true }, (error) =>
-    log.tell('SIGNER_FAILED', { cause: causeOf(error) }),
-  )
+  const signers = openTrialSigners(config.dataDirectory, config.cryptoSuite).map((one) => ({ ...one, isNewLog: true }))
+  const stop = startSigner(database, signers, (error) => log.tell('SIGNER_FAILED', { cause: causeOf(error) }))
   return Promise.resolve(async () => {
     await stop()
     await database.close()

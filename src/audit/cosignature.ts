@@ -1,5 +1,5 @@
-import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
-import { keyIdOf, KEY_ID_BYTES, type NoteSignature, type NoteVerifier, type SignedNote } from './note.ts'
+import { createPublicKey, sign, type KeyObject } from 'node:crypto'
+import { isSignature, keyIdOf, KEY_ID_BYTES, type NoteSignature, type NoteVerifier, type SignedNote } from './note.ts'
 
 /** Cosignatures of witnesses, C2SP tlog-cosignature, `cosignature/v1` with Ed25519: as of a second, the largest tree that the witness saw. */
 
@@ -24,7 +24,7 @@ export function cosignedAt({ text, signatures }: SignedNote, witness: NoteVerifi
     if (bytes.length <= KEY_ID_BYTES + TIME_BYTES) continue
     const seconds = bytes.readBigUInt64BE(KEY_ID_BYTES)
     const signature = bytes.subarray(KEY_ID_BYTES + TIME_BYTES)
-    if (verify(null, messageOf(text, seconds), witness.publicKey, signature)) return Number(seconds)
+    if (isSignature(witness.publicKey, messageOf(text, seconds), signature)) return Number(seconds)
   }
   return null
 }

@@ -1,5 +1,6 @@
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { AuditEvent } from './events.ts'
+import { SHA256 } from './tree-hash.ts'
 
 /** The facts that place an entry: which lane, where in it, when by the database clock, and what came before. */
 export interface EntryPlace {
@@ -53,9 +54,7 @@ export function canonicalJson(value: Json): string {
 }
 
 /** Leaf hash of RFC 6962 §2.1: SHA-256(0x00 ‖ body). */
-export function leafHash(body: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([Buffer.from([0]), body]), 'buffer')
-}
+export const leafHash = SHA256.leaf
 
 /** Builds the entry for an event at its place. Pure: the same event at the same place gives the same bytes. */
 export function makeEntry(event: AuditEvent, place: EntryPlace): AuditEntry {

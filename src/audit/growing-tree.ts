@@ -1,4 +1,5 @@
-import { EMPTY_ROOT, nodeHash, nodesOf } from './merkle.ts'
+import { joinSubtrees, nodesOf } from './merkle.ts'
+import { SHA256, type TreeHash } from './tree-hash.ts'
 
 export interface GrowingTree {
   readonly add: (leaf: Buffer) => void
@@ -11,22 +12,23 @@ export interface GrowingTree {
  * A tree of which only the perfect subtrees so far are kept, the largest first. It goes on behind the first `size` leaves, of which the
  * compact range is given.
  */
-export function createTree(size = 0, compactRange: readonly Buffer[] = []): GrowingTree {
+export function createTree(size = 0, compactRange: readonly Buffer[] = [], hashed: TreeHash = SHA256): GrowingTree {
   const begun = nodesOf({ start: 0, end: size })
-  const subtrees = begun.map(({ level }, place) => ({ level, hash: compactRange[place] ?? EMPTY_ROOT }))
+  const subtrees = begun.map(({ level }, place) => ({ level, hash: compactRange[place] ?? hashed.empty }))
   return {
     add: (leaf) => {
       let added = { level: 0, hash: leaf }
       for (let last = subtrees.at(-1); last?.level === added.level; last = subtrees.at(-1)) {
         subtrees.pop()
-        added = { level: added.level + 1, hash: nodeHash(last.hash, added.hash) }
+        added = { level: added.level + 1, hash: hashed.node(last.hash, added.hash) }
       }
       subtrees.push(added)
     },
-    root: () => {
-      const hashes = subtrees.map(({ hash }) => hash)
-      return hashes.reduceRight((right, left) => nodeHash(left, right), hashes.pop() ?? EMPTY_ROOT)
-    },
+    root: () =>
+      joinSubtrees(
+        subtrees.map(({ hash }) => hash),
+        hashed,
+      ),
     compactRange: () => subtrees.map(({ hash }) => hash),
   }
 }

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { SHA256, type TreeHash } from './tree-hash.ts'
 
 /** Leaves from `start` up to but not with `end`, numbered from 0. */
 export interface LeafRange {
@@ -14,15 +14,6 @@ export interface TreeNode {
 
 /** Gives the hash of a perfect subtree whose leaves are all there. */
 export type ReadNode = (node: TreeNode) => Buffer
-
-const NODE_PREFIX = Buffer.from([1])
-
-/** SHA-256(0x01 ‖ left ‖ right), RFC 6962 §2.1. */
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer =>
-  hash('sha256', Buffer.concat([NODE_PREFIX, left, right]), 'buffer')
-
-/** The hash of a tree without leaves, RFC 6962 §2.1. */
-export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer')
 
 /** The largest power of two below a number of leaves, which is where RFC 6962 parts a tree; bitwise operators end at 2³¹. */
 function splitOf(leaves: number): number {
@@ -44,10 +35,12 @@ export function nodesOf({ start, end }: LeafRange): readonly TreeNode[] {
 }
 
 /** The hash of a range of leaves: MTH of RFC 6962 §2.1. */
-export function hashOf(range: LeafRange, read: ReadNode): Buffer {
-  const hashes = nodesOf(range).map(read)
-  return hashes.reduceRight((right, left) => nodeHash(left, right), hashes.pop() ?? EMPTY_ROOT)
-}
+export const hashOf = (range: LeafRange, read: ReadNode, tree: TreeHash = SHA256): Buffer =>
+  joinSubtrees(nodesOf(range).map(read), tree)
+
+/** The hash over perfect subtrees, the largest first. */
+export const joinSubtrees = (hashes: readonly Buffer[], tree: TreeHash): Buffer =>
+  hashes.slice(0, -1).reduceRight((right, left) => tree.node(left, right), hashes.at(-1) ?? tree.empty)
 
 /** The ranges whose hashes prove that a leaf is in a tree, from the leaf up: PATH of RFC 6962 §2.1.1. */
 export function inclusionRanges(leaf: number, { start, end }: LeafRange): readonly LeafRange[] {
@@ -77,19 +70,17 @@ export function rootByInclusion(
   leaf: { readonly index: number; readonly hash: Uint8Array },
   size: number,
   path: readonly Uint8Array[],
+  tree: TreeHash = SHA256,
 ): Buffer | null {
   if (leaf.index < 0 || leaf.index >= size) return null
   const ranges = inclusionRanges(leaf.index, { start: 0, end: size })
   if (ranges.length !== path.length) return null
-  return ranges.reduce<Buffer>(
-    (below, range, step) => joinBeside(below, leaf.index, range, path[step] ?? EMPTY_ROOT),
-    Buffer.from(leaf.hash),
-  )
+  // A sibling to the left of the leaf goes before what is known so far, one to the right after it.
+  return ranges.reduce<Buffer>((below, range, step) => {
+    const beside = path[step] ?? tree.empty
+    return range.start > leaf.index ? tree.node(below, beside) : tree.node(beside, below)
+  }, Buffer.from(leaf.hash))
 }
-
-/** A sibling to the left of the leaf goes before what is known so far, one to the right after it. */
-const joinBeside = (below: Buffer, leaf: number, sibling: LeafRange, siblingHash: Uint8Array): Buffer =>
-  sibling.start > leaf ? nodeHash(below, siblingHash) : nodeHash(siblingHash, below)
 
 /** A tree as a signed checkpoint states it. */
 export interface TreeHead {
@@ -98,10 +89,15 @@ export interface TreeHead {
 }
 
 /** Whether `newer` only adds leaves to `older`, RFC 9162 §2.1.4.2. */
-export function isConsistent(older: TreeHead, newer: TreeHead, proof: readonly Uint8Array[]): boolean {
+export function isConsistent(
+  older: TreeHead,
+  newer: TreeHead,
+  proof: readonly Uint8Array[],
+  tree: TreeHash = SHA256,
+): boolean {
   if (older.size > newer.size) return false
   if (older.size === newer.size) return proof.length === 0 && isSame(older.root, newer.root)
-  if (older.size === 0) return proof.length === 0 && isSame(older.root, EMPTY_ROOT)
+  if (older.size === 0) return proof.length === 0 && isSame(older.root, tree.empty)
   const ranges = consistencyRanges(older.size, { start: 0, end: newer.size })
   // Where the older tree is one perfect subtree, its own root is where the proof begins.
   const isPerfect = nodesOf({ start: 0, end: older.size }).length === 1
@@ -109,7 +105,7 @@ export function isConsistent(older: TreeHead, newer: TreeHead, proof: readonly U
   const [first = older.root, ...rest] = isPerfect ? [older.root, ...proof] : proof
   const above = isPerfect ? ranges : ranges.slice(1)
   const roots = above.reduce<BothRoots>(
-    (known, range, step) => climb(known, older.size, range, rest[step] ?? EMPTY_ROOT),
+    (known, range, step) => climb(known, tree, range.start >= older.size, rest[step] ?? tree.empty),
     {
       older: Buffer.from(first),
       newer: Buffer.from(first),
@@ -124,9 +120,9 @@ interface BothRoots {
 }
 
 /** What lies to the left is part of both trees, what lies to the right of the newer alone. */
-function climb({ older, newer }: BothRoots, size: number, range: LeafRange, rangeHash: Uint8Array): BothRoots {
-  if (range.start >= size) return { older, newer: nodeHash(newer, rangeHash) }
-  return { older: nodeHash(rangeHash, older), newer: nodeHash(rangeHash, newer) }
+function climb({ older, newer }: BothRoots, tree: TreeHash, isRight: boolean, beside: Uint8Array): BothRoots {
+  if (isRight) return { older, newer: tree.node(newer, beside) }
+  return { older: tree.node(beside, older), newer: tree.node(beside, newer) }
 }
 
 const isSame = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0

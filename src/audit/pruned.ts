@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { LaneProgress } from './lane.ts'
 import { nodesOf } from './merkle.ts'
+import type { TreeHash } from './tree-hash.ts'
 
 /** What is left of the entries that were removed after their time: where the log begins now, and the hashes that it goes on from. */
 export interface Pruned {
@@ -8,6 +9,8 @@ export interface Pruned {
   readonly minIndex: number
   /** The hashes of the perfect subtrees below it, the largest first. */
   readonly compactRange: readonly Buffer[]
+  /** The same of the tree over SM3; not there where that had not begun. */
+  readonly sm3Range?: readonly Buffer[]
   /** Where each lane of which something was removed goes on. */
   readonly lanes: ReadonlyMap<string, LaneProgress>
 }
@@ -17,9 +20,13 @@ export const NOTHING_PRUNED: Pruned = { minIndex: 0, compactRange: [], lanes: ne
 /** Entries of provision are kept so long at least (网络数据安全管理条例 Art. 12: three years). */
 const KEPT_MONTHS = 36
 
+/** The hashes that a tree goes on from. */
+export const rangeOf = ({ compactRange, sm3Range = [] }: Pruned, { name }: TreeHash): readonly Buffer[] =>
+  name === 'sm3' ? sm3Range : compactRange
+
 /** Whether there are as many hashes as the place asks for. */
-export const isRangeOf = ({ minIndex, compactRange }: Pruned): boolean =>
-  nodesOf({ start: 0, end: minIndex }).length === compactRange.length
+export const isRangeOf = (pruned: Pruned, tree: TreeHash): boolean =>
+  nodesOf({ start: 0, end: pruned.minIndex }).length === rangeOf(pruned, tree).length
 
 /** SHA-256 over the hashes of a compact range, in hexadecimal. */
 export const rangeDigest = (compactRange: readonly Buffer[]): string => hash('sha256', Buffer.concat([...compactRange]))
@@ -50,6 +57,7 @@ export function isApprovalOf(body: Uint8Array, pruned: Pruned): boolean {
   return (
     details['minIndex'] === pruned.minIndex &&
     details['range'] === rangeDigest(pruned.compactRange) &&
+    (pruned.sm3Range === undefined || details['rangeSm3'] === rangeDigest(pruned.sm3Range)) &&
     details['lanes'] === lanesDigest(pruned.lanes) &&
     until <= prunableUntil(new Date(String(recordedAt))).getTime()
   )

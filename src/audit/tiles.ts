@@ -1,4 +1,5 @@
-import { EMPTY_ROOT, hashOf, inclusionRanges, nodeHash, nodesOf, type ReadNode, type TreeNode } from './merkle.ts'
+import { hashOf, inclusionRanges, nodesOf, type ReadNode, type TreeNode } from './merkle.ts'
+import { SHA256, type TreeHash } from './tree-hash.ts'
 
 /** Levels of the tree in one tile: 256 hashes, as C2SP tlog-tiles has them. */
 const TILE_LEVELS = 8
@@ -25,7 +26,12 @@ export function openTilesOf(size: number): readonly TilePlace[] {
 }
 
 /** The tiles of a tree of `size` leaves that are new or longer once more leaves follow; `open` are its open tiles. */
-export function growTiles(size: number, open: readonly Tile[], leaves: readonly Buffer[]): readonly Tile[] {
+export function growTiles(
+  size: number,
+  open: readonly Tile[],
+  leaves: readonly Buffer[],
+  tree: TreeHash = SHA256,
+): readonly Tile[] {
   const grown: Tile[] = []
   let added = leaves
   for (let level = 0, count = size; added.length > 0; level++, count = Math.floor(count / TILE_HASHES)) {
@@ -38,7 +44,7 @@ export function growTiles(size: number, open: readonly Tile[], leaves: readonly 
       hashes: hashes.slice(place * TILE_HASHES, (place + 1) * TILE_HASHES),
     }))
     grown.push(...tiles)
-    added = tiles.filter((tile) => tile.hashes.length === TILE_HASHES).map((tile) => foldPairs(tile.hashes))
+    added = tiles.filter((tile) => tile.hashes.length === TILE_HASHES).map((tile) => foldPairs(tile.hashes, tree))
   }
   return grown
 }
@@ -68,7 +74,7 @@ export function tileAt(size: number, tile: Tile): Tile | null {
 const nameOf = ({ level, index }: TilePlace): string => `${level}/${index}`
 
 /** Reads nodes from tiles. Throws RangeError for a node whose tile is not among them or is too short. */
-export function nodeReader(tiles: readonly Tile[]): ReadNode {
+export function nodeReader(tiles: readonly Tile[], tree: TreeHash = SHA256): ReadNode {
   const byPlace = new Map(tiles.map((tile) => [nameOf(tile), tile.hashes]))
   return (node) => {
     const place = tileOf(node)
@@ -76,7 +82,7 @@ export function nodeReader(tiles: readonly Tile[]): ReadNode {
     const from = (node.index * span) % TILE_HASHES
     const hashes = byPlace.get(nameOf(place))?.slice(from, from + span) ?? []
     if (hashes.length < span) throw new RangeError(`tile ${nameOf(place)} has no node ${node.level}/${node.index}`)
-    return foldPairs(hashes)
+    return foldPairs(hashes, tree)
   }
 }
 
@@ -103,8 +109,10 @@ export function rememberNodes(read: ReadNode): ReadNode {
 }
 
 /** The root of a perfect subtree, of which there are 2ⁿ hashes. */
-function foldPairs(hashes: readonly Buffer[]): Buffer {
-  const [first = EMPTY_ROOT] = hashes
+function foldPairs(hashes: readonly Buffer[], tree: TreeHash): Buffer {
+  const [first = tree.empty] = hashes
   const half = hashes.length / 2
-  return hashes.length <= 1 ? first : nodeHash(foldPairs(hashes.slice(0, half)), foldPairs(hashes.slice(half)))
+  return hashes.length <= 1
+    ? first
+    : tree.node(foldPairs(hashes.slice(0, half), tree), foldPairs(hashes.slice(half), tree))
 }

@@ -1,11 +1,11 @@
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { cosignedAt } from './cosignature.ts'
 import { createTree } from './growing-tree.ts'
-import { EMPTY_ROOT } from './merkle.ts'
-import { isSignedBy, readNote, type NoteVerifier } from './note.ts'
-import { isRangeOf, NOTHING_PRUNED, type Pruned } from './pruned.ts'
+import { isSignedBy, readNote, treeOfKey, type NoteVerifier } from './note.ts'
+import { isRangeOf, NOTHING_PRUNED, rangeOf, type Pruned } from './pruned.ts'
+import { SHA256, type TreeHash } from './tree-hash.ts'
 
-/** A place of the tree: the leaf hash of the body that lies there, null where it is gone, and the one that its tile has. */
+/** A place of one of the trees: the leaf hash of the body that lies there, null where it is gone, and the one that its tile has. */
 export interface TreeLeaf {
   readonly fromBody: Uint8Array | null
   readonly fromTile: Uint8Array | null
@@ -65,8 +65,9 @@ interface Comparison {
 }
 
 /** Compares a growing tree with the checkpoints, in the order of their sizes. */
-function createComparison(checkpoints: readonly Checkpoint[], { minIndex, compactRange }: Pruned): Comparison {
-  const tree = createTree(minIndex, compactRange)
+function createComparison(checkpoints: readonly Checkpoint[], pruned: Pruned, hashed: TreeHash): Comparison {
+  const { minIndex } = pruned
+  const tree = createTree(minIndex, rangeOf(pruned, hashed), hashed)
   let size = minIndex
   /** The size of the last checkpoint that fits, and the first place whose tile is not that of its body. */
   let good = minIndex
@@ -75,7 +76,7 @@ function createComparison(checkpoints: readonly Checkpoint[], { minIndex, compac
   return {
     add: ({ fromBody, fromTile }) => {
       if (!isSame(fromBody, fromTile)) different ??= size
-      tree.add(Buffer.from(fromBody ?? EMPTY_ROOT))
+      tree.add(Buffer.from(fromBody ?? hashed.empty))
       size += 1
     },
     contradiction: () => {
@@ -109,11 +110,12 @@ export async function compareTree(
   leaves: AsyncIterable<TreeLeaf>,
   checkpoints: readonly Checkpoint[],
   pruned: Pruned,
+  hashed: TreeHash = SHA256,
 ): Promise<TreeVerdict> {
   const later = checkpoints.filter(({ size }) => size >= pruned.minIndex)
   if (later.length === 0) return { state: 'undecided', fault: 'no checkpoint was signed' }
-  if (!isRangeOf(pruned)) return tampered(0, 'the hashes of what was pruned are not as many as they have to be')
-  const comparison = createComparison(later, pruned)
+  if (!isRangeOf(pruned, hashed)) return tampered(0, 'the hashes of what was pruned are not as many as they have to be')
+  const comparison = createComparison(later, pruned, hashed)
   const empty = comparison.contradiction()
   if (empty !== null) return empty
   for await (const leaf of leaves) {
@@ -124,7 +126,7 @@ export async function compareTree(
   return comparison.end()
 }
 
-/** By whose keys a tree is judged, and what is gone of it. */
+/** By whose keys a tree is judged, and what is gone of it. The verifier's key tells which tree: Ed25519 signs the one over SHA-256. */
 export interface TreeJudge {
   readonly verifier: NoteVerifier
   readonly witnesses?: readonly NoteVerifier[]
@@ -142,7 +144,7 @@ export async function verifyTree(
 ): Promise<TreeVerdict> {
   const heads = readHeads(notes, verifier)
   if ('state' in heads) return heads
-  const verdict = await compareTree(leaves, heads.checkpoints, pruned)
+  const verdict = await compareTree(leaves, heads.checkpoints, pruned, treeOfKey(verifier.publicKey))
   if (verdict.state !== 'whole' || witnesses.length === 0) return verdict
   const cosigned = cosignedSize(notes, witnesses)
   return cosigned > 0 ? { ...verdict, cosigned } : { state: 'undecided', fault: 'a witness cosigned no checkpoint' }

@@ -1,6 +1,6 @@
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { EMPTY_ROOT, isConsistent } from './merkle.ts'
-import { isSignedBy, readNote, writeNote, type NoteVerifier, type SignedNote } from './note.ts'
+import { isConsistent } from './merkle.ts'
+import { isSignedBy, readNote, treeOfKey, writeNote, type NoteVerifier, type SignedNote } from './note.ts'
 
 /** What is sent to a witness, C2SP tlog-witness `add-checkpoint`. */
 export interface Submission {
@@ -50,10 +50,12 @@ export function judgeSubmission(
   if (checkpoint === null) return { status: 400 }
   const keys = logs.filter(({ name }) => name === checkpoint.origin)
   if (keys.length === 0) return { status: 404 }
-  if (!keys.some((key) => isSignedBy(note, key))) return { status: 403 }
+  const signedBy = keys.find((key) => isSignedBy(note, key))
+  if (signedBy === undefined) return { status: 403 }
   if (oldSize > checkpoint.size) return { status: 400 }
-  const last = lastOf(checkpoint.origin) ?? { size: 0, root: EMPTY_ROOT }
+  const tree = treeOfKey(signedBy.publicKey)
+  const last = lastOf(checkpoint.origin) ?? { size: 0, root: tree.empty }
   if (oldSize !== last.size) return { status: 409, size: last.size }
-  if (isConsistent(last, checkpoint, proof)) return { status: 200, checkpoint }
+  if (isConsistent(last, checkpoint, proof, tree)) return { status: 200, checkpoint }
   return oldSize === checkpoint.size && proof.length === 0 ? { status: 409, size: last.size } : { status: 422 }
 }

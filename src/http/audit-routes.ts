@@ -183,6 +183,7 @@ const PruningList = Type.Object(
 
 const viewPruning = ({
   compactRange: _range,
+  sm3Range: _sm3Range,
   lanesDigest: _lanes,
   ...pruning
 }: Pruning): Static<typeof PruningView> => ({

@@ -1,5 +1,6 @@
 import { cosignedAt } from '../audit/cosignature.ts'
 import { readNote, writeSignature, type NoteVerifier, type SignedNote } from '../audit/note.ts'
+import { SHA256, type TreeHash } from '../audit/tree-hash.ts'
 import { writeSubmission } from '../audit/witness.ts'
 import { AppError } from '../errors.ts'
 import type { EgressGuard } from '../security/egress.ts'
@@ -67,35 +68,43 @@ function cosignatureIn(note: SignedNote, answer: string, witness: NoteVerifier):
 
 const CONFLICT = 409
 const UNPROCESSABLE = 422
+const UNKNOWN_LOG = 404
 
 /** How many entries the witness says that it has seen; null: it does not say. */
 const sizeTold = ({ status, text }: WitnessAnswer): number | null =>
   status === CONFLICT && /^\d{1,16}\n$/.test(text) ? Number(text) : null
 
 /** Whether a tree as long as the witness saw was published meanwhile, by another signer of this log. */
-async function isOvertaken(query: Query, witness: string, told: number): Promise<boolean> {
-  const newest = await readNewest(query, witness)
+async function isOvertaken(query: Query, { name }: TreeHash, witness: string, told: number): Promise<boolean> {
+  const newest = await readNewest(query, name, witness)
   return newest !== null && newest.size >= told
 }
 
 /**
  * Has the newest checkpoint cosigned, if it is not yet, and publishes the cosignature beside it. A witness that has seen another tree of this
- * log, or a longer one, is the alarm that it is there for. Throws AUDIT_FORKED then, WITNESS_UNAVAILABLE where it did not cosign.
+ * log, or a longer one, is the alarm that it is there for. Throws AUDIT_FORKED then, WITNESS_UNAVAILABLE where it did not cosign. Not every
+ * witness can read SM2: one that does not know the log over SM3 cosigns the other one.
  */
-export async function haveCosigned(query: Query, { url, verifier }: RemoteWitness, submit: Submit): Promise<void> {
-  const newest = await readNewest(query, verifier.name)
+export async function haveCosigned(
+  query: Query,
+  { url, verifier }: RemoteWitness,
+  submit: Submit,
+  tree: TreeHash = SHA256,
+): Promise<void> {
+  const newest = await readNewest(query, tree.name, verifier.name)
   const note = newest === null ? null : readNote(newest.note)
   if (newest === null || note === null || newest.cosigned === newest.size) return
   const submitFrom = async (oldSize: number): Promise<WitnessAnswer> =>
-    submit(url, writeSubmission({ oldSize, proof: await readProof(query, oldSize, newest.size), note }))
+    submit(url, writeSubmission({ oldSize, proof: await readProof(query, oldSize, newest.size, tree), note }))
   const first = await submitFrom(newest.cosigned)
+  if (tree !== SHA256 && first.status === UNKNOWN_LOG) return
   const told = sizeTold(first) ?? newest.cosigned
-  if (told > newest.size && (await isOvertaken(query, verifier.name, told))) return
+  if (told > newest.size && (await isOvertaken(query, tree, verifier.name, told))) return
   const answer = told === newest.cosigned || told > newest.size ? first : await submitFrom(told)
   if (answer.status === CONFLICT || answer.status === UNPROCESSABLE)
     throw new AppError('AUDIT_FORKED', `${verifier.name} has seen another tree: ${answer.status} at ${newest.size}`)
   const line = answer.status === 200 ? cosignatureIn(note, answer.text, verifier) : null
   if (line === null)
     throw new AppError('WITNESS_UNAVAILABLE', `${verifier.name} answered ${answer.status} without its cosignature`)
-  await saveCosignature(query, newest.size, verifier.name, line)
+  await saveCosignature(query, { tree: tree.name, size: newest.size, witness: verifier.name, line })
 }

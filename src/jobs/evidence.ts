@@ -3,9 +3,10 @@ import { readCheckpoint } from '../audit/checkpoint.ts'
 import { inclusionRanges, nodesOf } from '../audit/merkle.ts'
 import { readNote } from '../audit/note.ts'
 import { tileAt, tileOf, tilePath, type Tile, type TilePlace } from '../audit/tiles.ts'
+import type { TreeAlgorithm } from '../audit/tree-hash.ts'
 import { writeProof } from '../audit/tlog-proof.ts'
 import { AppError } from '../errors.ts'
-import type { Evidence, PlacedEntry, Places, PublishedCheckpoint } from '../store/audit-evidence.ts'
+import type { Evidence, PlacedEntry, Places, PublishedCheckpoint, TreeEvidence } from '../store/audit-evidence.ts'
 import { provingReader } from './entry-proof.ts'
 import { openPackage, writeVerifiers, type PackageFolder } from './evidence-files.ts'
 
@@ -22,6 +23,8 @@ export interface PackagePlan extends Places {
   /** The places of `entries` alone. */
   readonly indexes: readonly number[]
   readonly head: PublishedCheckpoint
+  /** That of the tree over SM3, of the same size; not there where the package is without that tree. */
+  readonly sm3Head?: PublishedCheckpoint
 }
 
 /** A proof of its own for each entry up to so many; beyond, the tiles prove the same in a hundredth of the files. */
@@ -30,10 +33,23 @@ const MOST_PROOFS = 1000
 const unsigned = (what: string): AppError => new AppError('EVIDENCE_UNSIGNED', what)
 
 /** The newest checkpoint of which the tree is still there. Throws EVIDENCE_UNSIGNED where there is none. */
-function newestHead({ checkpoints, size }: Evidence): PublishedCheckpoint {
+function newestHead({ checkpoints, size }: Pick<TreeEvidence, 'checkpoints' | 'size'>): PublishedCheckpoint {
   const head = checkpoints.findLast((checkpoint) => checkpoint.size <= size) ?? checkpoints.at(-1)
   if (head === undefined) throw unsigned('sign the tree first: gridbridge audit sign')
   return head
+}
+
+type Heads = Pick<PackagePlan, 'head' | 'sm3Head'>
+
+/** The newest checkpoints of both trees that are of one size. Throws EVIDENCE_UNSIGNED where there are none, or the tree over SM3 is still being built. */
+function commonHeads({ checkpoints, size, sm3 }: Evidence): Heads {
+  const newest = newestHead({ checkpoints, size })
+  if (sm3 === undefined || sm3.size < Math.min(size, newest.size))
+    throw unsigned('the tree over SM3 is not built and signed so far; leave its key away, or ask again')
+  const bySize = new Map(sm3.checkpoints.map((checkpoint) => [checkpoint.size, checkpoint]))
+  const head = newestHead({ checkpoints: checkpoints.filter((one) => bySize.has(one.size)), size })
+  const sm3Head = bySize.get(head.size)
+  return sm3Head === undefined ? { head } : { head, sm3Head }
 }
 
 async function placesOf(evidence: Evidence, extent: Exclude<Extent, { kind: 'whole' | 'entries' }>): Promise<Places> {
@@ -41,23 +57,34 @@ async function placesOf(evidence: Evidence, extent: Exclude<Extent, { kind: 'who
 }
 
 /**
- * Decides what a package holds: the whole tree, or a part of it that the newest checkpoint proves. Throws EVIDENCE_UNSIGNED where
- * something that was asked for lies behind it or nothing was signed, EVIDENCE_EMPTY where no entry is meant.
+ * Decides what a package holds: the whole tree, or a part of it that the newest checkpoint proves, and whether of the tree over SM3 too. Throws
+ * EVIDENCE_UNSIGNED where something that was asked for lies behind it or nothing was signed, EVIDENCE_EMPTY where no entry is meant.
  */
-export async function planPackage(evidence: Evidence, extent: Extent): Promise<PackagePlan> {
-  const head = newestHead(evidence)
-  if (extent.kind === 'whole') return { kind: 'whole', from: 0, to: evidence.size, indexes: [], head }
+export async function planPackage(evidence: Evidence, extent: Extent, withSm3 = false): Promise<PackagePlan> {
+  const heads = withSm3 ? commonHeads(evidence) : { head: newestHead(evidence) }
+  const { head } = heads
+  const to = Math.min(evidence.size, withSm3 ? (evidence.sm3?.size ?? 0) : evidence.size)
+  if (extent.kind === 'whole') return { kind: 'whole', from: 0, to, indexes: [], ...heads }
+  return { ...(await planPart(evidence, extent, head)), ...heads }
+}
+
+/** The places of a part. */
+async function planPart(
+  evidence: Evidence,
+  extent: Exclude<Extent, { kind: 'whole' }>,
+  head: PublishedCheckpoint,
+): Promise<Omit<PackagePlan, keyof Heads>> {
   if (extent.kind === 'entries') {
     const indexes = await evidence.placesOf(extent.entryIds)
     if (indexes.length < new Set(extent.entryIds).size)
       throw new AppError('EVIDENCE_EMPTY', 'an entry is not in the tree')
     if (indexes.some((index) => index >= head.size)) throw unsigned('an entry lies behind the newest checkpoint')
-    return { kind: 'entries', from: 0, to: 0, indexes, head }
+    return { kind: 'entries', from: 0, to: 0, indexes }
   }
   const { from, to } = await placesOf(evidence, extent)
   if (to <= from) throw new AppError('EVIDENCE_EMPTY', 'no entry lies there')
   if (to > head.size) throw unsigned(`entries from ${head.size} on lie behind the newest checkpoint`)
-  return { kind: 'range', from, to, indexes: [], head }
+  return { kind: 'range', from, to, indexes: [] }
 }
 
 /** How many entries a package holds. */
@@ -97,13 +124,29 @@ function neededTiles({ head }: PackagePlan, indexes: readonly number[]): Readonl
   return needed
 }
 
-async function writeTiles(evidence: Evidence, plan: PackagePlan, folder: PackageFolder): Promise<readonly Tile[]> {
+/** A tree as it lies in a package: where, what of it, and its newest checkpoint. */
+interface PackedTree {
+  readonly path: string
+  readonly hash: TreeAlgorithm
+  readonly evidence: TreeEvidence
+  readonly head: PublishedCheckpoint
+}
+
+/** The trees that a package holds. */
+const packedTrees = (evidence: Evidence, { head, sm3Head }: PackagePlan): readonly PackedTree[] => [
+  { path: '', hash: 'sha256', evidence, head },
+  ...(evidence.sm3 === undefined || sm3Head === undefined
+    ? []
+    : [{ path: 'sm3/', hash: 'sm3', evidence: evidence.sm3, head: sm3Head } as const]),
+]
+
+async function writeTiles(tree: PackedTree, plan: PackagePlan, folder: PackageFolder): Promise<readonly Tile[]> {
   const needed = plan.kind === 'whole' ? null : neededTiles(plan, indexesOf(plan))
   const kept: Tile[] = []
-  for await (const tile of evidence.tiles()) {
+  for await (const tile of tree.evidence.tiles()) {
     const then = tileAt(plan.kind === 'whole' ? plan.to : plan.head.size, tile)
     if (then === null || needed?.has(nameOf(tile)) === false) continue
-    folder.write(tilePath(then), Buffer.concat([...then.hashes]))
+    folder.write(`${tree.path}${tilePath(then)}`, Buffer.concat([...then.hashes]))
     if (needed !== null) kept.push(then)
   }
   return kept
@@ -112,8 +155,8 @@ async function writeTiles(evidence: Evidence, plan: PackagePlan, folder: Package
 const entriesOf = (evidence: Evidence, plan: PackagePlan): AsyncIterable<PlacedEntry> =>
   plan.kind === 'entries' ? evidence.entriesAt(plan.indexes) : evidence.entries(plan)
 
-function checkpointsOf(evidence: Evidence, plan: PackagePlan): string {
-  const needed = plan.kind === 'whole' ? evidence.checkpoints : [plan.head]
+function checkpointsOf({ evidence, head }: PackedTree, plan: PackagePlan): string {
+  const needed = plan.kind === 'whole' ? evidence.checkpoints : [head]
   return needed.map(({ size, note }) => `${JSON.stringify({ size, note })}\n`).join('')
 }
 
@@ -131,11 +174,15 @@ export async function writePackage(
 ): Promise<string> {
   const folder = openPackage(options.folder)
   folder.write('verifiers.txt', options.verifiers.map((verifier) => `${verifier}\n`).join(''))
-  folder.write('checkpoints.ndjson', checkpointsOf(evidence, plan))
   await folder.writeLines('entries.ndjson.gz', linesOf(entriesOf(evidence, plan)))
-  const tiles = await writeTiles(evidence, plan, folder)
+  const trees = packedTrees(evidence, plan)
+  const tiles: (readonly Tile[])[] = []
+  for (const tree of trees) {
+    folder.write(`${tree.path}checkpoints.ndjson`, checkpointsOf(tree, plan))
+    tiles.push(await writeTiles(tree, plan, folder))
+  }
   if (hasProofs(plan)) {
-    const read = provingReader(tiles)
+    const read = provingReader(tiles[0] ?? [])
     for await (const entry of entriesOf(evidence, plan))
       folder.write(`proofs/${entry.index}.tlog-proof`, writeProof(entry, plan.head, read))
   }
@@ -150,7 +197,7 @@ export async function writePackage(
     size: plan.kind === 'whole' ? plan.to : plan.head.size,
     indexes: plan.indexes,
     proofs: hasProofs(plan),
-    trees: [{ path: '', hash: 'sha256' }],
+    trees: trees.map(({ path, hash: name }) => ({ path, hash: name })),
     files: await folder.list(),
   }
   const text = `${JSON.stringify(manifest, null, 2)}\n`

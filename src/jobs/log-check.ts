@@ -2,10 +2,11 @@ import { hashOf, nodesOf } from '../audit/merkle.ts'
 import { nodeReader, tileOf } from '../audit/tiles.ts'
 import { verifyLanes } from '../audit/verify.ts'
 import { compareTree, readUnproven } from '../audit/verify-tree.ts'
+import { SHA256, SM3, type TreeHash } from '../audit/tree-hash.ts'
 import { raiseObjectAlert } from '../store/alerts.ts'
 import { openAuditSnapshot, type AuditSnapshot } from '../store/audit-log.ts'
 import { readTiles } from '../store/audit-tree.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Query } from '../store/database.ts'
 import {
   isCheckDue,
   listLogChecks,
@@ -28,15 +29,21 @@ type Finding = Pick<LogCheck, 'state' | 'entries' | 'upto' | 'resumesAt' | 'faul
 
 const startOfTile = (place: number): number => Math.floor(place / TILE) * TILE
 
-/** Whether the tiles have the root that the newest checkpoint states. */
-async function isAsSigned({ query, checkpoints }: AuditSnapshot): Promise<boolean> {
-  const newest = readUnproven(checkpoints).at(-1)
+/** The trees of the log of which something was signed, and their checkpoints. */
+const signedTreesOf = ({ checkpoints, sm3Checkpoints }: AuditSnapshot) =>
+  [
+    { tree: SHA256, notes: checkpoints },
+    { tree: SM3, notes: sm3Checkpoints },
+  ].filter(({ tree, notes }) => tree === SHA256 || notes.length > 0)
+
+/** Whether the tiles of a tree have the root that its newest checkpoint states. */
+async function isAsSigned(query: Query, tree: TreeHash, notes: readonly string[]): Promise<boolean> {
+  const newest = readUnproven(notes).at(-1)
   if (newest === undefined) return true
   const whole = { start: 0, end: newest.size }
   try {
-    return hashOf(whole, nodeReader(await readTiles(query, nodesOf(whole).map(tileOf)))).equals(
-      Buffer.from(newest.root),
-    )
+    const read = nodeReader(await readTiles(query, nodesOf(whole).map(tileOf), tree.name), tree)
+    return hashOf(whole, read, tree).equals(Buffer.from(newest.root))
   } catch {
     return false
   }
@@ -60,7 +67,9 @@ async function checkNew(snapshot: AuditSnapshot, before: LogCheck | undefined): 
   const bad = (await checkPlaces(query, from, size)) ?? (await checkPlaces(query, old, oldEnd))
   if (bad !== null) return found(`${bad.fault}: ${bad.index}`)
   if (entries !== size - minIndex + waiting) return found('entries were removed, or put in beside the tree')
-  return found((await isAsSigned(snapshot)) ? null : 'the tree is not the one that was signed')
+  for (const { tree, notes } of signedTreesOf(snapshot))
+    if (!(await isAsSigned(query, tree, notes))) return found('the tree is not the one that was signed')
+  return found(null)
 }
 
 /** Every lane and the whole tree against all checkpoints. Their signatures are for whoever has the key: `audit verify`. */
@@ -69,9 +78,12 @@ async function checkWhole(snapshot: AuditSnapshot): Promise<Finding> {
   const entries = 'entries' in inLanes ? inLanes.entries : 0
   const found = { entries, upto: snapshot.pruned.minIndex + entries, resumesAt: 0 }
   if (inLanes.state !== 'whole') return { ...found, state: inLanes.state, fault: inLanes.fault }
-  const inTree = await compareTree(snapshot.leaves(), readUnproven(snapshot.checkpoints), snapshot.pruned)
-  if (inTree.state === 'tampered') return { ...found, state: 'tampered', fault: `${inTree.fault}: ${inTree.index}` }
-  return { ...found, state: inTree.state, fault: inTree.state === 'whole' ? null : inTree.fault }
+  for (const { tree, notes } of signedTreesOf(snapshot)) {
+    const inTree = await compareTree(snapshot.leaves(tree), readUnproven(notes), snapshot.pruned, tree)
+    if (inTree.state === 'tampered') return { ...found, state: 'tampered', fault: `${inTree.fault}: ${inTree.index}` }
+    if (inTree.state === 'undecided') return { ...found, state: 'undecided', fault: inTree.fault }
+  }
+  return { ...found, state: 'whole', fault: null }
 }
 
 const checks = { new: checkNew, whole: checkWhole } as const

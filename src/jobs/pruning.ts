@@ -6,13 +6,13 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
-import { leafHash } from '../audit/entry.ts'
 import { createTree } from '../audit/growing-tree.ts'
 import { nodesOf } from '../audit/merkle.ts'
-import { rangeDigest, type Pruned } from '../audit/pruned.ts'
+import { rangeDigest, rangeOf, type Pruned } from '../audit/pruned.ts'
 import { nodeReader, tileOf } from '../audit/tiles.ts'
+import { SHA256, SM3, type TreeHash } from '../audit/tree-hash.ts'
 import { AppError } from '../errors.ts'
-import { readTiles } from '../store/audit-tree.ts'
+import { readTiles, readTreeSizes } from '../store/audit-tree.ts'
 import type { Database, Query, Transaction } from '../store/database.ts'
 import {
   approvePruning,
@@ -65,34 +65,47 @@ async function writeArchive(query: Query, file: string, places: Places): Promise
 interface ReadArchive {
   readonly sha256: string
   readonly sm3: string
-  /** The hashes of everything below the end of the archive, one behind the other. */
-  readonly compactRange: readonly Buffer[]
+  /** The hashes of everything below the end of the archive, one behind the other, in each tree. */
+  readonly ranges: readonly Buffer[]
 }
 
 /** Reads an archive back from its file and goes on with it from where the log began before. Throws AUDIT_BROKEN where a place is missing. */
-async function readArchive(file: string, before: Pruned, { firstIndex, minIndex }: Places): Promise<ReadArchive> {
+async function readArchive(
+  file: string,
+  before: Pruned,
+  { firstIndex, minIndex, hashes }: Places & { readonly hashes: readonly TreeHash[] },
+): Promise<ReadArchive> {
   const [sha256, sm3] = [createHash('sha256'), createHash('sm3')]
   const bytes = createReadStream(file).on('data', (chunk) => {
     sha256.update(chunk)
     sm3.update(chunk)
   })
-  const tree = createTree(firstIndex, before.compactRange)
+  const trees = hashes.map((hashed) => ({ hashed, tree: createTree(firstIndex, rangeOf(before, hashed), hashed) }))
   let next = firstIndex
   for await (const line of createInterface({ input: bytes.pipe(createGunzip()), crlfDelay: Infinity })) {
     const { index, body } = JSON.parse(line) as { readonly index: number; readonly body: string }
     if (index !== next) throw new AppError('AUDIT_BROKEN', `the archive has no entry at place ${next}`)
-    tree.add(leafHash(Buffer.from(body)))
+    for (const { hashed, tree } of trees) tree.add(hashed.leaf(Buffer.from(body)))
     next += 1
   }
   if (next !== minIndex) throw new AppError('AUDIT_BROKEN', `the archive ends at place ${next}`)
-  return { sha256: sha256.digest('hex'), sm3: sm3.digest('hex'), compactRange: tree.compactRange() }
+  return {
+    sha256: sha256.digest('hex'),
+    sm3: sm3.digest('hex'),
+    ranges: trees.map(({ tree }) => Buffer.concat([...tree.compactRange()])),
+  }
 }
 
-/** The hashes of everything below a place, from the tiles that were signed. */
-async function readRange(query: Query, below: number): Promise<readonly Buffer[]> {
+/** The hashes of everything below a place in a tree, from the tiles that were signed. */
+async function readRange(query: Query, below: number, tree: TreeHash): Promise<Buffer> {
   const nodes = nodesOf({ start: 0, end: below })
-  return nodes.map(nodeReader(await readTiles(query, nodes.map(tileOf))))
+  const read = nodeReader(await readTiles(query, nodes.map(tileOf), tree.name), tree)
+  return Buffer.concat(nodes.map(read))
 }
+
+/** The trees that the log has. */
+const readTrees = async (query: Query): Promise<readonly TreeHash[]> =>
+  (await readTreeSizes(query)).has('sm3') ? [SHA256, SM3] : [SHA256]
 
 const monthOf = (at: Date): string => new Date(at.getTime() + 8 * 3_600_000).toISOString().slice(0, 7)
 
@@ -116,6 +129,7 @@ const factsOf = (terms: PruningTerms) => ({
   until: terms.until.toISOString(),
   minIndex: terms.minIndex,
   range: rangeDigest([terms.compactRange]),
+  ...(terms.sm3Range === null ? {} : { rangeSm3: rangeDigest([terms.sm3Range]) }),
   lanes: terms.lanesDigest,
   archiveSha256: terms.archiveSha256,
   archiveSm3: terms.archiveSm3,
@@ -136,13 +150,15 @@ export async function askToPrune(
   const from = startOfMonth(oldest?.recordedAt ?? until)
   const archive = path.join(folder, `audit-${monthOf(from)}-${monthOf(until)}-${places.firstIndex}.ndjson.gz`)
   await writeArchive(query, archive, places)
-  const read = await readArchive(archive, before, places)
-  const compactRange = Buffer.concat([...read.compactRange])
-  if (!compactRange.equals(Buffer.concat([...(await readRange(query, places.minIndex))])))
-    throw new AppError('AUDIT_BROKEN', 'the archive is not what was signed')
+  const hashes = await readTrees(query)
+  const read = await readArchive(archive, before, { ...places, hashes })
+  for (const [place, hashed] of hashes.entries())
+    if (read.ranges[place]?.equals(await readRange(query, places.minIndex, hashed)) !== true)
+      throw new AppError('AUDIT_BROKEN', 'the archive is not what was signed')
+  const [compactRange = Buffer.alloc(0), sm3Range = null] = read.ranges
   const lanesDigest = await readLanesDigest(query, places.minIndex)
   const archives = { archiveSha256: read.sha256, archiveSm3: read.sm3 }
-  const terms = { from, until, ...places, compactRange, lanesDigest, ...archives }
+  const terms = { from, until, ...places, compactRange, sm3Range, lanesDigest, ...archives }
   const pruningId = await database.transaction((transaction) => ask(transaction, terms, actor))
   return { ...(await findPruning(query, pruningId)), archive }
 }

@@ -7,8 +7,8 @@ import { readCertificate, subjectName } from '../feeds/certificate.ts'
 import type { KeyRing } from '../security/key-ring.ts'
 import { raiseObjectAlert } from '../store/alerts.ts'
 import { auditBeforeAnswer } from '../store/audit-log.ts'
-import { readTiles } from '../store/audit-tree.ts'
-import { readNewest, readTreeSize } from '../store/checkpoints.ts'
+import { readTiles, readTreeSizes } from '../store/audit-tree.ts'
+import { readNewest } from '../store/checkpoints.ts'
 import type { Database } from '../store/database.ts'
 import { readPostings } from '../store/person-index.ts'
 import {
@@ -125,7 +125,7 @@ async function findSightings(context: LogContext, token: Buffer, search: LogSear
   // Looked at before the index: what is written into the index meanwhile is seen twice, and nothing not at all.
   const waiting = (await findWaiting(query, token)).filter(({ subjects }) => namesSubject(subjects, token))
   const unplaced = search.before === null ? waiting.filter(({ leafIndex }) => leafIndex === null) : []
-  const before = search.before ?? (await readTreeSize(query))
+  const before = search.before ?? (await readTreeSizes(query)).get('sha256') ?? 0
   const placed = waiting.flatMap(({ leafIndex }) => (leafIndex === null ? [] : [leafIndex]))
   const found: LoggedEntry[] = unplaced.filter((one) => fits(one, filter))
   const most = found.length + limit + 1
@@ -145,7 +145,7 @@ async function proveAll(
   entries: readonly LoggedEntry[],
 ): Promise<Pick<FoundPage, 'entries' | 'checkpoint'>> {
   const { query } = database
-  const checkpoint = await readNewest(query, '')
+  const checkpoint = await readNewest(query, 'sha256', '')
   const size = checkpoint?.size ?? 0
   const signed = entries.flatMap(({ leafIndex }) => (leafIndex !== null && leafIndex < size ? [leafIndex] : []))
   const tiles = await readTiles(query, tilesOfProofs(signed, size))

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Tile } from '../audit/tiles.ts'
+import type { TreeAlgorithm } from '../audit/tree-hash.ts'
 import type { StoredEntry } from '../audit/verify.ts'
 import { AppError } from '../errors.ts'
 import { STORED_ENTRY } from './audit-log.ts'
@@ -22,18 +23,24 @@ export interface Places {
   readonly to: number
 }
 
-/** A consistent view of the log as it lies there, for handing out. It judges nothing: what is gone is left out. */
-export interface Evidence {
+/** One tree of the log. */
+export interface TreeEvidence {
   readonly checkpoints: readonly PublishedCheckpoint[]
-  /** How many leaves the tree has. */
+  /** How many leaves it has. */
   readonly size: number
+  readonly tiles: () => AsyncIterable<Tile>
+}
+
+/** A consistent view of the log as it lies there, for handing out. It judges nothing: what is gone is left out. */
+export interface Evidence extends TreeEvidence {
+  /** The tree over SM3; not there where nothing was signed of it. */
+  readonly sm3?: TreeEvidence
   readonly placesBetween: (from: string | null, to: string | null) => Promise<Places>
   /** Where these entries are; those that have no place are left out. */
   readonly placesOf: (entryIds: readonly string[]) => Promise<readonly number[]>
   /** Entries by their places. One stream is read to its end before the next begins. */
   readonly entries: (places: Places) => AsyncIterable<PlacedEntry>
   readonly entriesAt: (indexes: readonly number[]) => AsyncIterable<PlacedEntry>
-  readonly tiles: () => AsyncIterable<Tile>
 }
 
 const FETCH_ROWS = 2000
@@ -54,10 +61,10 @@ async function* fetchRows<Row>(client: pg.Client, statement: string, values: rea
 
 const PLACED = `select leaf_index as index, ${STORED_ENTRY} from audit.tree_leaf join audit.entry using (lane_id, lane_seq)`
 
-async function* fetchTiles(client: pg.Client): AsyncGenerator<Tile> {
+async function* fetchTiles(client: pg.Client, algorithm: TreeAlgorithm): AsyncGenerator<Tile> {
   const statement =
-    'select tile_level as level, tile_index as index, hashes from audit.tile order by tile_level, tile_index'
-  const rows = fetchRows<{ level: number; index: number; hashes: Buffer }>(client, statement, [])
+    'select tile_level as level, tile_index as index, hashes from audit.tile where algorithm = $1 order by tile_level, tile_index'
+  const rows = fetchRows<{ level: number; index: number; hashes: Buffer }>(client, statement, [algorithm])
   for await (const { level, index, hashes } of rows) yield { level, index, hashes: splitHashes(hashes) }
 }
 
@@ -72,15 +79,24 @@ async function readPlacesBetween(client: pg.Client, from: string | null, to: str
   return first === null || last === null ? { from: 0, to: 0 } : { from: first, to: last + 1 }
 }
 
+/** A tree as it lies there. */
+async function treeOn(client: pg.Client, algorithm: TreeAlgorithm): Promise<TreeEvidence> {
+  const { rows: checkpoints } = await client.query<PublishedCheckpoint>(
+    'select size, note from audit.checkpoint where algorithm = $1 order by size',
+    [algorithm],
+  )
+  const { rows: trees } = await client.query<{ size: number }>('select size from audit.tree where algorithm = $1', [
+    algorithm,
+  ])
+  return { checkpoints, size: trees[0]?.size ?? 0, tiles: () => fetchTiles(client, algorithm) }
+}
+
 /** What lies in the log as the client's transaction sees it. */
 export async function evidenceOn(client: pg.Client): Promise<Evidence> {
-  const { rows: checkpoints } = await client.query<PublishedCheckpoint>(
-    'select size, note from audit.checkpoint order by size',
-  )
-  const { rows: trees } = await client.query<{ size: number }>('select size from audit.tree')
+  const sm3 = await treeOn(client, 'sm3')
   return {
-    checkpoints,
-    size: trees[0]?.size ?? 0,
+    ...(await treeOn(client, 'sha256')),
+    ...(sm3.checkpoints.length === 0 ? {} : { sm3 }),
     placesBetween: (from, to) => readPlacesBetween(client, from, to),
     placesOf: async (entryIds) => {
       const { rows } = await client.query<{ index: number }>(
@@ -94,7 +110,6 @@ export async function evidenceOn(client: pg.Client): Promise<Evidence> {
       fetchRows(client, `${PLACED} where leaf_index >= $1 and leaf_index < $2 order by leaf_index`, [from, to]),
     entriesAt: (indexes) =>
       fetchRows(client, `${PLACED} where leaf_index = any($1::bigint[]) order by leaf_index`, [indexes]),
-    tiles: () => fetchTiles(client),
   }
 }
 
@@ -137,10 +152,10 @@ export async function findPlacedEntry(
   return row ?? null
 }
 
-/** The newest checkpoint over a tree of more than `size` leaves; null where none was signed. */
+/** The newest checkpoint over a SHA-256 tree of more than `size` leaves; null where none was signed. */
 export async function findCheckpointBeyond(query: Query, size: number): Promise<PublishedCheckpoint | null> {
   const [row] = await query<PublishedCheckpoint>(
-    'select size, note from audit.checkpoint where size > $1 order by size desc limit 1',
+    `select size, note from audit.checkpoint where algorithm = 'sha256' and size > $1 order by size desc limit 1`,
     [size],
   )
   return row ?? null

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { leafHash } from '../audit/entry.ts'
 import type { Pruned } from '../audit/pruned.ts'
+import { SHA256, type TreeAlgorithm, type TreeHash } from '../audit/tree-hash.ts'
 import type { StoredEntry, StoredLane } from '../audit/verify.ts'
 import type { TreeLeaf } from '../audit/verify-tree.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
@@ -13,12 +13,14 @@ export interface AuditSnapshot {
   /** What is left of entries that were removed after their time. */
   readonly pruned: Pruned
   readonly entries: AsyncIterable<StoredEntry>
-  /** The places of the tree in their order; to be read after the entries. */
-  readonly leaves: () => AsyncIterable<TreeLeaf>
+  /** The places of a tree in their order; to be read after the entries. */
+  readonly leaves: (tree?: TreeHash) => AsyncIterable<TreeLeaf>
   /** Anything else of the same moment; not while entries or leaves are read. */
   readonly query: Query
   /** Signed notes, by the size of the tree. */
   readonly checkpoints: readonly string[]
+  /** Those of the tree over SM3. */
+  readonly sm3Checkpoints: readonly string[]
   readonly close: () => Promise<void>
 }
 
@@ -41,29 +43,40 @@ async function* fetchEntries(client: pg.Client): AsyncGenerator<StoredEntry> {
   }
 }
 
-/** The leaf hash of an entry is made anew of its body; that of its tile is as it lies there. */
-async function* fetchLeaves(client: pg.Client): AsyncGenerator<TreeLeaf> {
+/**
+ * The leaf hash of an entry is made anew of its body; that of its tile is as it lies there. The tree over SM3 may be shorter than the log: it
+ * is built behind it where an installation changed its suite.
+ */
+async function* fetchLeaves(client: pg.Client, tree: TreeHash): AsyncGenerator<TreeLeaf> {
   await client.query(
     `declare tree_leaves no scroll cursor for
        select entry.body, substring(tile.hashes from (leaf_index % 256)::int * 32 + 1 for 32) as tile
          from audit.tree_leaf left join audit.entry using (lane_id, lane_seq)
-         left join audit.tile on tile_level = 0 and tile_index = leaf_index / 256
+         left join audit.tile on tile_level = 0 and tile_index = leaf_index / 256 and algorithm = $1
+        where $1::text = 'sha256' or leaf_index < (select size from audit.tree where algorithm = $1)
         order by leaf_index`,
+    [tree.name],
   )
-  for (;;) {
-    const { rows } = await client.query<{ body: Buffer | null; tile: Buffer | null }>(
-      `fetch ${FETCH_ROWS} from tree_leaves`,
-    )
-    for (const { body, tile } of rows) yield { fromBody: body === null ? null : leafHash(body), fromTile: tile }
-    if (rows.length < FETCH_ROWS) return
+  try {
+    for (;;) {
+      const { rows } = await client.query<{ body: Buffer | null; tile: Buffer | null }>(
+        `fetch ${FETCH_ROWS} from tree_leaves`,
+      )
+      for (const { body, tile } of rows) yield { fromBody: body === null ? null : tree.leaf(body), fromTile: tile }
+      if (rows.length < FETCH_ROWS) return
+    }
+  } finally {
+    await client.query('close tree_leaves')
   }
 }
 
-async function readNotes(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{
-    note: string
-  }>(`select note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature where cosignature.size = checkpoint.size), '')
-       as note from audit.checkpoint order by size`)
+async function readNotes(client: pg.Client, algorithm: TreeAlgorithm): Promise<readonly string[]> {
+  const { rows } = await client.query<{ note: string }>(
+    `select note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature
+              where cosignature.algorithm = $1 and cosignature.size = checkpoint.size), '')
+       as note from audit.checkpoint where algorithm = $1 order by size`,
+    [algorithm],
+  )
   return rows.map(({ note }) => note)
 }
 
@@ -94,10 +107,12 @@ export async function openAuditSnapshot(url: string, role: 'gridbridge_app' | nu
     await client.connect()
     await client.query('begin isolation level repeatable read read only')
     const snapshot = await auditSnapshotOn(client)
-    const checkpoints = await readNotes(client)
+    const checkpoints = await readNotes(client, 'sha256')
+    const sm3Checkpoints = await readNotes(client, 'sm3')
     const query: Query = async <Row>(text: string, values: readonly unknown[] = []) =>
       (await client.query(text, [...values])).rows as Row[]
-    return { ...snapshot, query, checkpoints, leaves: () => fetchLeaves(client), close: () => client.end() }
+    const leaves = (tree: TreeHash = SHA256): AsyncIterable<TreeLeaf> => fetchLeaves(client, tree)
+    return { ...snapshot, query, checkpoints, sm3Checkpoints, leaves, close: () => client.end() }
   } catch (error) {
     await client.end().catch(() => undefined)
     throw new AppError('DATABASE_UNAVAILABLE', 'the audit log cannot be read', { cause: error })

@@ -140,6 +140,8 @@ export interface DatabaseOptions {
   readonly role?: 'gridbridge_app' | 'gridbridge_sequencer' | 'gridbridge_signer' | 'gridbridge_pruner'
   /** How old the oldest entry without a signed checkpoint may be before nothing personal leaves; 900 where it is not given. */
   readonly mostUnsignedSeconds?: number
+  /** Which trees over the audit log have to be signed; `standard` where it is not given. */
+  readonly suite?: 'standard' | 'gm'
 }
 
 /**
@@ -164,6 +166,6 @@ export function openDatabase(options: DatabaseOptions): Database {
   // A connection that breaks is replaced by the pool; without listeners it would end the process, idle or checked out.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const { processName, mostUnsignedSeconds = MOST_UNSIGNED_SECONDS } = options
-  return databaseOn(pool, { processName, signing: createSigningWatch(mostUnsignedSeconds) })
+  const { processName, mostUnsignedSeconds: mostSeconds = MOST_UNSIGNED_SECONDS, suite = 'standard' } = options
+  return databaseOn(pool, { processName, signing: createSigningWatch({ mostSeconds, suite }) })
 }

@@ -14,7 +14,7 @@ export async function readPlaced(query: Query, from: number, until: number): Pro
   return query<PlacedEntry>(
     `select leaf_index as index, substring(tile.hashes from (leaf_index % 256)::int * 32 + 1 for 32) as tile, ${STORED_ENTRY}
        from audit.tree_leaf left join audit.entry using (lane_id, lane_seq)
-       left join audit.tile on tile_level = 0 and tile_index = leaf_index / 256
+       left join audit.tile on tile_level = 0 and tile_index = leaf_index / 256 and algorithm = 'sha256'
       where leaf_index >= $1 and leaf_index < $2 order by leaf_index limit 2000`,
     [from, until],
   )
@@ -50,7 +50,7 @@ export const WAITING =
 /** How many entries the tree says that there are, how many wait for their place, and how many there are. */
 export async function readLogCounts(query: Query): Promise<LogCounts> {
   const [row] = await query<LogCounts>(
-    `select (select size from audit.tree) as size, (select min_index from audit.state) as "minIndex",
+    `select (select size from audit.tree where algorithm = 'sha256') as size, (select min_index from audit.state) as "minIndex",
             ${WAITING} as waiting, (select count(*) from audit.entry) as entries`,
   )
   return row ?? { size: 0, minIndex: 0, waiting: 0, entries: 0 }

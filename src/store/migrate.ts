@@ -43,6 +43,7 @@ import * as rejectionBinding from './migrations/0040-rejection-binding.ts'
 import * as entryProof from './migrations/0029-entry-proof.ts'
 import * as identity from './migrations/0034-identity.ts'
 import * as rowScope from './migrations/0035-row-scope.ts'
+import * as auditSuites from './migrations/0043-audit-suites.ts'
 
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-ledger': ledger,
@@ -83,6 +84,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0029-entry-proof': entryProof,
   '0034-identity': identity,
   '0035-row-scope': rowScope,
+  '0043-audit-suites': auditSuites,
 }
 
 async function migrateLedger(pool: pg.Pool): Promise<readonly string[]> {

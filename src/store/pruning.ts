@@ -6,16 +6,17 @@ import type { Query } from './database.ts'
 
 /** What is left of the entries that were removed after their time. */
 export async function readPruned(query: Query): Promise<Pruned> {
-  const [state] = await query<{ minIndex: number; range: Buffer }>(
-    'select min_index as "minIndex", compact_range as range from audit.state',
+  const [state] = await query<{ minIndex: number; range: Buffer; sm3Range: Buffer | null }>(
+    'select min_index as "minIndex", compact_range as range, compact_range_sm3 as "sm3Range" from audit.state',
   )
   const starts = await query<LaneProgress & { readonly laneId: string }>(
     'select lane_id as "laneId", seq, head from audit.lane_start',
   )
-  const { minIndex = 0, range = Buffer.alloc(0) } = state ?? {}
+  const { minIndex = 0, range = Buffer.alloc(0), sm3Range = null } = state ?? {}
   return {
     minIndex,
     compactRange: splitHashes(range),
+    ...(sm3Range === null ? {} : { sm3Range: splitHashes(sm3Range) }),
     lanes: new Map(starts.map(({ laneId, seq, head }) => [laneId, { seq, head }])),
   }
 }
@@ -27,6 +28,8 @@ export interface PruningTerms {
   readonly firstIndex: number
   readonly minIndex: number
   readonly compactRange: Buffer
+  /** Of the tree over SM3; null where it was not begun. */
+  readonly sm3Range: Buffer | null
   /** In hexadecimal, as the next two. */
   readonly lanesDigest: string
   readonly archiveSha256: string
@@ -45,7 +48,7 @@ export interface Pruning extends PruningTerms {
 }
 
 const PRUNING_COLUMNS = `pruning_id as "pruningId", period_from as "from", period_until as until, first_index as "firstIndex",
-  min_index as "minIndex", compact_range as "compactRange", encode(lanes_digest, 'hex') as "lanesDigest",
+  min_index as "minIndex", compact_range as "compactRange", compact_range_sm3 as "sm3Range", encode(lanes_digest, 'hex') as "lanesDigest",
   encode(archive_sha256, 'hex') as "archiveSha256", encode(archive_sm3, 'hex') as "archiveSm3", requested_by as "requestedBy",
   requested_at as "requestedAt", approved_by as "approvedBy", approved_at as "approvedAt", removed, done_at as "doneAt"`
 
@@ -55,9 +58,9 @@ export async function readPrunableUntil(query: Query): Promise<Date> {
   return row?.until ?? new Date(0)
 }
 
-/** The size of the newest checkpoint: what nobody signed stays. */
+/** The size of the newest checkpoint, of the tree that was signed less far: what nobody signed stays. */
 async function readSignedSize(query: Query): Promise<number> {
-  const [row] = await query<{ size: number }>('select coalesce(max(size), 0) as size from audit.checkpoint')
+  const [row] = await query<{ size: number }>('select audit.signed_size() as size')
   return row?.size ?? 0
 }
 
@@ -105,8 +108,8 @@ export async function readLanesDigest(query: Query, below: number): Promise<stri
 /** Asks for a pruning; returns its number. */
 export async function insertPruning(query: Query, terms: PruningTerms, actor: string): Promise<number> {
   const [row] = await query<{ pruningId: number }>(
-    `insert into audit.pruning (period_from, period_until, first_index, min_index, compact_range, lanes_digest, archive_sha256, archive_sm3, requested_by)
-       values ($1, $2, $3, $4, $5, decode($6, 'hex'), decode($7, 'hex'), decode($8, 'hex'), $9) returning pruning_id as "pruningId"`,
+    `insert into audit.pruning (period_from, period_until, first_index, min_index, compact_range, compact_range_sm3, lanes_digest, archive_sha256, archive_sm3, requested_by)
+       values ($1, $2, $3, $4, $5, $10, decode($6, 'hex'), decode($7, 'hex'), decode($8, 'hex'), $9) returning pruning_id as "pruningId"`,
     [
       terms.from,
       terms.until,
@@ -117,6 +120,7 @@ export async function insertPruning(query: Query, terms: PruningTerms, actor: st
       terms.archiveSha256,
       terms.archiveSm3,
       actor,
+      terms.sm3Range,
     ],
   )
   return row?.pruningId ?? 0

@@ -54,11 +54,11 @@ const readLogState: ReadRows = async (query, { from, until }) =>
     `select measure, value from (values
        (1, 'entries in the period', (select count(*)::text from audit.entry where ${IN_PERIOD})),
        (2, 'entries without a place in the tree', ${WAITING}::text),
-       (3, 'size of the tree', (select size::text from audit.tree)),
+       (3, 'size of the tree', (select size::text from audit.tree where algorithm = 'sha256')),
        (4, 'first place that is kept', (select min_index::text from audit.state)),
-       (5, 'checkpoints signed in the period', (select count(*)::text from audit.checkpoint where signed_at >= $1 and signed_at < $2)),
-       (6, 'size of the newest checkpoint', (select max(size)::text from audit.checkpoint)),
-       (7, 'time of the newest checkpoint', (select ${timeText('max(signed_at)')} from audit.checkpoint)),
+       (5, 'checkpoints signed in the period', (select count(*)::text from audit.checkpoint where algorithm = 'sha256' and signed_at >= $1 and signed_at < $2)),
+       (6, 'size of the newest checkpoint', (select max(size)::text from audit.checkpoint where algorithm = 'sha256')),
+       (7, 'time of the newest checkpoint', (select ${timeText('max(signed_at)')} from audit.checkpoint where algorithm = 'sha256')),
        (8, 'last check of new entries', (select state || ' ' || ${timeText('ended_at')} from log_check where scope = 'new')),
        (9, 'last check of the whole log', (select state || ' ' || ${timeText('ended_at')} from log_check where scope = 'whole')))
        as told (place, measure, value) order by place`,

@@ -1,9 +1,10 @@
+import { treesOf } from '../audit/tree-hash.ts'
 import { AppError } from '../errors.ts'
 import { prepared, type Query } from './query.ts'
 
-/** How far signing is behind the audit log. */
+/** How far signing is behind the audit log: behind is it where one of the suite's trees is. */
 export interface SigningState {
-  /** The newest signed note with the cosignatures of witnesses; null: nothing was signed yet. */
+  /** The newest signed note of the suite's own tree with the cosignatures of witnesses; null: nothing was signed yet. */
   readonly note: string | null
   /** Age in seconds of the oldest committed entry that no signed checkpoint covers; 0: there is none. */
   readonly unsignedSeconds: number
@@ -16,7 +17,8 @@ export interface SigningState {
  * checkpoint, the oldest of a batch. An entry that is gone counts as old as its lane: whoever removes it gains no time.
  */
 const STATE = prepared(`
-  with signed as materialized (select coalesce(max(size), 0) as size from audit.checkpoint),
+  with signed as materialized (
+    select min((select coalesce(max(size), 0) from audit.checkpoint where algorithm = tree)) as size from unnest($1::text[]) as built (tree)),
   waiting as (
     select min(coalesce(recorded_at, opened_at)) as oldest
       from audit.lane left join audit.lane_end using (lane_id)
@@ -24,12 +26,14 @@ const STATE = prepared(`
      where closed_at is null and last_seq > coalesce(seq, 0)),
   placed as (select oldest from audit.tree_growth where end_index > (select size from signed) order by oldest limit 1)
   select (select note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature
-            where cosignature.size = checkpoint.size), '') from audit.checkpoint where size = (select size from signed)) as note,
+            where cosignature.algorithm = checkpoint.algorithm and cosignature.size = checkpoint.size), '')
+       from audit.checkpoint where algorithm = $2 order by size desc limit 1) as note,
     greatest(0, extract(epoch from clock_timestamp() - least((select oldest from waiting), (select oldest from placed))))::float8
       as "unsignedSeconds"`)
 
-async function readSigningState(query: Query, mostSeconds: number): Promise<SigningState> {
-  const [row] = await query<{ note: string | null; unsignedSeconds: number | null }>(STATE)
+async function readSigningState(query: Query, { mostSeconds, suite }: SigningRules): Promise<SigningState> {
+  const trees = treesOf(suite)
+  const [row] = await query<{ note: string | null; unsignedSeconds: number | null }>(STATE, [trees, trees.at(-1)])
   const unsignedSeconds = row?.unsignedSeconds ?? 0
   return { note: row?.note ?? null, unsignedSeconds, isBehind: unsignedSeconds > mostSeconds }
 }
@@ -38,8 +42,15 @@ async function readSigningState(query: Query, mostSeconds: number): Promise<Sign
 const FRESH_MS = 1000
 const STALE_MS = 3000
 
+export interface SigningRules {
+  /** How old the oldest entry without a signed checkpoint may be. */
+  readonly mostSeconds: number
+  /** Which trees have to be signed. */
+  readonly suite: 'standard' | 'gm'
+}
+
 /** The state of signing for one process, at the cost of one statement a second. */
-export function createSigningWatch(mostSeconds: number): (query: Query) => Promise<SigningState> {
+export function createSigningWatch(rules: SigningRules): (query: Query) => Promise<SigningState> {
   let known: { readonly state: SigningState; readonly readAt: number } | null = null
   let isReading = false
   return async (query) => {
@@ -48,7 +59,7 @@ export function createSigningWatch(mostSeconds: number): (query: Query) => Promi
     if (known !== null && (age < FRESH_MS || (isReading && age < STALE_MS))) return known.state
     isReading = true
     try {
-      known = { state: await readSigningState(query, mostSeconds), readAt }
+      known = { state: await readSigningState(query, rules), readAt }
       return known.state
     } finally {
       isReading = false

@@ -5,9 +5,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { canonicalJson, leafHash } from '../../src/audit/entry.ts'
 import { writeCheckpoint } from '../../src/audit/checkpoint.ts'
 import { hashOf } from '../../src/audit/merkle.ts'
-import { signNote, writeNote } from '../../src/audit/note.ts'
+import { signNote, writeNote, type SigningKey } from '../../src/audit/note.ts'
 import { growTiles, nodeReader, tilePath } from '../../src/audit/tiles.ts'
-import type { KeyObject } from 'node:crypto'
 
 export interface PackedLine {
   index: number
@@ -100,7 +99,7 @@ export function rewriteLane(lines: readonly PackedLine[], from: number): PackedL
   })
 }
 
-export const signAgain = (origin: string, size: number, root: Buffer, key: KeyObject): string =>
+export const signAgain = (origin: string, size: number, root: Buffer, key: SigningKey): string =>
   writeNote(signNote(writeCheckpoint({ origin, size, root }), origin, key))
 
 export const flipBit = (bytes: Buffer, bit: number): Buffer => {

@@ -3,14 +3,13 @@ import { expect, test } from 'vitest'
 import { leafHash } from '../../src/audit/entry.ts'
 import {
   consistencyRanges,
-  EMPTY_ROOT,
   hashOf,
   inclusionRanges,
   isConsistent,
-  nodeHash,
   rootByInclusion,
   type ReadNode,
 } from '../../src/audit/merkle.ts'
+import { SHA256 } from '../../src/audit/tree-hash.ts'
 
 /** The leaves and roots that the tests of Certificate Transparency are published with. */
 const PUBLISHED_LEAVES = [
@@ -43,7 +42,7 @@ const readerOf = (leaves: readonly Buffer[]): ReadNode => {
   const read: ReadNode = ({ level, index }) => {
     const leaf = leaves[index]
     if (level === 0 && leaf !== undefined) return leaf
-    return nodeHash(read({ level: level - 1, index: 2 * index }), read({ level: level - 1, index: 2 * index + 1 }))
+    return SHA256.node(read({ level: level - 1, index: 2 * index }), read({ level: level - 1, index: 2 * index + 1 }))
   }
   return read
 }
@@ -54,7 +53,7 @@ test('trees of up to eight leaves have the published roots', () => {
   const leaves = PUBLISHED_LEAVES.map((text) => leafHash(Buffer.from(text, 'hex')))
   const roots = PUBLISHED_ROOTS.map((_, size) => rootOf(size, readerOf(leaves)).toString('hex'))
   expect(roots).toEqual(PUBLISHED_ROOTS)
-  expect(EMPTY_ROOT.toString('hex')).toBe(PUBLISHED_ROOTS[0])
+  expect(SHA256.empty.toString('hex')).toBe(PUBLISHED_ROOTS[0])
 })
 
 const MOST = 65
@@ -66,7 +65,7 @@ test('every leaf of every tree of up to 65 leaves is proved, and no other leaf, 
     const root = rootOf(size, read)
     for (let index = 0; index < size; index++) {
       const path = inclusionRanges(index, { start: 0, end: size }).map((range) => hashOf(range, read))
-      const leaf = { index, hash: leaves[index] ?? EMPTY_ROOT }
+      const leaf = { index, hash: leaves[index] ?? SHA256.empty }
       expect(rootByInclusion(leaf, size, path)).toEqual(root)
       expect(rootByInclusion({ index, hash: leafHash(Buffer.from('another')) }, size, path)).not.toEqual(root)
       expect(rootByInclusion({ ...leaf, index: index + 1 }, size, path)).not.toEqual(root)

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { isApprovalOf, isRangeOf, rangeDigest, type Pruned } from '../../src/audit/pruned.ts'
+import { SHA256, SM3 } from '../../src/audit/tree-hash.ts'
 
 const head = Buffer.alloc(32, 7)
 const pruned: Pruned = {
@@ -32,6 +33,10 @@ test('an approval allows exactly what it names', () => {
   const others = [{ minIndex: 1024 }, { range: lanes }, { lanes: rangeDigest(pruned.compactRange) }, { until: 'never' }]
   for (const change of others) expect(isApprovalOf(approval(change), pruned), JSON.stringify(change)).toBe(false)
   expect(isApprovalOf(Buffer.from('{}'), pruned)).toBe(false)
+  const both = { ...pruned, sm3Range: [Buffer.alloc(32, 3)] }
+  expect(isApprovalOf(approval({}), both)).toBe(false)
+  expect(isApprovalOf(approval({ rangeSm3: rangeDigest(pruned.compactRange) }), both)).toBe(false)
+  expect(isApprovalOf(approval({ rangeSm3: rangeDigest(both.sm3Range) }), both)).toBe(true)
 })
 
 test('an approval of what was not 36 whole months old in China allows nothing', () => {
@@ -41,6 +46,8 @@ test('an approval of what was not 36 whole months old in China allows nothing', 
 })
 
 test('a compact range has a hash for each perfect subtree', () => {
-  expect(isRangeOf(pruned)).toBe(true)
-  expect(isRangeOf({ ...pruned, minIndex: 1024 })).toBe(false)
+  expect(isRangeOf(pruned, SHA256)).toBe(true)
+  expect(isRangeOf({ ...pruned, minIndex: 1024 }, SHA256)).toBe(false)
+  expect(isRangeOf(pruned, SM3)).toBe(false)
+  expect(isRangeOf({ ...pruned, compactRange: [], sm3Range: pruned.compactRange }, SM3)).toBe(true)
 })

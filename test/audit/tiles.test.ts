@@ -1,16 +1,17 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { leafHash } from '../../src/audit/entry.ts'
-import { EMPTY_ROOT, hashOf, nodeHash, nodesOf } from '../../src/audit/merkle.ts'
+import { hashOf, nodesOf } from '../../src/audit/merkle.ts'
 import { growTiles, nodeReader, openTilesOf, tileOf, type Tile, type TilePlace } from '../../src/audit/tiles.ts'
+import { SHA256 } from '../../src/audit/tree-hash.ts'
 
 const nameOf = ({ level, index }: TilePlace): string => `${level}/${index}`
 
 /** Root of RFC 6962 §2.1 by its definition. */
 function rootOf(leaves: readonly Buffer[]): Buffer {
-  if (leaves.length <= 1) return leaves[0] ?? EMPTY_ROOT
+  if (leaves.length <= 1) return leaves[0] ?? SHA256.empty
   const split = 2 ** (Math.ceil(Math.log2(leaves.length)) - 1)
-  return nodeHash(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
+  return SHA256.node(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
 }
 
 const leavesOf = (from: number, count: number): readonly Buffer[] =>

@@ -51,7 +51,7 @@ afterAll(async () => {
 const sign = () =>
   startSigner(
     signing,
-    { origin: ORIGIN, privateKey, signedFile: path.join(folder, 'signed'), isNewLog: true },
+    [{ origin: ORIGIN, privateKey, signedFile: path.join(folder, 'signed'), isNewLog: true }],
     (error) => errors.push(error),
   )
 

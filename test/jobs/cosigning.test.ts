@@ -6,18 +6,21 @@ import path from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { cosignedAt } from '../../src/audit/cosignature.ts'
-import { readNote, writeVerifier, type NoteVerifier } from '../../src/audit/note.ts'
+import { publicKeyOf, readNote, writeVerifier, type NoteVerifier } from '../../src/audit/note.ts'
+import { SHA256, SM3 } from '../../src/audit/tree-hash.ts'
 import { buildWitnessServer } from '../../src/http/witness-server.ts'
 import { haveCosigned, submitWith } from '../../src/jobs/cosigning.ts'
-import { growTree } from '../../src/jobs/sequencer.ts'
+import { readLogVerifier } from '../../src/jobs/note-keys.ts'
+import { catchUp, growTree } from '../../src/jobs/sequencer.ts'
 import { createSigningKey } from '../../src/jobs/signer-files.ts'
-import { signTree, type Signer } from '../../src/jobs/signer.ts'
+import { signTree, signTrees, type Signer } from '../../src/jobs/signer.ts'
 import { watchSigning } from '../../src/jobs/signing-watch.ts'
 import { openWitness } from '../../src/jobs/witness-state.ts'
 import { createEgressGuard } from '../../src/security/egress.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
 import { codeOf } from '../support/coded-error.ts'
 import { environmentOf, runCommand } from '../support/command-line.ts'
+import { makeGmSigners } from '../support/gm-log.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
 import { listen } from '../support/listen.ts'
 
@@ -35,7 +38,7 @@ let server: FastifyInstance
 let url: string
 
 async function openServer(state: string): Promise<void> {
-  const logs = [{ name: ORIGIN, publicKey: createPublicKey(signer.privateKey) }]
+  const logs = [{ name: ORIGIN, publicKey: publicKeyOf(signer.privateKey) }]
   const options = { name: NAME, privateKey: witnessKey, logs, state: path.join(folder, state), isNewLog: true }
   server = buildWitnessServer(openWitness(options))
   url = await server.listen({ host: '127.0.0.1', port: 0 })
@@ -158,6 +161,53 @@ test('an address that may not be called, a redirect and a false cosignature coun
   expect(await installation.asOwner('select from audit.cosignature')).toEqual([])
 })
 
+test('a witness that knows the SM2 key cosigns the tree over SM3 as well, and one that does not is asked in vain and in peace', async () => {
+  const { sha256, sm3, verifiers } = makeGmSigners(folder)
+  await catchUp(sequencer)
+  await server.close()
+  const logs = [verifiers.sha256, verifiers.sm3].map(readLogVerifier).filter((log) => log !== null)
+  const growBoth = async (entries: number): Promise<void> => {
+    await installation.database.transaction(async ({ audit }) => {
+      for (let count = 0; count < entries; count++)
+        await audit({ type: 'page.saved', actor: 'a', outcome: 'ok', count })
+    })
+    await growTree(sequencer, ['sha256', 'sm3'])
+    await signTrees(signing.query, [{ ...sha256, signedFile: path.join(folder, 'sha256') }, sm3])
+  }
+  const open = async (known: readonly NoteVerifier[], state: string): Promise<void> => {
+    const options = { name: NAME, privateKey: witnessKey, logs: known, state: path.join(folder, state), isNewLog: true }
+    server = buildWitnessServer(openWitness(options))
+    url = await server.listen({ host: '127.0.0.1', port: 0 })
+  }
+  const cosigned = async () =>
+    installation.asOwner<{ algorithm: string; size: number }>(
+      'select algorithm, size::int as size from audit.cosignature order by algorithm, size',
+    )
+  const haveBoth = async (): Promise<void> => {
+    for (const tree of [SHA256, SM3])
+      await haveCosigned(signing.query, { url, verifier }, submitWith(createEgressGuard(['loopback'])), tree)
+  }
+  await open(logs.slice(0, 1), 'one')
+  await growBoth(5)
+  await haveBoth()
+  expect(await cosigned()).toEqual([{ algorithm: 'sha256', size: 5 }])
+  await server.close()
+  await open(logs, 'both')
+  for (const entries of [300, 1]) {
+    await growBoth(entries)
+    await haveBoth()
+  }
+  expect((await cosigned()).filter(({ algorithm }) => algorithm === 'sm3').map(({ size }) => size)).toEqual([305, 306])
+  await installation.asOwner(`delete from audit.cosignature where algorithm = 'sm3'`)
+  await installation.asOwner(`delete from audit.checkpoint where algorithm = 'sm3'`)
+  await installation.asOwner(
+    `update audit.tile set hashes = set_byte(hashes, 4, get_byte(hashes, 4) # 1) where algorithm = 'sm3' and tile_index = 1`,
+  )
+  rmSync(sm3.signedFile)
+  await signTrees(signing.query, [sm3])
+  expect(await codeOf(haveBoth)).toBe('AUDIT_FORKED')
+})
+
 test('gridbridge audit sign asks the witness, and audit verify wants its cosignature where it is given its key', async () => {
   await installation.database.transaction(({ audit }) => audit({ type: 'page.saved', actor: 'a', outcome: 'ok' }))
   await growTree(sequencer)
@@ -171,7 +221,7 @@ test('gridbridge audit sign asks the witness, and audit verify wants its cosigna
   const key = path.join(folder, 'key')
   const sign = ['audit', 'sign', '--key', key, '--signed', signer.signedFile, '--name', ORIGIN, '--new-log', '--json']
   expect((await runCommand(sign, environment)).code).toBe(0)
-  const log = writeVerifier({ name: ORIGIN, publicKey: createPublicKey(signer.privateKey) })
+  const log = writeVerifier({ name: ORIGIN, publicKey: publicKeyOf(signer.privateKey) })
   const verify = ['audit', 'verify', '--verifier', log, '--witness', witness, '--json']
   const { code, output } = await runCommand(verify, environment)
   expect([code, JSON.parse(output)]).toEqual([0, { state: 'whole', leaves: 1, checkpoints: 1, signed: 1, cosigned: 1 }])

@@ -3,11 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { NoteVerifier } from '../../src/audit/note.ts'
+import { treesOf } from '../../src/audit/tree-hash.ts'
 import { askToPrune, carryOutPruning } from '../../src/jobs/pruning.ts'
-import { signTree, type Signer } from '../../src/jobs/signer.ts'
+import { readLogVerifier } from '../../src/jobs/note-keys.ts'
+import { catchUp } from '../../src/jobs/sequencer.ts'
+import { signTrees, type Signer } from '../../src/jobs/signer.ts'
 import { createSigningKey } from '../../src/jobs/signer-files.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
 import { openTestInstallation, type TestInstallation } from '../support/installation.ts'
+import { makeGmSigners } from '../support/gm-log.ts'
 import { openOldLane, placeAll } from '../support/old-log.ts'
 
 /** The 15th of the month that lies so many months back, at noon in China. */
@@ -27,6 +31,8 @@ export interface OldLog {
   readonly installation: TestInstallation
   readonly signer: Database
   readonly verifier: NoteVerifier
+  /** Of the tree over SM3; null under the suite standard. */
+  readonly sm3Verifier: NoteVerifier | null
   /** Sizes of the trees that were signed. */
   readonly sizes: readonly number[]
   /** Gives everything that waits its place, and signs nothing. */
@@ -38,7 +44,11 @@ export interface OldLog {
 }
 
 /** The oldest month has more entries than the others, one lane ends in it, and some of its entries were committed a month late. */
-async function writeMonths(installation: TestInstallation, sequencer: Database, sign: OldLog['sign']): Promise<void> {
+async function writeMonths(
+  installation: TestInstallation,
+  place: OldLog['place'],
+  sign: OldLog['sign'],
+): Promise<void> {
   const long = await openOldLane(installation)
   const old = await openOldLane(installation)
   const late = await openOldLane(installation)
@@ -46,14 +56,14 @@ async function writeMonths(installation: TestInstallation, sequencer: Database, 
     await long.write(monthsAgo(month), month === 37 ? 400 : 12)
     if (month === 37) await old.write(monthsAgo(37), 130)
     if (month === 36) {
-      await placeAll(sequencer)
+      await place()
       await late.write(monthsAgo(37), 3)
     }
     await sign()
   }
 }
 
-export async function openOldLog(): Promise<OldLog> {
+export async function openOldLog(suite: 'standard' | 'gm' = 'standard'): Promise<OldLog> {
   const installation = await openTestInstallation('pruning')
   const folder = mkdtempSync(path.join(tmpdir(), 'gridbridge-pruning-'))
   const open = (role: 'gridbridge_sequencer' | 'gridbridge_signer' | 'gridbridge_pruner') =>
@@ -69,20 +79,29 @@ export async function openOldLog(): Promise<OldLog> {
     isNewLog: true,
   }
   const sizes: number[] = []
+  const gm = makeGmSigners(path.join(folder))
+  const signers = suite === 'gm' ? [settings, gm.sm3] : [settings]
+  if (suite === 'gm') await catchUp(sequencer)
+  const place = (): Promise<void> => placeAll(sequencer, treesOf(suite))
   const sign = async (): Promise<number> => {
-    await placeAll(sequencer)
-    const size = await signTree(signer.query, { ...settings, isNewLog: sizes.length === 0 })
+    await place()
+    const isNewLog = sizes.length === 0
+    const size = await signTrees(
+      signer.query,
+      signers.map((one) => ({ ...one, isNewLog })),
+    )
     sizes.push(size)
     return size
   }
-  await writeMonths(installation, sequencer, sign)
+  await writeMonths(installation, place, sign)
   const { database } = installation
   return {
     installation,
     signer,
     verifier: { name: settings.origin, publicKey: createPublicKey(privateKey) },
+    sm3Verifier: suite === 'gm' ? readLogVerifier(gm.verifiers.sm3) : null,
     sizes,
-    place: () => placeAll(sequencer),
+    place,
     sign,
     ask: (until, into = 'archive') =>
       askToPrune(database, { until, folder: path.join(folder, into), actor: 'operator:keeper' }),

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { hashOf, nodeHash, EMPTY_ROOT, nodesOf } from '../../src/audit/merkle.ts'
+import { hashOf, nodesOf } from '../../src/audit/merkle.ts'
 import { nodeReader, tileOf } from '../../src/audit/tiles.ts'
+import { SHA256 } from '../../src/audit/tree-hash.ts'
 import { closeEndedLanes, growTree, startSequencer } from '../../src/jobs/sequencer.ts'
 import { readTiles } from '../../src/store/audit-tree.ts'
 import { openDatabase, type Database } from '../../src/store/database.ts'
@@ -53,9 +54,9 @@ async function rootByDefinition(): Promise<Buffer> {
     'select leaf from audit.tree_leaf join audit.entry using (lane_id, lane_seq) order by leaf_index',
   )
   const rootOf = (leaves: readonly Buffer[]): Buffer => {
-    if (leaves.length <= 1) return leaves[0] ?? EMPTY_ROOT
+    if (leaves.length <= 1) return leaves[0] ?? SHA256.empty
     const split = 2 ** (Math.ceil(Math.log2(leaves.length)) - 1)
-    return nodeHash(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
+    return SHA256.node(rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)))
   }
   return rootOf(rows.map(({ leaf }) => leaf))
 }

@@ -50,16 +50,23 @@ export function openSignedLog(installation: TestInstallation, folder: string): S
   }
 }
 
-/** Writes a package of what lies there, as `audit export` does. */
-export async function exportTo(folder: string, ownerUrl: string, extent: Extent, verifier: string): Promise<void> {
+/** Writes a package of what lies there, as `audit export` does; with the tree over SM3 where its key is given too. */
+export async function exportTo(
+  folder: string,
+  ownerUrl: string,
+  extent: Extent,
+  verifier: string,
+  sm3Verifier?: string,
+): Promise<void> {
   const client = new Client({ connectionString: ownerUrl })
   await client.connect()
   try {
     await client.query('begin read only')
     const evidence = await evidenceOn(client)
     rmSync(folder, { recursive: true, force: true })
-    const plan = await planPackage(evidence, extent)
-    await writePackage(evidence, plan, { folder, verifiers: [verifier], madeAt: '2026-11-28T00:00:00.000Z' })
+    const plan = await planPackage(evidence, extent, sm3Verifier !== undefined)
+    const verifiers = [verifier, sm3Verifier ?? ''].filter((one) => one !== '')
+    await writePackage(evidence, plan, { folder, verifiers, madeAt: '2026-11-28T00:00:00.000Z' })
   } finally {
     await client.end()
   }

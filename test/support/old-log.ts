@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { EMPTY_HEAD, makeEntry, type AuditEntry } from '../../src/audit/entry.ts'
 import { growTree } from '../../src/jobs/sequencer.ts'
 import type { Database } from '../../src/store/database.ts'
+import type { TreeAlgorithm } from '../../src/audit/tree-hash.ts'
 import type { TestInstallation } from './installation.ts'
 
 const event = { type: 'changes.pulled', actor: 'consumer:grid-platform', outcome: 'ok', dataset: 'resident' } as const
@@ -51,6 +52,6 @@ export async function openOldLane({ asOwner }: TestInstallation): Promise<OldLan
 }
 
 /** Gives everything that waits its place. */
-export async function placeAll(sequencer: Database): Promise<void> {
-  while ((await growTree(sequencer)) > 0) continue
+export async function placeAll(sequencer: Database, trees: readonly TreeAlgorithm[] = ['sha256']): Promise<void> {
+  while ((await growTree(sequencer, trees)) > 0) continue
 }
