@@ -210,6 +210,16 @@ function cityIdentity(environment: Environment, production: boolean): Config['oi
 
 const postgresSchemes = ['postgres:', 'postgresql:'] as const
 
+const auditSettings = (
+  environment: Environment,
+): Pick<Config, 'auditDeadlineMs' | 'auditUnsignedSeconds' | 'witnesses' | 'witnessSeconds'> => ({
+  auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 1500, 50, 30_000),
+  // X-Road stops after four hours without timestamps.
+  auditUnsignedSeconds: wholeNumber(environment, 'AUDIT_UNSIGNED_SECONDS', 900, 60, 14_400),
+  witnesses: witnesses(environment),
+  witnessSeconds: wholeNumber(environment, 'WITNESS_SECONDS', 300, 60, 86_400),
+})
+
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
 export function loadConfig(environment: Environment): Config {
   const dataDirectory = path.resolve(environment['GRIDBRIDGE_DATA'] || 'data')
@@ -235,11 +245,7 @@ export function loadConfig(environment: Environment): Config {
     egressAllow: wordsOf(environment['GRIDBRIDGE_EGRESS_ALLOW']),
     allowEmbedded: !production || environment['GRIDBRIDGE_ALLOW_EMBEDDED'] === '1',
     logLevel: oneOf(environment, 'LOG_LEVEL', 'info', logLevels),
-    auditDeadlineMs: wholeNumber(environment, 'AUDIT_DEADLINE_MS', 1500, 50, 30_000),
-    // X-Road stops after four hours without timestamps.
-    auditUnsignedSeconds: wholeNumber(environment, 'AUDIT_UNSIGNED_SECONDS', 900, 60, 14_400),
-    witnesses: witnesses(environment),
-    witnessSeconds: wholeNumber(environment, 'WITNESS_SECONDS', 300, 60, 86_400),
+    ...auditSettings(environment),
     tokenSeconds: wholeNumber(environment, 'TOKEN_SECONDS', 600, 10, 600),
     rejectionDays: wholeNumber(environment, 'REJECTION_DAYS', 90, 1, 1095),
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),

@@ -180,14 +180,19 @@ test('records without a certificate or with long fields keep the bytes that are 
 
 test('a rejected row rests sealed, with reasons that hold no value', async () => {
   await save([{ ...residentRows(1, 1)[0], zjhm: '510502190001010018', xm: '李测试' }])
-  const rows = await installation.asOwner<{ sealed: Buffer; reasons: unknown; text: string }>(
-    'select sealed, reasons, rejection::text as text from gridbridge.rejection where run_id = $1',
+  const rows = await installation.asOwner<{ sealed: Buffer; boundTo: string; reasons: unknown; text: string }>(
+    `select sealed, encode(source_token, 'hex') as "boundTo", reasons, rejection::text as text
+       from gridbridge.rejection where run_id = $1`,
     [lease.runId],
   )
   const [rejection] = rows
   expect(rejection?.reasons).toEqual([{ rule: expect.stringMatching(/^DQ-\d{3}$/), field: 'certNumber' }])
   expect(rejection?.text).not.toMatch(/李测试|510502190001010018/)
-  const clear = open(installation.keys.sealKey, `rejection|${feed.code}`, rejection?.sealed ?? Buffer.alloc(0))
+  const clear = open(
+    installation.keys.sealKey,
+    `rejection|${feed.code}|${rejection?.boundTo}`,
+    rejection?.sealed ?? Buffer.alloc(0),
+  )
   expect(JSON.parse(clear)).toMatchObject({ xm: '李测试' })
 })
 
