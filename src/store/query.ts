@@ -28,7 +28,7 @@ const FROZEN = 'GB503'
 const FROZEN_RETRY_MS = 30_000
 
 /** What the triggers on sealed values raise. */
-const RETIRED = 'GB004'
+const RETIRED = 'GB005'
 
 /** PostgreSQL puts row values into `detail`, so neither its message nor its detail is passed on, only the SQLSTATE. */
 export function toDatabaseError(error: unknown): AppError {

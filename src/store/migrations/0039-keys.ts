@@ -40,7 +40,7 @@ async function guardTable(database: Kysely<never>, table: string, values: readon
          for used in select key_id from (${used}) as named where key_id is not null order by key_id loop
            perform pg_advisory_xact_lock_shared(725039, used);
            if exists (select from gridbridge.data_key where key_id = used and retired_at is not null) then
-             raise exception 'key % is retired', used using errcode = 'GB004';
+             raise exception 'key % is retired', used using errcode = 'GB005';
            end if;
          end loop;
          return null;

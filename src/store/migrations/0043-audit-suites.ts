@@ -89,6 +89,7 @@ export async function up(database: Kysely<never>): Promise<void> {
         delete from entry using tree_leaf
          where entry.lane_id = tree_leaf.lane_id and entry.lane_seq = tree_leaf.lane_seq and leaf_index < asked.min_index;
         get diagnostics removed = row_count;
+        delete from search_row where leaf_index < asked.min_index;
         delete from tree_leaf where leaf_index < asked.min_index;
         delete from tile where tile_level = 0 and tile_index < asked.min_index / 256;
         update state set min_index = asked.min_index, compact_range = asked.compact_range, compact_range_sm3 = asked.compact_range_sm3;
