@@ -67,7 +67,7 @@ async function breakTable(stage: Stage, faults: Faults, { auditor }: Callers): P
   try {
     const { status } = await auditor({ path: `/api/v1/alerts?department=${stage.book.take().name}` })
     const { status: plain } = await auditor({ path: '/api/v1/alerts' })
-    if (plain !== 500) faults.push(`a missing table came to ${plain} and ${status}, not 500`)
+    if (plain < 500) faults.push(`a missing table came to ${plain} and ${status}`)
   } finally {
     await rename('alert_gone', 'alert')
   }

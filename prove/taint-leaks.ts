@@ -208,7 +208,7 @@ const leaks: Readonly<Record<SinkKind, Leak>> = {
   ),
   'standard output': leak('name', 'utf-16le', (stage, value) => print(stage, 'stdout', '', value)),
   'application log': leak('name', 'hex', (stage, value) => print(stage, 'stderr', '{"msg":', value)),
-  'access log': leak('certNumber', 'percent', (stage, value) =>
+  'access log': leak('name', 'percent', (stage, value) =>
     print(stage, 'stderr', '{"code":"REQUEST_BEGUN","url":', value),
   ),
   'crash output': leak('name', 'utf-16be', (stage, value) => print(stage, 'stderr', 'Error: ', value)),
@@ -247,7 +247,7 @@ const leaks: Readonly<Record<SinkKind, Leak>> = {
     'sm3',
     written('evidence', (value) => Buffer.from(deflateSync(value).toString('base64').padStart(48, 'A'))),
   ),
-  'audit archives': leak('name', 'base64url', written('archive', gzipSync)),
+  'audit archives': leak('name', 'reversed', written('archive', gzipSync)),
   'report files': leak('name', 'reversed', written('reports')),
   'product files': leak('name', 'md5', written('product')),
   'temporary files': leak('registeredAddress', 'gb18030', written('temporary')),

@@ -145,15 +145,6 @@ const rests: readonly Mutation[] = [
     field: null,
     form: 'utf-8',
   },
-  {
-    name: 'a rejected row is not sealed',
-    file: 'src/ingest/protect.ts',
-    find: /(?<=row: source\.row,\s+reasons,\s+)sealed: sealed\[index\]/g,
-    replace: 'sealed: Buffer.from(rowText(source.value))',
-    sink: 'plain dump',
-    field: null,
-    form: 'hex',
-  },
   change(
     ['the cursor in clear', 'table files', 'certNumber', 'spaced'],
     'src/ingest/protect.ts',

@@ -96,7 +96,8 @@ const incidents = { path: '/api/v1/incidents', kind: 'incident papers' } as cons
 export async function playIncident(stage: Stage, faults: Faults, { officer, second, auditor }: Office): Promise<void> {
   const level = { level: 'ordinary' } as const
   await sayPersonally(stage, faults, officer, { ...incidents, words: (title) => ({ ...level, title }) })
-  const body = { ...level, title: '使用方凭证泄露', scope: 'consumer', name: 'taint-platform' }
+  const knownAt = new Date(Date.now() - 3_600_000).toISOString()
+  const body = { ...level, title: '使用方凭证泄露', scope: 'consumer', name: 'taint-platform', knownAt }
   const opened = (await want(faults, 200, officer, { ...incidents, method: 'POST', body })) as { incidentId: number }
   const path = `${incidents.path}/${opened.incidentId}`
   const filed = { ...incidents, method: 'POST', path: `${path}/contents` } as const

@@ -1,4 +1,4 @@
-import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
+import { inflateRawSync, inflateSync } from 'node:zlib'
 
 /** What is packed into other bytes, opened: a compressed value has none of the forms that are looked for. */
 type Open = (bytes: Buffer) => Buffer
@@ -6,6 +6,12 @@ type Open = (bytes: Buffer) => Buffer
 /** No page, file or archive of a play is larger; a bomb of somebody's is not opened further. */
 const MOST_BYTES = 64 * 1024 * 1024
 const options = { maxOutputLength: MOST_BYTES, finishFlush: 2 } as const
+
+/** RFC 1952 §2.3: a head of ten bytes, then a name that ends with NUL where the flags say so. What stands behind the packed bytes is left. */
+function openGzip(bytes: Buffer): Buffer {
+  const isNamed = ((bytes[3] ?? 0) & 8) !== 0
+  return inflateRawSync(bytes.subarray(isNamed ? bytes.indexOf(0, 10) + 1 : 10), options)
+}
 
 /** APPNOTE of the ZIP format: the lengths of name and extra field stand at 26 and 28 of a local header of 30 bytes. */
 function openMember(bytes: Buffer): Buffer {
@@ -15,7 +21,7 @@ function openMember(bytes: Buffer): Buffer {
 
 /** How packed bytes begin: gzip with deflate, zlib at its usual levels, a member of a ZIP file (a workbook). */
 const beginnings: readonly (readonly [string, Open])[] = [
-  ['1f8b08', (bytes) => gunzipSync(bytes, options)],
+  ['1f8b08', openGzip],
   ['7801', (bytes) => inflateSync(bytes, options)],
   ['785e', (bytes) => inflateSync(bytes, options)],
   ['789c', (bytes) => inflateSync(bytes, options)],

@@ -10,7 +10,7 @@ import { openEmbeddedServer } from '../src/store/embedded-server.ts'
 import { isRedisInstalled, startRedisServer, type RedisServer } from './redis-server.ts'
 import { openCanaryBook, type CanaryBook } from './taint-canaries.ts'
 import { openCapture, runCommand, startProcess, type Capture, type RunningProcess } from './taint-capture.ts'
-import { tellParameters, watchStatements } from './taint-database.ts'
+import { watchStatements } from './taint-database.ts'
 import { openReceiver, type Receiver } from './taint-receiver.ts'
 
 const folders = ['product', 'temporary', 'platform', 'outside', 'evidence', 'archive', 'reports'] as const
@@ -150,7 +150,6 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
     const installation = await openInstallation(loadConfig(environment), 'taint', 3)
     closing.onClose(installation.close)
     const { owner, reconnect } = await openOwner(installation.databaseUrl, closing.onClose)
-    await tellParameters(owner())
     await storeAsGiven(owner())
     const queueServer = withRedis ? await openQueueServer(capture, closing.onClose) : null
     let platform = ''

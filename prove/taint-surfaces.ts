@@ -13,12 +13,13 @@ const feed = `/api/v1/feeds/${RESIDENT_FEED}`
 const rows = { path: `${feed}/rejections/rows?limit=200`, kind: 'masked rows' } as const
 
 interface Rejections {
-  readonly rejections: readonly { readonly rejectionId: number }[]
+  /** None where the answer is a refusal. */
+  readonly rejections?: readonly { readonly rejectionId: number }[]
 }
 
 /** Refused rows: shown masked, given to their own department in clear as files, and sent again, rightly and wrongly. */
 async function playRejections(stage: Stage, faults: Faults, { editor, engineer }: Office): Promise<void> {
-  const { rejections } = (await want(faults, 200, editor, rows)) as Rejections
+  const { rejections = [] } = (await want(faults, 200, editor, rows)) as Rejections
   for (const format of ['csv', 'xlsx']) {
     const path = `${feed}/rejections/export?format=${format}`
     await want(faults, 200, editor, { path, kind: 'masked rows', isAllowed: true })
