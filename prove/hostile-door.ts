@@ -17,7 +17,7 @@ import { seal } from '../src/security/seal.ts'
 import { insertFeed } from '../src/store/feeds.ts'
 import { createManifest } from '../test/feeds/sample-manifest.ts'
 import { packWorkbook, textRow, workbookParts } from '../test/ingest/sources/workbook.ts'
-import { enter, type Post } from '../test/support/sign-in.ts'
+import { enter, postOver } from '../test/support/sign-in.ts'
 import { registerAccount } from '../test/support/ledger.ts'
 import { honestSchemas } from './honest-schemas.ts'
 import { hostileFiles, type HostileFile } from './hostile-files.ts'
@@ -188,14 +188,6 @@ async function readAddress(child: ChildProcess): Promise<string> {
 const memoryOf = (pid: number | undefined, what: 'VmHWM' | 'VmRSS'): number =>
   Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
 
-const postTo =
-  (base: string): Post =>
-  async (at, body) => {
-    const headers = { 'content-type': 'application/json' }
-    const response = await fetch(`${base}${at}`, { method: 'POST', headers, body: JSON.stringify(body) })
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-  }
-
 type Fight = Omit<DoorVerdict, 'ok'>
 
 async function fight(child: ChildProcess, base: string, authorization: string, every: number): Promise<Fight> {
@@ -254,7 +246,7 @@ export async function proveDoor({ every }: { readonly every: number }): Promise<
     await addFeed(opened, 'LZ-MZ-PU-003', { kind: 'csv', encoding: 'gb18030', delimiter: ',' })
     const engineer = await registerAccount(installation, 'engineer', 'system-administrator')
     const base = await readAddress(child)
-    const fought = await fight(child, base, await enter(postTo(base), engineer), every)
+    const fought = await fight(child, base, await enter(postOver(base), engineer), every)
     return { ok: isProven(fought), ...fought }
   } finally {
     child.kill('SIGTERM')

@@ -47,7 +47,7 @@ const proofs: Readonly<Record<string, Proof>> = {
   rotate: () => proveRotate({ records: 200_000, canaries: 2000, replicas: 2, seed: Date.now() % 100_000 }),
   sharing: () => proveSharing({ records: 200, agreements: 50, seed: Date.now() % 100_000 }),
   snapshot: () => proveSnapshot({ records: 200_000, seed: Date.now() % 100_000 }),
-  taint: () => proveTaint({ canaries: 2000 }),
+  taint: () => proveTaint({ canaries: 2000, withMutations: true }),
   'who-saw': () => proveWhoSaw({ entries: 1_000_000, persons: 200, damaged: 12, seed: Date.now() % 100_000 }),
   tamper: () => proveTamper({ tamperings: 5000, cleanLogs: 100, seed: Date.now() % 100_000, secondEach: 10 }),
 }

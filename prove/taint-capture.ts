@@ -1,38 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
-
-/** Where a clear value could come to rest or leave, by kind. Each kind has a planted leak that must be found. */
-export const sinkKinds = [
-  'product tables',
-  'audit entries',
-  'queue tables',
-  'catalogue',
-  'statement activity',
-  'data files',
-  'write-ahead log',
-  'server log',
-  'process logs',
-  'process environment',
-  'command output',
-  'http answers',
-  'problem answers',
-  'metrics',
-  'deliveries',
-  'receiver files',
-  'temporary files',
-  'queue server',
-] as const
-export type SinkKind = (typeof sinkKinds)[number]
-
-export interface Sink {
-  readonly kind: SinkKind
-  /** Where exactly: table and column, file, process, question. */
-  readonly place: string
-  readonly bytes: Uint8Array
-}
+import { kindOfLogLine, type Sink, type SinkKind } from './taint-kinds.ts'
 
 /** Everything that was printed, answered or sent, kept as it came. */
 export interface Capture {
@@ -40,8 +9,22 @@ export interface Capture {
   readonly sinks: () => readonly Sink[]
 }
 
+interface Chunk {
+  readonly kind: SinkKind
+  readonly place: string
+  readonly bytes: Uint8Array[]
+}
+
+const joined = ({ kind, place, bytes }: Chunk): Sink => ({ kind, place, bytes: Buffer.concat(bytes) })
+
+/** A chunk ends anywhere, so lines are told apart only when everything is there. */
+function* byLine(place: string, bytes: Uint8Array): Generator<Sink> {
+  const lines = Map.groupBy(Buffer.from(bytes).toString('latin1').split('\n'), kindOfLogLine)
+  for (const [kind, some] of lines) yield { kind, place, bytes: Buffer.from(some.join('\n'), 'latin1') }
+}
+
 export function openCapture(): Capture {
-  const chunks = new Map<string, { readonly kind: SinkKind; readonly place: string; readonly bytes: Uint8Array[] }>()
+  const chunks = new Map<string, Chunk>()
   return {
     write: (kind, place, bytes) => {
       const key = `${kind}|${place}`
@@ -49,7 +32,10 @@ export function openCapture(): Capture {
       chunks.set(key, kept)
       kept.bytes.push(Buffer.from(bytes))
     },
-    sinks: () => [...chunks.values()].map(({ kind, place, bytes }) => ({ kind, place, bytes: Buffer.concat(bytes) })),
+    sinks: () =>
+      [...chunks.values()]
+        .map(joined)
+        .flatMap((sink) => (sink.kind === 'application log' ? [...byLine(sink.place, sink.bytes)] : [sink])),
   }
 }
 
@@ -83,8 +69,8 @@ export async function startProcess(
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
   })
-  child.stdout?.on('data', (bytes: Buffer) => capture.write('process logs', `${name} stdout`, bytes))
-  child.stderr?.on('data', (bytes: Buffer) => capture.write('process logs', `${name} stderr`, bytes))
+  child.stdout?.on('data', (bytes: Buffer) => capture.write('standard output', name, bytes))
+  child.stderr?.on('data', (bytes: Buffer) => capture.write('application log', name, bytes))
   const listening = announces ? await readAddress(child, name) : ''
   return {
     pid: child.pid ?? 0,
@@ -114,46 +100,7 @@ export async function runCommand(name: string, capture: Capture, options: Proces
   const child = launch(options, MOST_COMMAND_MS)
   if (child.stdout === null || child.stderr === null) throw new Error(`${name} has no output`)
   const [output, errors] = await Promise.all([buffer(child.stdout), buffer(child.stderr)])
-  capture.write('command output', name, Buffer.concat([output, Buffer.from('\n'), errors]))
+  capture.write('command output', name, output)
+  capture.write('command errors', name, errors)
   return output.toString('utf8')
-}
-
-export interface Receiver {
-  readonly url: string
-  readonly close: () => void
-}
-
-const headerText = (request: IncomingMessage): string => request.rawHeaders.join('\n')
-
-/**
- * Takes deliveries, keeps each with its headers, and hands it to the platform behind it. A path of its own refuses everything
- * with status 500 and a body that repeats a person.
- */
-export async function openReceiver(capture: Capture, platform: () => string, refusal: string): Promise<Receiver> {
-  const server = createServer((request, response) => {
-    const take = async (): Promise<void> => {
-      const body = await buffer(request)
-      capture.write(
-        'deliveries',
-        request.url ?? '',
-        Buffer.concat([Buffer.from(headerText(request)), Buffer.from('\n'), body]),
-      )
-      if (request.url !== '/webhook') return void response.writeHead(500, { 'x-refused': 'yes' }).end(refusal)
-      const headers = Object.entries(request.headers).filter(([name]) => name.startsWith('webhook-')) as [
-        string,
-        string,
-      ][]
-      const answer = await fetch(new URL('/webhook', platform()), { method: 'POST', headers, body })
-      response.writeHead(answer.status).end(await answer.text())
-    }
-    take().catch(() => response.writeHead(502).end())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
 }

@@ -144,13 +144,12 @@ const MOST_WAIT_MS = 60_000
 /** Asks for a run of each feed and waits until each has ended or has failed once. Returns what did not come as planned. */
 export async function runAll(stage: Stage, feeds: readonly PlannedFeed[]): Promise<readonly string[]> {
   const codes = feeds.map(({ code }) => code)
-  await stage.owner.query(
-    'insert into gridbridge.run (feed_id) select feed_id from gridbridge.feed where code = any($1)',
-    [codes],
-  )
+  await stage
+    .owner()
+    .query('insert into gridbridge.run (feed_id) select feed_id from gridbridge.feed where code = any($1)', [codes])
   const until = Date.now() + MOST_WAIT_MS
   for (;;) {
-    const { rows } = await stage.owner.query<RunEnd>(
+    const { rows } = await stage.owner().query<RunEnd>(
       `select code, reason from gridbridge.run join gridbridge.feed using (feed_id)
         where code = any($1) and (reason is not null or run.state in ('done', 'stopped'))`,
       [codes],

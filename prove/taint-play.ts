@@ -13,7 +13,9 @@ import {
   runAll,
   type PlannedFeed,
 } from './taint-feeds.ts'
+import { killWhileAsked, playPeople } from './taint-people.ts'
 import { askEverything, type Consumer } from './taint-questions.ts'
+import { startSigning, writeOldMonth, type SignedLog } from './taint-signing.ts'
 import { captureEnvironment } from './taint-sinks.ts'
 import type { Stage } from './taint-stage.ts'
 
@@ -84,9 +86,14 @@ async function startPlatform(stage: Stage, secret: string): Promise<void> {
 }
 
 async function startWorker(stage: Stage, redisUrl = ''): Promise<RunningProcess> {
-  const worker = await stage.start('worker', [...start, 'worker', '--role', 'scheduler'], false, {
-    REDIS_URL: redisUrl,
-  })
+  const worker = await stage.start(
+    'worker',
+    [...start, 'worker', '--role', 'scheduler', '--role', 'sequencer'],
+    false,
+    {
+      REDIS_URL: redisUrl,
+    },
+  )
   stage.onClose(() => worker.stop())
   return worker
 }
@@ -105,9 +112,9 @@ async function runThroughKill(stage: Stage, department: CanaryDepartment): Promi
   const running = runResidents(stage)
   await Promise.race([killed.promise, running])
   // The lease of a dead worker runs out after 15 seconds; what is searched does not depend on waiting for it.
-  await stage.owner.query(
-    `update gridbridge.run set lease_until = clock_timestamp() - interval '1 second' where state = 'running'`,
-  )
+  await stage
+    .owner()
+    .query(`update gridbridge.run set lease_until = clock_timestamp() - interval '1 second' where state = 'running'`)
   const second = await startWorker(stage)
   await running
   return second
@@ -119,7 +126,7 @@ const MOST_WAIT_MS = 45_000
 async function awaitDelivery({ owner }: Stage): Promise<boolean> {
   const until = Date.now() + MOST_WAIT_MS
   while (Date.now() < until) {
-    const { rows } = await owner.query(
+    const { rows } = await owner().query(
       `select 1 from gridbridge.subscription join gridbridge.consumer using (consumer_id)
         where consumer.name = 'taint-platform' and exists (select from gridbridge.record
           where record.dataset_id = subscription.dataset_id and (change_tx, change_seq) > (cursor_tx, cursor_seq))`,
@@ -132,7 +139,7 @@ async function awaitDelivery({ owner }: Stage): Promise<boolean> {
 
 /** Opens every sealed record and counts those that hold a canary: the values are inside, and only there. */
 export async function openSealed(stage: Stage, find: (bytes: Uint8Array) => readonly unknown[]): Promise<number> {
-  const { rows } = await stage.owner.query<{ dataset: string; feed: string; id: string; sealed: Buffer }>(
+  const { rows } = await stage.owner().query<{ dataset: string; feed: string; id: string; sealed: Buffer }>(
     `select dataset.name as dataset, coalesce(feed.code, 'GB-PERSON-001') as feed, source_record_id as id, sealed
        from gridbridge.record left join gridbridge.feed using (feed_id) join gridbridge.dataset on dataset.dataset_id = record.dataset_id
       where sealed is not null`,
@@ -145,10 +152,12 @@ export async function openSealed(stage: Stage, find: (bytes: Uint8Array) => read
 }
 
 async function count(stage: Stage, pulled: number, faults: readonly string[]): Promise<Omit<Played, 'opened'>> {
-  const { rows: rules } = await stage.owner.query<{ rule: string }>(
-    `select distinct reason->>'rule' as rule from gridbridge.rejection, jsonb_array_elements(reasons) as reason order by 1`,
-  )
-  const { rows } = await stage.owner.query<Pick<Played, 'records' | 'persons' | 'rejections'>>(
+  const { rows: rules } = await stage
+    .owner()
+    .query<{ rule: string }>(
+      `select distinct reason->>'rule' as rule from gridbridge.rejection, jsonb_array_elements(reasons) as reason order by 1`,
+    )
+  const { rows } = await stage.owner().query<Pick<Played, 'records' | 'persons' | 'rejections'>>(
     `select (select count(*) from gridbridge.record where masked is not null)::int as records,
             (select count(*) from gridbridge.record where masked is not null and feed_id = 0)::int as persons, (select count(*) from gridbridge.rejection)::int as rejections`,
   )
@@ -173,10 +182,20 @@ async function playChanges(stage: Stage, department: CanaryDepartment, worker: R
   captureEnvironment(stage, 'worker', next.pid)
 }
 
-const looks = [['audit', 'verify'], ['doctor'], ['feed', 'list']] as const
+const looks = [
+  ['audit', 'verify'],
+  ['doctor'],
+  ['feed', 'list'],
+  ['keys', 'list'],
+  ['migrate'],
+  ['run', 'certificate', '1'],
+  ['consumer', 'credentials', 'taint-refuser'],
+  ['consumer', 'rotate', 'taint-refuser'],
+  ['account', 'add', 'somebody', '--role', 'audit-administrator'],
+] as const
 
 async function lookAround(stage: Stage): Promise<void> {
-  await Promise.all(looks.map((words) => stage.command(words.join(' '), ['src/cli.ts', ...words])))
+  for (const words of looks) await stage.command(words.join(' '), ['src/cli.ts', ...words])
 }
 
 async function planOthers(
@@ -195,10 +214,21 @@ interface Started {
   readonly consumer: Consumer
   readonly datasets: readonly string[]
   readonly others: readonly PlannedFeed[]
+  readonly log: SignedLog
+}
+
+/** Nobody of the play is kept from asking by how often it was asked. */
+const manyQuestions = { REVEALS_PER_DAY: '100', PREVIEWS_PER_HOUR: '1000' } as const
+
+async function startApi(stage: Stage, name: string): Promise<RunningProcess> {
+  const api = await stage.start(name, [...start, 'api'], true, manyQuestions)
+  stage.onClose(() => api.stop())
+  return api
 }
 
 /** Department, feeds, consumers, platform and API; no worker yet. */
 async function begin(stage: Stage, options: PlayOptions): Promise<Started> {
+  const oldMonth = await writeOldMonth(stage)
   const department = await openDepartment(stage.book, Math.ceil(options.people / (options.everything ? 2 : 1)))
   stage.onClose(department.close)
   const others = await planOthers(stage, department, options)
@@ -207,32 +237,37 @@ async function begin(stage: Stage, options: PlayOptions): Promise<Started> {
   const datasets = options.everything ? ['resident', 'housing', 'entity', 'person'] : ['resident']
   const consumer = await addConsumers(stage, datasets.join(','))
   await startPlatform(stage, consumer.webhookSecret)
-  const api = await stage.start('api', [...start, 'api'], true)
-  stage.onClose(() => api.stop())
-  return { department, api, consumer, datasets, others }
+  const log = await startSigning(stage, oldMonth)
+  const api = await startApi(stage, 'api')
+  return { department, api, consumer, datasets, others, log }
 }
 
-/** Residents once, delivered and pulled: enough for a leak in the product itself to show. */
-export async function playShort(stage: Stage, people: number): Promise<void> {
-  const { api, consumer, datasets } = await begin(stage, { people, everything: false })
-  await startWorker(stage)
+/** Residents once, delivered and pulled, and everybody at work: enough for a leak in the product itself to show. */
+export async function playShort(stage: Stage, people: number): Promise<readonly string[]> {
+  const { api, consumer, datasets, log } = await begin(stage, { people, everything: false })
+  const worker = await startWorker(stage)
   await runResidents(stage)
   await awaitDelivery(stage)
+  const faults = await playPeople(stage, { address: api.listening, consumer, log, isBreaking: false })
   await askEverything(stage, api.listening, consumer, datasets)
+  captureEnvironment(stage, 'worker', worker.pid)
+  return faults
 }
 
 /**
  * Plays the product with canaries in everything it is given: sources that are well and sources that fail, a worker that is
- * killed, a receiver that takes and one that refuses, questions and commands right and wrong.
+ * killed, a receiver that takes and one that refuses, people at work, questions and commands right and wrong, and what can break breaks.
  */
 export async function play(stage: Stage, people: number): Promise<Omit<Played, 'opened'>> {
-  const { department, api, consumer, datasets, others } = await begin(stage, { people, everything: true })
+  const { department, api, consumer, datasets, others, log } = await begin(stage, { people, everything: true })
   const worker = await runThroughKill(stage, department)
   const faults = [...(await runAll(stage, others))]
   if (!(await awaitDelivery(stage))) faults.push('not everything was delivered')
   await playChanges(stage, department, worker)
   if (!(await awaitDelivery(stage))) faults.push('not every change was delivered')
   const pulled = await askEverything(stage, api.listening, consumer, datasets)
+  await killWhileAsked(stage, await startApi(stage, 'killed api'), consumer)
+  faults.push(...(await playPeople(stage, { address: api.listening, consumer, log, isBreaking: true })))
   await Promise.all([giveWrongCommands(stage), lookAround(stage)])
   captureEnvironment(stage, 'api', api.pid)
   return count(stage, pulled, faults)

@@ -1,57 +1,10 @@
-import { connect } from 'node:net'
-import { buffer } from 'node:stream/consumers'
+import { ask, askRaw, basic, type Headers } from './taint-ask.ts'
+import { fetchToken } from './taint-accounts.ts'
 import type { Stage } from './taint-stage.ts'
 
 export interface Consumer {
   readonly consumer: string
   readonly clientSecret: string
-}
-
-type Headers = Readonly<Record<string, string>>
-
-const basic = (name: string, secret: string): Headers => ({
-  authorization: `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`,
-})
-
-/** Which sink an answer belongs to: a refusal, the metrics, or any other. */
-function kindOf(name: string, status: number): 'metrics' | 'problem answers' | 'http answers' {
-  if (name === '/metrics') return 'metrics'
-  return status >= 400 ? 'problem answers' : 'http answers'
-}
-
-/** Asks and keeps the whole answer, status, headers and body, under a name that holds nothing of the question. */
-export async function ask(stage: Stage, name: string, url: string, options: RequestInit = {}): Promise<string> {
-  const response = await fetch(url, options)
-  const body = Buffer.from(await response.arrayBuffer())
-  const head = [
-    `${response.status} ${response.statusText}`,
-    ...[...response.headers].map(([header, value]) => `${header}: ${value}`),
-  ]
-  stage.capture.write(
-    kindOf(name, response.status),
-    name,
-    Buffer.concat([Buffer.from(`${head.join('\n')}\n\n`), body, Buffer.from('\n')]),
-  )
-  return body.toString('utf8')
-}
-
-/** Bytes that are no HTTP, straight to the socket. */
-async function askRaw(stage: Stage, address: string, text: string): Promise<void> {
-  const { hostname, port } = new URL(address)
-  const socket = connect(Number(port), hostname)
-  socket.setTimeout(3000, () => socket.destroy())
-  socket.end(text)
-  stage.capture.write('problem answers', 'no HTTP', await buffer(socket).catch(() => Buffer.alloc(0)))
-}
-
-async function fetchToken(stage: Stage, address: string, { consumer, clientSecret }: Consumer): Promise<Headers> {
-  const body = new URLSearchParams({ grant_type: 'client_credentials' })
-  const answer = await ask(stage, 'token', `${address}/oauth/token`, {
-    method: 'POST',
-    headers: basic(consumer, clientSecret),
-    body,
-  })
-  return { authorization: `Bearer ${(JSON.parse(answer) as { access_token: string }).access_token}` }
 }
 
 interface ChangePage {
@@ -65,14 +18,9 @@ async function pull(stage: Stage, address: string, token: Headers, dataset: stri
   let cursor = ''
   let changes = 0
   for (;;) {
-    const page = JSON.parse(
-      await ask(
-        stage,
-        `changes of ${dataset}`,
-        `${address}/api/v1/datasets/${dataset}/changes?limit=250&cursor=${cursor}`,
-        { headers: token },
-      ),
-    ) as ChangePage
+    const url = `${address}/api/v1/datasets/${dataset}/changes?limit=250&cursor=${cursor}`
+    const { body } = await ask(stage, `changes of ${dataset}`, url, { headers: token })
+    const page = JSON.parse(body.toString()) as ChangePage
     changes += page.changes.length
     cursor = page.cursor
     if (!page.hasMore) return changes
@@ -150,7 +98,7 @@ async function askWrongly(stage: Stage, address: string, token: Headers): Promis
   await askRaw(stage, address, `GET / HTTP/1.1\r\nhost: here\r\nx-${phone}: ${certNumber}\u0001\r\n\r\n`)
 }
 
-const operations = ['/healthz', '/readyz', '/metrics', '/openapi.json'] as const
+const operations = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs', '/docs/', '/nothing-here'] as const
 
 /** All that can be asked of the API, rightly and wrongly. Returns how many changes were answered. */
 export async function askEverything(
@@ -159,7 +107,7 @@ export async function askEverything(
   consumer: Consumer,
   datasets: readonly string[],
 ): Promise<number> {
-  const token = await fetchToken(stage, address, consumer)
+  const token = await fetchToken(stage, address, consumer.consumer, consumer.clientSecret)
   let changes = 0
   for (const dataset of datasets) changes += await pull(stage, address, token, dataset)
   await ask(stage, 'changes of grid', `${address}/api/v1/datasets/grid/changes`, { headers: token })

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setImmediate as pause } from 'node:timers/promises'
-import pg from 'pg'
-import type { Sink, SinkKind } from './taint-capture.ts'
+import { openFileKinds, readDatabase, splitServerLog } from './taint-database.ts'
+import type { Sink, SinkKind } from './taint-kinds.ts'
+import { openPacked } from './taint-openings.ts'
 import type { Finder, Finding } from './taint-search.ts'
 import type { Stage } from './taint-stage.ts'
 
@@ -15,57 +16,10 @@ export interface Hit extends Finding {
 export interface SearchResult {
   readonly hits: readonly Hit[]
   readonly bytes: number
+  /** How many packed contents were opened and searched too. */
+  readonly packed: number
   /** How many places of each kind were looked at. */
   readonly places: Readonly<Partial<Record<SinkKind, number>>>
-}
-
-const kindOfSchema: Readonly<Record<string, SinkKind>> = {
-  audit: 'audit entries',
-  bullmq: 'queue tables',
-  pg_catalog: 'catalogue',
-  information_schema: 'catalogue',
-}
-
-const BYTEA = 17
-const asText = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig
-const between = Buffer.from('\n')
-
-/** A value as the server wrote it; bytes as they are, since hex would hide their encoding. */
-const bytesOf = (value: string | null, type: number): Buffer =>
-  value === null ? Buffer.alloc(0) : type === BYTEA ? Buffer.from(value.slice(2), 'hex') : Buffer.from(value)
-
-async function* readTable(owner: pg.Client, schema: string, table: string): AsyncGenerator<Sink> {
-  const from = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`
-  const { rows, fields } = await owner.query<(string | null)[]>({
-    text: `select * from ${from}`,
-    rowMode: 'array',
-    types: asText,
-  })
-  for (const [place, { name, dataTypeID }] of fields.entries()) {
-    const cells = rows.flatMap((row) => [bytesOf(row[place] ?? null, dataTypeID), between])
-    yield {
-      kind: kindOfSchema[schema] ?? 'product tables',
-      place: `${schema}.${table}.${name}`,
-      bytes: Buffer.concat(cells),
-    }
-  }
-}
-
-/** Every column of every table of every schema, and what the server is doing. */
-async function* readDatabase({ owner }: Stage): AsyncGenerator<Sink> {
-  const { rows: tables } = await owner.query<{ schema: string; name: string }>(
-    `select nspname as schema, relname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-      where relkind in ('r', 'm', 'p') and nspname not like 'pg_toast%' order by 1, 2`,
-  )
-  for (const { schema, name } of tables) yield* readTable(owner, schema, name)
-  const { rows } = await owner.query<{ line: string }>(
-    'select to_jsonb(pg_stat_activity)::text as line from pg_stat_activity',
-  )
-  yield {
-    kind: 'statement activity',
-    place: 'pg_stat_activity',
-    bytes: Buffer.from(rows.map(({ line }) => line).join('\n')),
-  }
 }
 
 function listFiles(directory: string): readonly string[] {
@@ -90,58 +44,70 @@ function* readFiles(directory: string, kindOf: (name: string) => SinkKind): Gene
   }
 }
 
-/** What a program leaves in the temporary directory, names included. */
-function* readTemporaryFiles(directory: string): Generator<Sink> {
+/** What lies in a folder where nobody knows the names beforehand: the names are searched too and never told. */
+function* readNamedFiles(directory: string, kind: SinkKind): Generator<Sink> {
   for (const [place, file] of listFiles(directory).entries()) {
     const name = Buffer.from(`${path.relative(directory, file)}\n`)
-    yield { kind: 'temporary files', place: `file ${place + 1}`, bytes: Buffer.concat([name, readIfThere(file)]) }
+    yield { kind, place: `file ${place + 1}`, bytes: Buffer.concat([name, readIfThere(file)]) }
   }
 }
 
-const kindOfDataFile = (name: string): SinkKind => (/(^|\/)pg_wal\//.test(name) ? 'write-ahead log' : 'data files')
-
 async function* readServerFiles({ owner, directories }: Stage): AsyncGenerator<Sink> {
-  await owner.query('checkpoint')
-  const { rows } = await owner.query<{ data_directory: string }>('show data_directory')
+  await owner().query('checkpoint')
+  const { rows } = await owner().query<{ data_directory: string }>('show data_directory')
   const [data = ''] = rows.map((row) => row.data_directory)
-  yield* readFiles(data, kindOfDataFile)
-  const others = readFiles(directories.product, (name) => (name === 'postgresql.log' ? 'server log' : 'data files'))
-  for (const sink of others) if (!path.join(directories.product, sink.place).startsWith(data + path.sep)) yield sink
+  yield* readFiles(data, await openFileKinds(owner()))
+  yield* splitServerLog(readIfThere(path.join(directories.product, 'postgresql.log')))
+  const others = readFiles(directories.product, (name) => (name.endsWith('signed') ? 'checkpoints' : 'product files'))
+  for (const sink of others) {
+    const isServers = path.join(directories.product, sink.place).startsWith(data + path.sep)
+    if (!isServers && sink.place !== 'postgresql.log') yield sink
+  }
 }
 
 async function* readQueueServer({ queueServer }: Stage): AsyncGenerator<Sink> {
   if (queueServer === null) return
   await queueServer.client.save()
-  yield* readFiles(queueServer.directory, () => 'queue server')
+  yield* readFiles(queueServer.directory, () => 'queue server files')
 }
 
 /** Every place where a value could have come to rest or have left, as it is now. */
 async function* readSinks(stage: Stage): AsyncGenerator<Sink> {
-  yield* readDatabase(stage)
+  const { directories } = stage
+  yield* readDatabase(stage.owner())
   yield* readServerFiles(stage)
   yield* readQueueServer(stage)
-  yield* readTemporaryFiles(stage.directories.temporary)
-  yield* readFiles(stage.directories.platform, () => 'receiver files')
+  yield* readNamedFiles(directories.temporary, 'temporary files')
+  yield* readNamedFiles(directories.evidence, 'evidence packages')
+  yield* readNamedFiles(directories.archive, 'audit archives')
+  yield* readNamedFiles(directories.reports, 'report files')
+  yield* readFiles(directories.platform, () => 'receiver files')
   yield* stage.capture.sinks()
 }
 
-/** Searches every sink for every canary in every form. */
+/** Searches every sink for every canary in every form, and what is packed in it. */
 export async function searchEverything(stage: Stage, finder: Finder): Promise<SearchResult> {
   const hits: Hit[] = []
   const places: Partial<Record<SinkKind, number>> = {}
-  let bytes = 0
+  let [bytes, packed] = [0, 0]
   for await (const sink of readSinks(stage)) {
     // Another play may be running in this process; a search that never paused would let its connections time out.
     await pause()
+    const take = (findings: readonly Finding[]): unknown =>
+      hits.push(...findings.map((finding) => ({ sink: sink.kind, place: sink.place, ...finding })))
     bytes += sink.bytes.length
     places[sink.kind] = (places[sink.kind] ?? 0) + 1
-    hits.push(...finder.find(sink.bytes).map((finding) => ({ sink: sink.kind, place: sink.place, ...finding })))
+    take(finder.find(sink.bytes))
+    for (const opened of openPacked(sink.bytes)) {
+      packed += 1
+      take(finder.find(opened))
+    }
   }
-  return { hits, bytes, places }
+  return { hits, bytes, packed, places }
 }
 
 /** The environment and arguments of a running process, where the system shows them. */
 export function captureEnvironment({ capture }: Stage, name: string, pid: number): void {
-  for (const file of ['environ', 'cmdline'])
-    capture.write('process environment', name, readIfThere(`/proc/${pid}/${file}`))
+  capture.write('process environment', name, readIfThere(`/proc/${pid}/environ`))
+  capture.write('process arguments', name, readIfThere(`/proc/${pid}/cmdline`))
 }

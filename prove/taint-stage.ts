@@ -1,32 +1,33 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { projectRoot } from '../demo/processes.ts'
 import { loadConfig } from '../src/config.ts'
 import { openInstallation, type Installation } from '../src/installation.ts'
+import { openEmbeddedServer } from '../src/store/embedded-server.ts'
 import { isRedisInstalled, startRedisServer, type RedisServer } from './redis-server.ts'
 import { openCanaryBook, type CanaryBook } from './taint-canaries.ts'
-import {
-  openCapture,
-  openReceiver,
-  runCommand,
-  startProcess,
-  type Capture,
-  type Receiver,
-  type RunningProcess,
-} from './taint-capture.ts'
+import { openCapture, runCommand, startProcess, type Capture, type RunningProcess } from './taint-capture.ts'
+import { watchStatements } from './taint-database.ts'
+import { openReceiver, type Receiver } from './taint-receiver.ts'
+
+const folders = ['product', 'temporary', 'platform', 'outside', 'evidence', 'archive', 'reports'] as const
+type Folder = (typeof folders)[number]
 
 /** A real installation, a receiver and everything they print, in a temporary directory. */
 export interface Stage {
   /** The source tree that runs. */
   readonly root: string
-  readonly directories: Readonly<Record<'product' | 'temporary' | 'platform' | 'outside', string>>
+  readonly directories: Readonly<Record<Folder, string>>
   readonly capture: Capture
   readonly book: CanaryBook
   readonly installation: Installation
   /** A superuser, for looking behind the product's back. */
-  readonly owner: pg.Client
+  readonly owner: () => pg.Client
+  /** Connects the superuser anew, after the server has gone. */
+  readonly reconnect: () => Promise<void>
   /** A Redis whose every command is captured and whose append-only file is searched. */
   readonly queueServer: RedisServer | null
   readonly receiver: Receiver
@@ -51,17 +52,9 @@ function makeDirectories(): Stage['directories'] & { readonly base: string } {
   const base = mkdtempSync(path.join(tmpdir(), 'gridbridge-taint-'))
   // The embedded server of root runs as another user, who must be able to walk to its files.
   chmodSync(base, 0o711)
-  const inside = (name: string): string => {
-    mkdirSync(path.join(base, name))
-    return path.join(base, name)
-  }
-  return {
-    base,
-    product: inside('product'),
-    temporary: inside('temporary'),
-    platform: inside('platform'),
-    outside: inside('outside'),
-  }
+  const made = folders.map((name) => [name, path.join(base, name)] as const)
+  for (const [, folder] of made) mkdirSync(folder)
+  return { base, ...(Object.fromEntries(made) as Stage['directories']) }
 }
 
 async function openQueueServer(capture: Capture, onClose: Stage['onClose']): Promise<RedisServer | null> {
@@ -70,7 +63,7 @@ async function openQueueServer(capture: Capture, onClose: Stage['onClose']): Pro
   onClose(server.stop)
   const monitor = await server.client.monitor()
   monitor.on('monitor', (_time: string, words: readonly string[]) =>
-    capture.write('queue server', 'commands', `${words.join(' ')}\n`),
+    capture.write('queue server commands', 'monitor', `${words.join(' ')}\n`),
   )
   monitor.on('error', () => undefined)
   onClose(() => monitor.disconnect())
@@ -103,6 +96,37 @@ async function storeAsGiven(owner: pg.Client): Promise<void> {
   for (const { statement } of rows) await owner.query(statement)
 }
 
+/** A superuser of the database, who is connected anew after the server has gone. */
+async function openOwner(url: string, onClose: Stage['onClose']): Promise<Pick<Stage, 'owner' | 'reconnect'>> {
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  }
+  let owner = await connect()
+  onClose(() => owner.end())
+  const reconnect = async (): Promise<void> => {
+    await owner.end().catch(() => undefined)
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const connected = await connect().catch(() => null)
+      if (connected !== null) return void (owner = connected)
+      await wait(200)
+    }
+    throw new Error('the database did not come back')
+  }
+  return { owner: () => owner, reconnect }
+}
+
+/** Half a minute. */
+const MOST_ATTEMPTS = 150
+
+/** The database of the installation, made before the product opens it: one whose server tells of every statement. */
+async function prepareServer(directory: string): Promise<void> {
+  const server = await openEmbeddedServer(directory)
+  await watchStatements(server.url).finally(server.stop)
+}
+
 export interface StageOptions {
   readonly root?: string
   readonly withRedis: boolean
@@ -122,20 +146,16 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
     TMPDIR: directories.temporary,
   }
   try {
+    await prepareServer(directories.product)
     const installation = await openInstallation(loadConfig(environment), 'taint', 3)
     closing.onClose(installation.close)
-    const owner = new pg.Client({ connectionString: installation.databaseUrl })
-    await owner.connect()
-    closing.onClose(() => owner.end())
-    await storeAsGiven(owner)
+    const { owner, reconnect } = await openOwner(installation.databaseUrl, closing.onClose)
+    await storeAsGiven(owner())
     const queueServer = withRedis ? await openQueueServer(capture, closing.onClose) : null
     let platform = ''
-    const refused = book.take()
-    const receiver = await openReceiver(
-      capture,
-      () => platform,
-      JSON.stringify({ error: refused.name, subject: refused.certNumber, phone: refused.phone }),
-    )
+    const { name, certNumber, phone } = book.take()
+    const refusal = JSON.stringify({ error: name, subject: certNumber, phone })
+    const receiver = await openReceiver(capture, () => platform, refusal)
     closing.onClose(receiver.close)
     return {
       root,
@@ -144,12 +164,13 @@ export async function openStage({ root = projectRoot, withRedis }: StageOptions)
       book,
       installation,
       owner,
+      reconnect,
       queueServer,
       receiver,
-      command: (name, script, extra = {}) =>
-        runCommand(name, capture, { root, script, environment: { ...environment, ...extra } }),
-      start: (name, script, announces, extra = {}) =>
-        startProcess(name, capture, { root, script, environment: { ...environment, ...extra } }, announces),
+      command: (called, script, extra = {}) =>
+        runCommand(called, capture, { root, script, environment: { ...environment, ...extra } }),
+      start: (called, script, announces, extra = {}) =>
+        startProcess(called, capture, { root, script, environment: { ...environment, ...extra } }, announces),
       usePlatform: (address) => void (platform = address),
       ...closing,
     }

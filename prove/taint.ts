@@ -2,7 +2,7 @@ import { formNames } from './taint-forms.ts'
 import { plantLeaks } from './taint-leaks.ts'
 import { judgeMutations, type MutationVerdict } from './taint-mutations.ts'
 import { openSealed, play, type Played } from './taint-play.ts'
-import { sinkKinds, type SinkKind } from './taint-capture.ts'
+import { redisKinds, sinkKinds, type SinkKind } from './taint-kinds.ts'
 import { openFinder } from './taint-search.ts'
 import { searchEverything, type Hit } from './taint-sinks.ts'
 import { openStage } from './taint-stage.ts'
@@ -10,8 +10,8 @@ import { openStage } from './taint-stage.ts'
 export interface TaintOptions {
   /** People whose every value is searched for; what is needed beyond them for the rows that are bad comes on top. */
   readonly canaries: number
-  /** How many changed products must turn red; all when not given. */
-  readonly mutations?: number
+  /** Whether a product with changed lines is played too, in which each has to be found. */
+  readonly withMutations: boolean
 }
 
 interface Searched {
@@ -22,8 +22,12 @@ interface Searched {
   readonly sinks: number
   readonly places: number
   readonly bytesSearched: number
+  /** Compressed contents that were opened and searched too. */
+  readonly packed: number
   readonly searchSeconds: number
   readonly hits: readonly Hit[]
+  /** Leaks that were planted, one in each kind of place. */
+  readonly planted: number
   /** Kinds of place where a planted leak was not found. */
   readonly blind: readonly SinkKind[]
   readonly played: Played
@@ -94,8 +98,10 @@ async function searchPlay(canaries: number): Promise<Searched> {
       sinks: Object.keys(planted.places).length,
       places: Object.values(clean.places).reduce((sum, places) => sum + places, 0),
       bytesSearched: clean.bytes,
+      packed: clean.packed,
       searchSeconds,
       hits: clean.hits,
+      planted: Object.keys(planted.places).length,
       blind: findMissed(planted.hits),
       played: { ...whole, faults: findShortfalls(whole, canaries) },
       redis: stage.queueServer !== null,
@@ -108,16 +114,16 @@ async function searchPlay(canaries: number): Promise<Searched> {
 /**
  * That no clear personal value rests or leaves anywhere but in sealed columns: the product is played with values that exist
  * nowhere else, and every place it writes to is searched for each of them in each form. The search proves itself on a
- * planted leak for each kind of place and on products with one line changed. Hits name places and fields, never values.
+ * planted leak for each kind of place and on a product with changed lines. Hits name places and fields, never values.
  */
 export async function proveTaint(options: TaintOptions): Promise<TaintVerdict> {
   const startedAt = performance.now()
   // Both wait for leases and deliveries most of the time, so together they take no longer. Each cleans up even if the other fails.
   const searching = searchPlay(options.canaries)
-  const mutating = judgeMutations(options.mutations)
+  const mutating = options.withMutations ? judgeMutations() : Promise.resolve([])
   await Promise.allSettled([searching, mutating])
   const [search, mutations] = [await searching, await mutating]
-  const kinds = sinkKinds.length - (search.redis ? 0 : 1)
+  const kinds = sinkKinds.length - (search.redis ? 0 : redisKinds.size)
   const seeing = search.blind.length === 0 && search.sinks === kinds && mutations.every(({ found }) => found)
   const ok = search.hits.length === 0 && search.played.faults.length === 0 && seeing
   return { ok, ...search, mutations, seconds: secondsSince(startedAt) }

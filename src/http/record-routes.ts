@@ -63,8 +63,8 @@ const QueryAnswer = Type.Object(
 function readQuery({ subject, id, reason, caseNumber }: Static<typeof QueryBody>): RecordQuery {
   if ((subject === undefined) === (id === undefined))
     throw new AppError('REQUEST_INVALID', 'body: give subject or id, one of the two')
-  assertImpersonal('reason', reason.normalize('NFKC').replaceAll(/(?<=\d)[ -](?=\d)/g, ''))
-  assertImpersonal('caseNumber', caseNumber.normalize('NFKC'))
+  assertImpersonal('reason', reason)
+  assertImpersonal('caseNumber', caseNumber)
   if (reason.trim().length < 6) throw new AppError('REQUEST_INVALID', 'body/reason: say why in six characters or more')
   if (subject !== undefined) return { about: subject, reason, caseNumber }
   const [feed = '', recordId = ''] = id?.split('/') ?? []

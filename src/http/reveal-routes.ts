@@ -26,8 +26,8 @@ function readRequest({ datasets }: ManagementContext, body: Static<typeof Reveal
   const { caseNumber, reason, urgent = false, minutes = null } = body
   const dataset = datasets.get(body.dataset)
   if (dataset === undefined) throw new AppError('REQUEST_INVALID', 'body/dataset: there is no such dataset')
-  assertImpersonal('reason', reason.normalize('NFKC').replaceAll(/(?<=\d)[ -](?=\d)/g, ''))
-  assertImpersonal('caseNumber', caseNumber.normalize('NFKC'))
+  assertImpersonal('reason', reason)
+  assertImpersonal('caseNumber', caseNumber)
   const records = body.records.map((id) => {
     const [feed = '', recordId = ''] = id.split('/')
     return { feed, recordId }

@@ -28,7 +28,7 @@ const insertOld = (asOwner: TestInstallation['asOwner'], laneId: string, entries
     [laneId, entries.map(({ laneSeq }) => laneSeq), entries.map(({ body }) => body), entries.map(({ leaf }) => leaf)],
   )
 
-export async function openOldLane({ asOwner }: TestInstallation): Promise<OldLane> {
+export async function openOldLane({ asOwner }: Pick<TestInstallation, 'asOwner'>): Promise<OldLane> {
   const laneId = randomUUID()
   await asOwner(`insert into audit.lane (lane_id, process) values ($1, 'old')`, [laneId])
   let seq = 0

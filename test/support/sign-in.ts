@@ -84,6 +84,15 @@ export type Post = (
   body: object,
 ) => Promise<{ readonly status: number; readonly body: Record<string, unknown> }>
 
+/** Requests over a socket. */
+export const postOver =
+  (base: string): Post =>
+  async (at, body) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(base + at, { method: 'POST', headers, body: JSON.stringify(body) })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
 /** What an authenticator application shows at this moment, or some steps from it. */
 export const codeOf = (secret: string, ahead = 0): string => totpCode(secret, totpStep(Date.now()) + ahead)
 
