@@ -27,7 +27,11 @@ export async function writeOldMonth({ owner, installation }: Stage): Promise<Dat
   await (await openOldLane({ asOwner })).write(at, OLD_ENTRIES)
   const url = installation.databaseUrl
   const sequencer = openDatabase({ url, processName: 'sequencer', connections: 1, role: 'gridbridge_sequencer' })
-  await placeAll(sequencer).finally(sequencer.close)
+  try {
+    await placeAll(sequencer)
+  } finally {
+    await sequencer.close()
+  }
   return at
 }
 

@@ -124,7 +124,11 @@ const MOST_ATTEMPTS = 150
 /** The database of the installation, made before the product opens it: one whose server tells of every statement. */
 async function prepareServer(directory: string): Promise<void> {
   const server = await openEmbeddedServer(directory)
-  await watchStatements(server.url).finally(server.stop)
+  try {
+    await watchStatements(server.url)
+  } finally {
+    await server.stop()
+  }
 }
 
 export interface StageOptions {

@@ -72,7 +72,7 @@ const reportRoute: Route = (server, context) => {
     const account = await admit(context, headers.authorization, 'audit.search')
     const { format = 'json', person, ...asked } = body
     const page = await reportPerson(context, actorOf(account), { ...readSearch(asked), person })
-    const { mediaType, write } = personReportForms[format as keyof typeof personReportForms]
+    const { mediaType, write } = personReportForms[format]
     if (page.before !== null) void reply.header('x-next-cursor', page.before)
     void reply.header('cache-control', 'no-store').type(mediaType)
     void reply.header('content-disposition', `attachment; filename="who-saw.${format}"`)

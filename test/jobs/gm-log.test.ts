@@ -91,7 +91,11 @@ test('the newest note that goes out is that of the suite, and a tree that is not
   const open = async (suite: 'standard' | 'gm') => {
     const { databaseUrl: url } = installation
     const database = openDatabase({ url, processName: 'fresh', connections: 1, mostUnsignedSeconds: 60, suite })
-    return database.signing().finally(database.close)
+    try {
+      return await database.signing()
+    } finally {
+      await database.close()
+    }
   }
   expect((await open('gm')).note).toMatch(/^audit\.example\.gov\.cn\/share\/1\/sm3\n600\n/)
   expect((await open('standard')).note).toMatch(/^audit\.example\.gov\.cn\/share\/1\n600\n/)
