@@ -220,6 +220,14 @@ const auditSettings = (
   witnessSeconds: wholeNumber(environment, 'WITNESS_SECONDS', 300, 60, 86_400),
 })
 
+const revealRules = (environment: Environment): Config['revealRules'] =>
+  Object.freeze({
+    perDay: wholeNumber(environment, 'REVEALS_PER_DAY', 3, 1, 100),
+    minutes: wholeNumber(environment, 'REVEAL_MINUTES', 30, 1, 30),
+    urgentMinutes: wholeNumber(environment, 'REVEAL_URGENT_MINUTES', 10, 1, 10),
+    hours: wholeNumber(environment, 'REVEAL_HOURS', 24, 1, 168),
+  })
+
 /** Reads and checks the environment. Throws CONFIG_INVALID naming the variable, what it holds and what is wanted. */
 export function loadConfig(environment: Environment): Config {
   const dataDirectory = path.resolve(environment['GRIDBRIDGE_DATA'] || 'data')
@@ -251,12 +259,7 @@ export function loadConfig(environment: Environment): Config {
     tombstoneDays: wholeNumber(environment, 'TOMBSTONE_DAYS', 400, 30, 3650),
     previewsPerHour: wholeNumber(environment, 'PREVIEWS_PER_HOUR', 30, 1, 1000),
     jurisdiction: environment['JURISDICTION'] || 'decree-809',
-    revealRules: Object.freeze({
-      perDay: wholeNumber(environment, 'REVEALS_PER_DAY', 3, 1, 100),
-      minutes: wholeNumber(environment, 'REVEAL_MINUTES', 30, 1, 30),
-      urgentMinutes: wholeNumber(environment, 'REVEAL_URGENT_MINUTES', 10, 1, 10),
-      hours: wholeNumber(environment, 'REVEAL_HOURS', 24, 1, 168),
-    }),
+    revealRules: revealRules(environment),
     trustedProxies: addressRanges(environment, 'TRUSTED_PROXIES'),
     signIn: signInRules(environment, production),
     oidc: cityIdentity(environment, production),
