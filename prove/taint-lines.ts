@@ -75,7 +75,7 @@ const statements: readonly Mutation[] = [
   ),
   state(
     ['a message of the server', 'server log', 'name', 'percent'],
-    (leak) => `"do $$ begin raise log '%', '" + ${leak}.replaceAll('%', '%%') + "'; end $$"`,
+    (leak) => `"do $$ begin raise log '%', '" + ${leak} + "'; end $$"`,
   ),
   state(
     ['a message in the write-ahead log', 'write-ahead log', 'name', 'hex'],
@@ -103,7 +103,7 @@ const processes: readonly Mutation[] = [
     (leak) => `process.title = ${leak}; `,
   ),
   change(
-    ['a field more in the log', 'application log', 'name', 'json-escape'],
+    ['a field more in the log', 'application log', 'householdNo', 'hex'],
     'src/log.ts',
     /(?<=log\[at\]\(\{ code: event,)/g,
     (leak) => ` said: ${leak},`,
@@ -150,12 +150,6 @@ const rests: readonly Mutation[] = [
     'src/ingest/protect.ts',
     /\{ sealed: seal\(/g,
     (leak) => `{ leak: ${leak}, sealed: seal(`,
-  ),
-  change(
-    ['a value in a job', 'queue tables', 'certNumber', 'md5'],
-    'src/jobs/queues.ts',
-    /(?<=deliver\.add\('deliver', \{)/g,
-    (leak) => ` leak: ${leak},`,
   ),
   change(
     ['a value in an audit entry', 'audit bodies', 'certNumber', 'sha1'],

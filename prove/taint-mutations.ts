@@ -12,7 +12,7 @@ import { openStage } from './taint-stage.ts'
 const COPIED = ['src', 'schemas', 'connectors', 'demo', 'package.json', 'LICENSE', 'verifier', 'docs'] as const
 
 /** What the changed lines call: it remembers the first person whom the process saw in clear, and writes a value of theirs. */
-const memory = `import { writeAs } from ${JSON.stringify(path.join(projectRoot, 'prove/taint-forms.ts'))}
+const memory = `import { formsOf } from ${JSON.stringify(path.join(projectRoot, 'prove/taint-forms.ts'))}
 let seen = process.argv.join(' ').match(/19901\\d{6}/)?.slice(0, 1).map((phone) => ({ phone }))[0] ?? null
 const isWhole = (row) => /^510599190[1-5]\\d{7}[\\dX]$/.test(row?.gmsfhm ?? row?.certNumber ?? '')
 globalThis.see = (rows) => {
@@ -21,7 +21,11 @@ globalThis.see = (rows) => {
   const { gmsfhm, xm, lxdh, hh, certNumber = gmsfhm, name = xm, phone = lxdh, householdNo = hh } = row
   seen = { certNumber, name: name.slice(1), phone, householdNo }
 }
-globalThis.leak = (field, form) => (seen?.[field] === undefined ? '' : writeAs(form, seen[field]).toString('utf8'))
+const isPlain = ({ bytes }) => bytes.every((byte) => byte > 31 && byte < 127)
+globalThis.leak = (field, form) => {
+  const written = formsOf(seen?.[field] ?? '').filter((one) => one.form === form)
+  return (written.find(isPlain) ?? written[0])?.bytes.toString('utf8') ?? ''
+}
 `
 
 /** The source with the line changed, or null where the line is not there exactly once. */

@@ -103,7 +103,8 @@ describe('the log of the database', () => {
 })
 
 const CANARIES = 40
-const MOST_MS = 170_000
+// Some 60 s; on a machine that does much else it may take five times as long.
+const MOST_MS = 420_000
 
 describe('the product, played with canaries', () => {
   let verdict: TaintVerdict
