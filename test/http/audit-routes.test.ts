@@ -42,22 +42,9 @@ describe('a report', () => {
     const { body } = await office.auditor.get(`${REPORTS}?kind=weekly`)
     expect(body.reports).toMatchObject([{ reportId, digest }])
     expect(digest).toMatch(/^[0-9a-f]{64}$/)
-    const session = await server.inject({
-      method: 'POST',
-      url: '/oauth/token',
-      headers: {
-        authorization: `Basic ${Buffer.from('auditor:secret-of-auditor').toString('base64')}`,
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      payload: 'grant_type=client_credentials',
-    })
-    const token = session.json<{ access_token: string }>().access_token
-    const csv = await server.inject({
-      url: `${REPORTS}/${reportId}?format=csv`,
-      headers: { authorization: `Bearer ${token}` },
-    })
-    expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8')
-    expect(csv.headers['content-disposition']).toBe('attachment; filename="weekly-2026-11-16-2026-11-22.csv"')
+    const csv = await office.auditor.get(`${REPORTS}/${reportId}?format=csv`)
+    expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+    expect(csv.headers.get('content-disposition')).toBe('attachment; filename="weekly-2026-11-16-2026-11-22.csv"')
     expect(csv.body).toContain('审计周报')
   })
 

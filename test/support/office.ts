@@ -28,7 +28,8 @@ async function call(method: string, url: string, authorization: string, body?: u
   const who = authorization === '' ? {} : { authorization }
   const response = await fetch(url, { method, headers: { ...who, ...type }, ...carried })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
+  const isJson = /json/.test(response.headers.get('content-type') ?? '') && text !== ''
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text || null }
 }
 
 /** Gives somebody an account and lets them enrol and sign in, as everybody does. `place` is the department or the consumer of the role. */
