@@ -42,7 +42,7 @@ export interface DoorVerdict {
   readonly slow: { readonly opened: number; readonly ended: number }
 }
 
-/** What a caller waits at most, and what the server may grow by (reliability: S6). */
+/** What a caller waits at most, and what the server may grow by (hostile input must cost others nothing). */
 const MOST_MS = 2000
 const MOST_MEGABYTES = 100
 const MOST_PROBE_MS = 100

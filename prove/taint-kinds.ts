@@ -1,5 +1,5 @@
 /**
- * Where a clear value could come to rest or leave, by kind (reliability: canary taint test). Each kind has a planted leak that must be
+ * Where a clear value could come to rest or leave, by kind. Each kind has a planted leak that must be
  * found. A heap is none of them: whoever opens a value holds it in memory, so a core file cannot be clean, and none is written.
  */
 export const sinkKinds = [

@@ -6,7 +6,7 @@ import { repeat } from './repeat.ts'
 const EVERY_MS = 10_000
 
 /**
- * Raises an alert when this process wanted to log what looks like the number of a person (reliability: any hit is a fault of the
+ * Raises an alert when this process wanted to log what looks like the number of a person (any hit is a fault of the
  * program). One alert stays open for a process until somebody acknowledges it. Returns how to stop.
  */
 export function startLogAlarm(
