@@ -166,6 +166,15 @@ async function prepare(installation: TestInstallation): Promise<string> {
   return token
 }
 
+/** Waits until every replica answers again, half a minute at most: one that was killed last is still coming up. */
+async function answerAgain(play: Play): Promise<void> {
+  const endsAt = Date.now() + 30_000
+  for (const { port } of play.replicas) {
+    const asking = { port, token: play.token, path: '/api/v1/datasets/resident/changes?limit=1', body: null }
+    while ((await ask(play.agent, asking)).status !== 200 && Date.now() < endsAt) await wait(200)
+  }
+}
+
 /** Plays the requests while the audit insert fails, hangs and dies, replicas are killed and their connections fall silent. */
 export async function playFaults(
   installation: TestInstallation,
@@ -190,7 +199,7 @@ export async function playFaults(
     const [kills, silences] = await Promise.all([killing, silencing])
     const faults = await countFaults(installation.asOwner)
     await endFaults(installation.asOwner)
-    await wait(5000)
+    await answerAgain(play)
     const recovered = (await askAll({ ...play, random: createRandom(options.seed) }, 200)).filter(hasStatus(200)).length
     const received = answered.filter(({ digest }) => digest !== null)
     const failures = answered.filter(({ status }) => status >= 500)

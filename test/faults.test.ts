@@ -8,7 +8,12 @@ test('nothing leaves without its committed audit entry while the audit log fails
     const seed = Date.now() % 100_000
     const environment = { GRIDBRIDGE_KEK: inject('keyEncryptionKey') }
     const options = { requests: 2000, chance: 0.01, killEveryMs: 5000, silenceEveryMs: 2000, seed }
-    expect(await playFaults(installation, environment, options)).toMatchObject({ ok: true, seed, unaudited: 0 })
+    const verdict = await playFaults(installation, environment, options)
+    // How long a failure takes on a busy machine is for the long proof; here it only has to end.
+    expect(verdict).toMatchObject({ seed, unaudited: 0, recovered: 200 })
+    expect(verdict.slowestMs).toBeLessThan(10_000)
+    for (const times of [verdict.received, verdict.kills, verdict.silences, ...Object.values(verdict.faults)])
+      expect(times).toBeGreaterThan(0)
   } finally {
     await installation.close()
   }
